@@ -1,0 +1,139 @@
+//! Wall-clock time in 100-nanosecond ticks, the granularity of Azure's entity tags and snapshots.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Ticks in one second: a tick is 100 nanoseconds.
+pub const TICKS_PER_SECOND: u64 = 10_000_000;
+
+/// Ticks between 0001-01-01T00:00:00Z and 1970-01-01T00:00:00Z.
+const UNIX_EPOCH_TICKS: u64 = 621_355_968_000_000_000;
+
+/// A moment, as 100-nanosecond ticks since 0001-01-01T00:00:00Z (the Gregorian calendar, UTC).
+///
+/// The scale is the one Azure Storage shows: an entity tag is such a number in hexadecimal and a
+/// snapshot identifier is such a number printed as a date.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The moment `ticks` 100-nanosecond ticks after 0001-01-01T00:00:00Z.
+    pub const fn from_ticks(ticks: u64) -> Self {
+        Self(ticks)
+    }
+
+    /// The number of 100-nanosecond ticks since 0001-01-01T00:00:00Z.
+    pub const fn ticks(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `seconds` after 1970-01-01T00:00:00Z; moments before year 1 become year 1.
+    pub fn from_unix_seconds(seconds: i64) -> Self {
+        let ticks = seconds.saturating_mul(TICKS_PER_SECOND as i64);
+        Self((UNIX_EPOCH_TICKS as i64).saturating_add(ticks).max(0) as u64)
+    }
+
+    /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
+    pub const fn unix_seconds(self) -> i64 {
+        (self.0 as i64 - UNIX_EPOCH_TICKS as i64).div_euclid(TICKS_PER_SECOND as i64)
+    }
+
+    /// The fraction of the second, in ticks (0 to 9,999,999).
+    pub const fn subsecond_ticks(self) -> u32 {
+        (self.0 % TICKS_PER_SECOND) as u32
+    }
+
+    /// The same moment without its fraction of a second.
+    pub const fn truncate_to_second(self) -> Self {
+        Self(self.0 - self.0 % TICKS_PER_SECOND)
+    }
+
+    /// This moment plus `duration`, at most the largest moment that can be told.
+    pub const fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(ticks_of(duration)))
+    }
+
+    /// This moment minus `duration`, at least the first moment of year 1.
+    pub const fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(ticks_of(duration)))
+    }
+
+    /// How long after `earlier` this moment is; zero if it is not later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        let ticks = self.0.saturating_sub(earlier.0);
+        Duration::new(ticks / TICKS_PER_SECOND, (ticks % TICKS_PER_SECOND) as u32 * 100)
+    }
+}
+
+const fn ticks_of(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(TICKS_PER_SECOND)
+        .saturating_add(duration.subsec_nanos() as u64 / 100)
+}
+
+/// A source of wall-clock time.
+pub trait Clock: Send + Sync + 'static {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The operating system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(UNIX_EPOCH_TICKS.saturating_add(ticks_of(since)))
+    }
+}
+
+/// A clock that stands still until it is moved: for tests and simulation.
+#[derive(Debug)]
+pub struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    /// A clock that shows `start`.
+    pub const fn new(start: Timestamp) -> Self {
+        Self(AtomicU64::new(start.ticks()))
+    }
+
+    /// Moves the clock forward by `duration`.
+    pub fn advance(&self, duration: Duration) {
+        self.0.fetch_add(ticks_of(duration), Ordering::SeqCst);
+    }
+
+    /// Sets the clock, forward or back.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.ticks(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unix_seconds_round_trip() {
+        for seconds in [-1, 0, 1, 1_700_000_000, -62_135_596_800] {
+            assert_eq!(Timestamp::from_unix_seconds(seconds).unix_seconds(), seconds);
+        }
+    }
+
+    #[test]
+    fn differences_keep_the_fraction() {
+        let start = Timestamp::from_unix_seconds(10);
+        let later = start.saturating_add(Duration::from_millis(1500));
+        assert_eq!(later.since(start), Duration::from_millis(1500));
+        assert_eq!(start.since(later), Duration::ZERO);
+        assert_eq!(later.subsecond_ticks(), 5_000_000);
+        assert_eq!(later.truncate_to_second().unix_seconds(), 11);
+    }
+}

@@ -1,1 +1,16 @@
+//! The HTTP vocabulary of Azure Storage as codecs: dates, headers, queries, XML bodies, batches,
+//! checksums and structured messages.
+//!
+//! Everything here is a pure function of bytes. A reader takes bytes that anybody may have sent,
+//! has a bound for everything it keeps, and answers with a [`lazuli_model::Refusal`]; a writer
+//! produces exactly the form the service sends.
 
+pub mod crc64;
+pub mod date;
+pub mod headers;
+pub mod md5;
+pub mod percent;
+pub mod query;
+pub mod xml;
+
+pub use query::Query;

@@ -1,0 +1,249 @@
+//! The access decision: what an operation asks for, held against what the caller brings.
+//!
+//! Every operation holds one [`AccessSpec`]; nothing else in the server decides who may call it.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/create-account-sas#account-sas-permissions-by-operation>
+
+use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
+
+use crate::challenge::no_authentication;
+use crate::grant::{ResourceTypes, ResponseOverrides, SasKind};
+use crate::permission::{Permission, SasPermissions};
+use crate::policy::EffectiveGrant;
+use crate::refusal::{failed, unauthorised};
+
+/// The first request version whose anonymous refusals are bearer challenges.
+const CHALLENGE: ApiVersion = ApiVersion::new(2019, 12, 12);
+
+/// What one operation asks of its caller. Account keys may call every operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessSpec {
+    /// The level or levels of the API (`srt` of an account SAS); a token with one of them will do.
+    pub resource_types: ResourceTypes,
+    /// Sets of permissions, each sufficient alone; [`SasPermissions::NONE`] is met by any token.
+    pub any_of: &'static [SasPermissions],
+    /// Whether an account SAS may call the operation.
+    pub account_sas: bool,
+    /// Whether a service SAS may call the operation.
+    pub service_sas: ServiceSas,
+    /// Whether the operation may be called without authorisation.
+    pub anonymous: AnonymousAccess,
+}
+
+/// Whether a service SAS may call an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceSas {
+    /// With one of the sets of permissions.
+    Allowed,
+    /// Not at all, whatever its permissions: `AuthorizationFailure`.
+    Never,
+}
+
+/// Whether an operation may be called without authorisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnonymousAccess {
+    /// Not at all.
+    Never,
+    /// On containers whose blobs are public, or that are public altogether.
+    BlobPublic,
+    /// On containers that are public altogether.
+    ContainerPublic,
+    /// Always, for instance preflight requests.
+    Always,
+}
+
+/// What the addressed container allows everybody (`x-ms-blob-public-access`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublicAccess {
+    /// Nothing, or there is no container.
+    #[default]
+    Private,
+    /// Reading blobs.
+    Blob,
+    /// Reading blobs and listing them.
+    Container,
+    /// Nothing, whatever the container says: the account forbids public access.
+    Forbidden,
+}
+
+/// What the decision needs to know of the request besides its caller.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessContext {
+    /// The service called.
+    pub service: Service,
+    /// The version the request itself names (`x-ms-version`); `None` if it names none.
+    pub requested_version: Option<ApiVersion>,
+    /// What the addressed container allows everybody.
+    pub public_access: PublicAccess,
+}
+
+/// A caller, with the token's stored access policy merged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EffectivePrincipal {
+    /// A holder of an account key.
+    Owner,
+    /// A bearer of a shared access signature.
+    Sas(Box<EffectiveGrant>),
+    /// Somebody unknown.
+    Anonymous,
+}
+
+/// A request that may go on, and the finer permissions its handler asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    owner: bool,
+    permissions: SasPermissions,
+    version: ApiVersion,
+    overrides: ResponseOverrides,
+    encryption_scope: Option<String>,
+}
+
+impl Granted {
+    /// What the holder of an account key is granted: everything.
+    pub fn owner() -> Self {
+        Self { owner: true, ..Self::of(SasPermissions::ALL) }
+    }
+
+    fn of(permissions: SasPermissions) -> Self {
+        Self {
+            owner: false,
+            permissions,
+            version: ApiVersion::NEWEST,
+            overrides: ResponseOverrides::default(),
+            encryption_scope: None,
+        }
+    }
+
+    /// Whether the request is signed with an account key.
+    pub fn is_owner(&self) -> bool {
+        self.owner
+    }
+
+    /// Whether the caller has the permission.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(permission)
+    }
+
+    /// Refuses a caller without the permission.
+    ///
+    /// # Errors
+    /// 403 `AuthorizationPermissionMismatch` (404 for tokens before 2015-04-05).
+    pub fn require(&self, permission: Permission) -> Result<(), Refusal> {
+        if self.may(permission) {
+            return Ok(());
+        }
+        Err(unauthorised(self.version, ErrorCode::AuthorizationPermissionMismatch))
+    }
+
+    /// Whether an existing blob may be overwritten: `c` alone creates new ones only.
+    pub fn may_overwrite(&self) -> bool {
+        self.may(Permission::Write)
+    }
+
+    /// Refuses a caller who may create blobs but not overwrite them.
+    ///
+    /// # Errors
+    /// 403 `UnauthorizedBlobOverwrite`.
+    pub fn require_overwrite(&self) -> Result<(), Refusal> {
+        if self.may_overwrite() {
+            return Ok(());
+        }
+        Err(Refusal::new(ErrorCode::UnauthorizedBlobOverwrite))
+    }
+
+    /// The response headers a service SAS replaces.
+    pub fn overrides(&self) -> &ResponseOverrides {
+        &self.overrides
+    }
+
+    /// The encryption scope a token prescribes for writes.
+    pub fn encryption_scope(&self) -> Option<&str> {
+        self.encryption_scope.as_deref()
+    }
+}
+
+/// Decides whether the caller may call the operation.
+///
+/// A token's times, address and protocol are checked before, by [`EffectiveGrant::check_window`].
+///
+/// # Errors
+/// For a SAS 403 `AuthorizationFailure`, `AuthorizationServiceMismatch`,
+/// `AuthorizationResourceTypeMismatch`, `AuthorizationPermissionMismatch` (404 `ResourceNotFound`
+/// for tokens before 2015-04-05); without authorisation 401 `NoAuthenticationInformation` with a
+/// challenge, or in requests before 2019-12-12 and without version 404 `ResourceNotFound`.
+pub fn authorise(
+    spec: &AccessSpec,
+    principal: &EffectivePrincipal,
+    context: &AccessContext,
+) -> Result<Granted, Refusal> {
+    match principal {
+        EffectivePrincipal::Owner => Ok(Granted::owner()),
+        EffectivePrincipal::Sas(grant) => authorise_sas(spec, grant, context.service),
+        EffectivePrincipal::Anonymous => authorise_anonymous(spec, context),
+    }
+}
+
+fn authorise_sas(
+    spec: &AccessSpec,
+    effective: &EffectiveGrant,
+    service: Service,
+) -> Result<Granted, Refusal> {
+    let grant = effective.grant();
+    let refuse = |code| Err(unauthorised(grant.version, code));
+    let callable = match &grant.kind {
+        SasKind::Account { services, resource_types } => {
+            if !services.contains(service) {
+                return refuse(ErrorCode::AuthorizationServiceMismatch);
+            }
+            if spec.account_sas && !resource_types.intersects(spec.resource_types) {
+                return refuse(ErrorCode::AuthorizationResourceTypeMismatch);
+            }
+            spec.account_sas
+        }
+        SasKind::Service(_) => spec.service_sas == ServiceSas::Allowed,
+    };
+    if !callable {
+        return refuse(ErrorCode::AuthorizationFailure);
+    }
+    let permissions = effective.permissions();
+    if !spec.any_of.iter().any(|needed| permissions.contains_all(*needed)) {
+        return refuse(ErrorCode::AuthorizationPermissionMismatch);
+    }
+    Ok(Granted {
+        version: grant.version,
+        overrides: grant.overrides.clone(),
+        encryption_scope: grant.encryption_scope.clone(),
+        ..Granted::of(permissions)
+    })
+}
+
+fn authorise_anonymous(spec: &AccessSpec, context: &AccessContext) -> Result<Granted, Refusal> {
+    const READ: SasPermissions = SasPermissions::of(&[Permission::Read]);
+    const READ_AND_LIST: SasPermissions = SasPermissions::of(&[Permission::Read, Permission::List]);
+
+    match (spec.anonymous, context.public_access) {
+        (AnonymousAccess::Always, _) | (AnonymousAccess::BlobPublic, PublicAccess::Blob) => {
+            Ok(Granted::of(READ))
+        }
+        (
+            AnonymousAccess::BlobPublic | AnonymousAccess::ContainerPublic,
+            PublicAccess::Container,
+        ) => Ok(Granted::of(READ_AND_LIST)),
+        _ => Err(refuse_anonymous(context)),
+    }
+}
+
+fn refuse_anonymous(context: &AccessContext) -> Refusal {
+    match (context.requested_version, context.service) {
+        (Some(version), _) if version >= CHALLENGE => no_authentication(),
+        (None, Service::Blob | Service::Dfs)
+            if context.public_access == PublicAccess::Forbidden =>
+        {
+            Refusal::new(ErrorCode::PublicAccessNotPermitted)
+        }
+        (_, Service::Blob | Service::Dfs) => Refusal::new(ErrorCode::ResourceNotFound),
+        (_, Service::Queue | Service::Table) => {
+            failed("The request carries no authorization information.")
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Parses and verifies shared access signatures: account SAS and service SAS of the blob service.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature>
+
+use lazuli_base::Timestamp;
+use lazuli_model::{ApiVersion, Refusal, Service};
+
+use crate::authenticate::AuthRequest;
+use crate::date::parse_iso8601;
+use crate::grant::{
+    AddressRange, Protocols, ResourceTypes, ResponseOverrides, SasGrant, SasKind, SasResource,
+    Services,
+};
+use crate::key::{AccountKeys, decode_signature, matching_key};
+use crate::permission::SasPermissions;
+use crate::query::Query;
+use crate::refusal::{failed, malformed_field, missing_field};
+use crate::sas_layout as layout;
+
+/// Every parameter a token consists of, and the two that name what it is used on.
+const FIELDS: [&str; 19] = [
+    "sv",
+    "ss",
+    "srt",
+    "spr",
+    "st",
+    "se",
+    "sip",
+    "si",
+    "ses",
+    "sr",
+    "sp",
+    "rscc",
+    "rscd",
+    "rsce",
+    "rscl",
+    "rsct",
+    "sdd",
+    "snapshot",
+    "versionid",
+];
+
+/// A version each for tokens of blob versions and of directories.
+const VERSION_TOKENS: ApiVersion = ApiVersion::new(2019, 10, 10);
+const DIRECTORY_TOKENS: ApiVersion = ApiVersion::new(2020, 2, 10);
+
+/// Parses the token and verifies its signature.
+pub(crate) fn verify(
+    request: &AuthRequest<'_>,
+    query: &Query<'_>,
+    keys: &dyn AccountKeys,
+) -> Result<SasGrant, Refusal> {
+    refuse_ambiguous(query)?;
+    let text = query.value("sv").ok_or_else(|| missing_field("sv"))?;
+    let version = ApiVersion::parse(text)
+        .filter(|version| *version >= layout::OLDEST)
+        .ok_or_else(|| malformed_field("sv", text))?;
+    if query.contains("skoid") {
+        return Err(failed(
+            "User delegation shared access signatures are not supported by this server.",
+        ));
+    }
+    let of_account = query.contains("ss") || query.contains("srt");
+    let (grant, text) = match (of_account, query.contains("sr")) {
+        (true, false) => account_sas(request, query, version)?,
+        (false, true) => service_sas(request, query, version)?,
+        (true, true) => return Err(malformed_field("sr", query.get("sr"))),
+        (false, false) => return Err(missing_field("sr")),
+    };
+    // A `+` that was not encoded has become a space, which base64 does not have.
+    let signature = decode_signature(&query.get("sig").replace(' ', "+"));
+    let keys = keys.keys(request.account).unwrap_or_default();
+    if matching_key(keys, text.as_bytes(), &signature).is_none() {
+        return Err(failed(format!("Signature did not match. String to sign used was {text}")));
+    }
+    Ok(grant)
+}
+
+/// Refuses fields sent twice, and control characters: a line break would let the holder of a token
+/// move text from one field of the string-to-sign to another.
+fn refuse_ambiguous(query: &Query<'_>) -> Result<(), Refusal> {
+    for (i, (name, value)) in query.iter().enumerate() {
+        if !FIELDS.contains(&name) && name != "sig" {
+            continue;
+        }
+        if value.contains(char::is_control) || query.iter().skip(i + 1).any(|it| it.0 == name) {
+            return Err(malformed_field(name, value));
+        }
+    }
+    Ok(())
+}
+
+fn account_sas(
+    request: &AuthRequest<'_>,
+    query: &Query<'_>,
+    version: ApiVersion,
+) -> Result<(SasGrant, String), Refusal> {
+    if version < layout::ACCOUNT_SAS {
+        return Err(malformed_field("sv", query.get("sv")));
+    }
+    if query.contains("si") {
+        return Err(malformed_field("si", query.get("si")));
+    }
+    let kind = SasKind::Account {
+        services: required(query, "ss", Services::parse)?,
+        resource_types: required(query, "srt", ResourceTypes::parse)?,
+    };
+    let grant = grant(query, version, kind)?;
+    if grant.permissions.is_none() {
+        return Err(missing_field("sp"));
+    }
+    if grant.expiry.is_none() {
+        return Err(missing_field("se"));
+    }
+    Ok((grant, layout::account(request.account, version, query)))
+}
+
+fn service_sas(
+    request: &AuthRequest<'_>,
+    query: &Query<'_>,
+    version: ApiVersion,
+) -> Result<(SasGrant, String), Refusal> {
+    if matches!(request.service, Service::Queue | Service::Table) {
+        return Err(failed(
+            "Service shared access signatures of this service are not supported by this server.",
+        ));
+    }
+    let resource = signed_resource(request, query, version)?;
+    let (container, name, moment) = match &resource {
+        SasResource::Container { container } => (container, "", ""),
+        SasResource::Blob { container, blob } => (container, blob.as_str(), ""),
+        SasResource::Snapshot { container, blob, snapshot: moment }
+        | SasResource::Version { container, blob, version_id: moment } => {
+            (container, blob.as_str(), moment.as_str())
+        }
+        SasResource::Directory { container, path } => (container, path.as_str(), ""),
+    };
+    let canonical = layout::blob_resource(version, request.account, container, name);
+    let text = layout::blob(version, &canonical, moment, query);
+    let mut grant = grant(query, version, SasKind::Service(resource))?;
+    grant.policy_id = query.value("si").map(str::to_owned);
+    if version >= layout::RESPONSE_HEADERS {
+        grant.overrides = overrides(query);
+    }
+    Ok((grant, text))
+}
+
+/// The resource `sr` means on this request: the token's signature tells whether it is the one the
+/// token was made for.
+fn signed_resource(
+    request: &AuthRequest<'_>,
+    query: &Query<'_>,
+    version: ApiVersion,
+) -> Result<SasResource, Refusal> {
+    let level =
+        || failed("The specified signed resource is not allowed for the this resource level");
+    let container = request.container.ok_or_else(level)?.to_owned();
+    let blob = || request.blob.map(str::to_owned).ok_or_else(level);
+    let (snapshot, version_id) = (query.value("snapshot"), query.value("versionid"));
+    match query.get("sr") {
+        "c" => Ok(SasResource::Container { container }),
+        "b" => Ok(SasResource::Blob { container, blob: blob()? }),
+        "bs" if version >= layout::SIGNED_RESOURCE => match (snapshot, version_id) {
+            (Some(snapshot), None) => {
+                Ok(SasResource::Snapshot { container, blob: blob()?, snapshot: snapshot.into() })
+            }
+            _ => Err(level()),
+        },
+        "bv" if version >= VERSION_TOKENS => match (snapshot, version_id) {
+            (None, Some(id)) => {
+                Ok(SasResource::Version { container, blob: blob()?, version_id: id.into() })
+            }
+            _ => Err(level()),
+        },
+        "d" if version >= DIRECTORY_TOKENS => {
+            let depth = required(query, "sdd", |text| text.parse::<usize>().ok())?;
+            let path = directory(request.blob.unwrap_or_default(), depth).ok_or_else(level)?;
+            Ok(SasResource::Directory { container, path: path.to_owned() })
+        }
+        other => Err(malformed_field("sr", other)),
+    }
+}
+
+/// The first `depth` segments of a path; `None` if it has fewer.
+fn directory(path: &str, depth: usize) -> Option<&str> {
+    if depth == 0 {
+        return Some("");
+    }
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() {
+        return None;
+    }
+    match path.match_indices('/').nth(depth - 1) {
+        Some((end, _)) => path.get(..end),
+        None => (path.split('/').count() == depth).then_some(path),
+    }
+}
+
+/// The fields every token has.
+fn grant(query: &Query<'_>, version: ApiVersion, kind: SasKind) -> Result<SasGrant, Refusal> {
+    let mut grant = SasGrant {
+        version,
+        kind,
+        permissions: optional(query, "sp", |letters| SasPermissions::parse(letters).ok())?,
+        start: time(query, "st")?,
+        expiry: time(query, "se")?,
+        policy_id: None,
+        addresses: None,
+        protocols: Protocols::default(),
+        overrides: ResponseOverrides::default(),
+        encryption_scope: None,
+    };
+    // What a layout does not sign means nothing in its tokens.
+    if version >= layout::ACCOUNT_SAS {
+        grant.addresses = optional(query, "sip", AddressRange::parse)?;
+        grant.protocols = optional(query, "spr", Protocols::parse)?.unwrap_or_default();
+    }
+    if version >= layout::ENCRYPTION_SCOPE {
+        grant.encryption_scope = query.value("ses").map(str::to_owned);
+    }
+    Ok(grant)
+}
+
+fn time(query: &Query<'_>, name: &str) -> Result<Option<Timestamp>, Refusal> {
+    optional(query, name, parse_iso8601)
+}
+
+fn optional<T>(
+    query: &Query<'_>,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Refusal> {
+    let Some(text) = query.value(name) else { return Ok(None) };
+    parse(text).map(Some).ok_or_else(|| malformed_field(name, text))
+}
+
+fn required<T>(
+    query: &Query<'_>,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<T, Refusal> {
+    optional(query, name, parse)?.ok_or_else(|| missing_field(name))
+}
+
+fn overrides(query: &Query<'_>) -> ResponseOverrides {
+    let value = |name| query.value(name).map(str::to_owned);
+    ResponseOverrides {
+        cache_control: value("rscc"),
+        content_disposition: value("rscd"),
+        content_encoding: value("rsce"),
+        content_language: value("rscl"),
+        content_type: value("rsct"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::directory;
+
+    #[test]
+    fn directories_are_the_first_segments() {
+        for (path, depth, expected) in [
+            ("a/b/c", 0, Some("")),
+            ("", 0, Some("")),
+            ("a/b/c", 1, Some("a")),
+            ("a/b/c", 2, Some("a/b")),
+            ("a/b/c", 3, Some("a/b/c")),
+            ("a/b/c/", 3, Some("a/b/c")),
+            ("a/b/c", 4, None),
+            ("", 1, None),
+            ("/", 1, None),
+            ("a", usize::MAX, None),
+        ] {
+            assert_eq!(directory(path, depth), expected, "{path} {depth}");
+        }
+    }
+}

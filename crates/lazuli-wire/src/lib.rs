@@ -5,9 +5,13 @@
 //! has a bound for everything it keeps, and answers with a [`lazuli_model::Refusal`]; a writer
 //! produces exactly the form the service sends.
 
+pub mod body;
+pub mod copy_source;
 pub mod crc64;
 pub mod date;
+pub mod error_body;
 pub mod headers;
+pub mod marker;
 pub mod md5;
 pub mod percent;
 pub mod query;

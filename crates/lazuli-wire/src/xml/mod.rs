@@ -4,6 +4,7 @@ mod reader;
 mod writer;
 
 pub use reader::{XmlLimits, XmlReader};
+pub(crate) use reader::{missing_node, node_value};
 pub use writer::XmlWriter;
 
 /// Whether XML 1.0 can hold `c` at all, even as a character reference.

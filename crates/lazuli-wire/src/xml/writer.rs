@@ -119,6 +119,24 @@ impl XmlWriter {
         self.close(element);
     }
 
+    /// The same for versions that know no encoded names: what XML cannot hold is written all the
+    /// same, as a character reference, so that a client fails rather than reads another name.
+    pub fn legacy_name(&mut self, element: &str, name: &str) {
+        if is_plain(name) || name.chars().all(is_legal) {
+            return self.element(element, name);
+        }
+        self.open(element);
+        for c in name.chars() {
+            if is_legal(c) {
+                self.text(c.encode_utf8(&mut [0; 4]));
+            } else {
+                // Writing to a String cannot fail.
+                let _ = write!(self.out, "&#x{:X};", u32::from(c));
+            }
+        }
+        self.close(element);
+    }
+
     /// Character data, escaped.
     pub fn text(&mut self, text: &str) {
         if is_plain(text) {

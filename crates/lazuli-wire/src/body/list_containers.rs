@@ -1,0 +1,128 @@
+//! The result of List Containers: written item by item, straight from borrowed fields.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/list-containers2>
+//!
+//! Unlike those of blobs, the entity tags of containers keep their quotation marks in a listing.
+
+use std::fmt::{Display, Write as _};
+
+use lazuli_base::Timestamp;
+
+use super::{Pairs, write_metadata};
+use crate::xml::XmlWriter;
+
+/// Bytes one item takes, about.
+const ITEM_BYTES: usize = 500;
+
+/// What the result says before its items: echoes of what was asked, as far as it was asked.
+#[derive(Clone, Copy, Debug)]
+pub struct ContainerListHead<'a> {
+    /// The account's URL with a slash at its end.
+    pub service_endpoint: &'a str,
+    /// `prefix`, if it was sent.
+    pub prefix: Option<&'a str>,
+    /// `marker`, if it was sent.
+    pub marker: Option<&'a str>,
+    /// `maxresults`, if it was sent.
+    pub max_results: Option<u32>,
+}
+
+/// One container.
+#[derive(Clone, Copy)]
+pub struct ContainerItem<'a> {
+    /// The container's name.
+    pub name: &'a str,
+    /// The version of a deleted container.
+    pub version: Option<&'a str>,
+    /// Whether it is soft-deleted; told only if so.
+    pub deleted: bool,
+    /// When the container last changed.
+    pub last_modified: Timestamp,
+    /// The entity tag, in quotation marks.
+    pub etag: &'a dyn Display,
+    /// `locked` or `unlocked`.
+    pub lease_status: &'a str,
+    /// `available`, `leased` and so on.
+    pub lease_state: &'a str,
+    /// `infinite` or `fixed`, while it is leased.
+    pub lease_duration: Option<&'a str>,
+    /// `container` or `blob`; `None` when it is private.
+    pub public_access: Option<&'a str>,
+    /// Whether it has an immutability policy.
+    pub has_immutability_policy: bool,
+    /// Whether it is under legal hold.
+    pub has_legal_hold: bool,
+    /// Whether its versions can be immutable.
+    pub immutable_versions: bool,
+    /// The default encryption scope.
+    pub default_encryption_scope: &'a str,
+    /// Whether writes must use the default scope.
+    pub deny_encryption_scope_override: bool,
+    /// When it was soft-deleted, with the days until it is gone for good.
+    pub deletion: Option<(Timestamp, u32)>,
+    /// Metadata, if asked for.
+    pub metadata: Option<&'a dyn Pairs>,
+}
+
+/// The result of List Containers in the making.
+pub struct ContainerListWriter {
+    xml: XmlWriter,
+}
+
+impl ContainerListWriter {
+    /// Begins a result of about `items` items.
+    pub fn new(head: &ContainerListHead<'_>, items: usize) -> Self {
+        let mut xml = XmlWriter::document(512 + items * ITEM_BYTES);
+        xml.open_with("EnumerationResults", &[("ServiceEndpoint", head.service_endpoint)]);
+        xml.optional("Prefix", head.prefix);
+        xml.optional("Marker", head.marker);
+        if let Some(max_results) = head.max_results {
+            xml.number("MaxResults", u64::from(max_results));
+        }
+        xml.open("Containers");
+        Self { xml }
+    }
+
+    /// Adds a container.
+    pub fn container(&mut self, item: &ContainerItem<'_>) {
+        let xml = &mut self.xml;
+        xml.open("Container");
+        xml.element("Name", item.name);
+        xml.optional("Version", item.version);
+        if item.deleted {
+            xml.element("Deleted", "true");
+        }
+        xml.open("Properties");
+        xml.rfc1123("Last-Modified", item.last_modified);
+        xml.open("Etag");
+        // Writing to a String cannot fail; an entity tag needs no escape in character data.
+        let _ = write!(xml.buffer(), "{}", item.etag);
+        xml.close("Etag");
+        xml.element("LeaseStatus", item.lease_status);
+        xml.element("LeaseState", item.lease_state);
+        xml.optional("LeaseDuration", item.lease_duration);
+        xml.optional("PublicAccess", item.public_access);
+        xml.boolean("HasImmutabilityPolicy", item.has_immutability_policy);
+        xml.boolean("HasLegalHold", item.has_legal_hold);
+        xml.boolean("ImmutableStorageWithVersioningEnabled", item.immutable_versions);
+        xml.element("DefaultEncryptionScope", item.default_encryption_scope);
+        xml.boolean("DenyEncryptionScopeOverride", item.deny_encryption_scope_override);
+        if let Some((time, days)) = item.deletion {
+            xml.rfc1123("DeletedTime", time);
+            xml.number("RemainingRetentionDays", u64::from(days));
+        }
+        xml.close("Properties");
+        if let Some(metadata) = item.metadata {
+            write_metadata(xml, metadata);
+        }
+        xml.close("Container");
+    }
+
+    /// Ends the result; `next_marker` is `None` when there is no more.
+    pub fn finish(mut self, next_marker: Option<&str>) -> String {
+        self.xml.close("Containers");
+        self.xml.element("NextMarker", next_marker.unwrap_or_default());
+        self.xml.close("EnumerationResults");
+        self.xml.finish()
+    }
+}

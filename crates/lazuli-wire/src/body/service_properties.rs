@@ -1,0 +1,416 @@
+//! The body of Set Blob Service Properties and the result of Get Blob Service Properties.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/set-blob-service-properties>
+//!
+//! An element that the body leaves out keeps its setting, so every setting is optional on reading.
+
+use lazuli_model::{ApiVersion, ErrorCode, Refusal};
+
+use super::bounded;
+use crate::xml::{XmlLimits, XmlReader, XmlWriter, missing_node, node_value};
+
+/// The longest body.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The most CORS rules.
+const RULES_MAX: usize = 5;
+/// The longest period anything is kept, in days.
+const DAYS_MAX: u32 = 365;
+
+/// Settings as a request has them: `None` leaves a setting as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServicePropertiesPatch {
+    /// `Logging`.
+    pub logging: Option<Logging>,
+    /// `HourMetrics`.
+    pub hour_metrics: Option<Metrics>,
+    /// `MinuteMetrics`.
+    pub minute_metrics: Option<Metrics>,
+    /// `Cors`; an empty list clears the rules.
+    pub cors: Option<Vec<CorsRule>>,
+    /// `DefaultServiceVersion`.
+    pub default_service_version: Option<ApiVersion>,
+    /// `DeleteRetentionPolicy`.
+    pub delete_retention: Option<DeleteRetention>,
+    /// `StaticWebsite`.
+    pub static_website: Option<StaticWebsite>,
+}
+
+/// All settings, with the values a new account has as default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceProperties {
+    /// `Logging`.
+    pub logging: Logging,
+    /// `HourMetrics`.
+    pub hour_metrics: Metrics,
+    /// `MinuteMetrics`.
+    pub minute_metrics: Metrics,
+    /// `Cors`.
+    pub cors: Vec<CorsRule>,
+    /// `DefaultServiceVersion`, if one was set.
+    pub default_service_version: Option<ApiVersion>,
+    /// `DeleteRetentionPolicy`.
+    pub delete_retention: DeleteRetention,
+    /// `StaticWebsite`.
+    pub static_website: StaticWebsite,
+}
+
+/// What is logged of requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logging {
+    /// The version of the log's form.
+    pub version: String,
+    /// Whether deletes are logged.
+    pub delete: bool,
+    /// Whether reads are logged.
+    pub read: bool,
+    /// Whether writes are logged.
+    pub write: bool,
+    /// For how many days the log is kept; `None` for ever.
+    pub retention_days: Option<u32>,
+}
+
+/// What is counted of requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// The version of the metrics' form.
+    pub version: String,
+    /// Whether anything is counted.
+    pub enabled: bool,
+    /// Whether it is counted by operation; `None` when nothing is counted.
+    pub include_apis: Option<bool>,
+    /// For how many days the counts are kept; `None` for ever.
+    pub retention_days: Option<u32>,
+}
+
+/// Who may call from a browser.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CorsRule {
+    /// Origins, or `*`.
+    pub allowed_origins: Vec<String>,
+    /// Methods.
+    pub allowed_methods: Vec<String>,
+    /// Request headers; one that ends with `*` is a prefix.
+    pub allowed_headers: Vec<String>,
+    /// Response headers a script may see; one that ends with `*` is a prefix.
+    pub exposed_headers: Vec<String>,
+    /// How long a browser may keep the answer, in seconds.
+    pub max_age_seconds: u32,
+}
+
+/// For how long deleted blobs can be restored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeleteRetention {
+    /// The days; `None` when soft delete is off.
+    pub days: Option<u32>,
+    /// Whether a soft-deleted blob may be deleted for good before.
+    pub allow_permanent_delete: bool,
+}
+
+/// The static website in `$web`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StaticWebsite {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// The name that is added to a directory's path.
+    pub index_document: Option<String>,
+    /// The page for what is not found.
+    pub error_document_404_path: Option<String>,
+    /// The page for every directory; excludes an index document.
+    pub default_index_document_path: Option<String>,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self {
+            version: "1.0".to_owned(),
+            delete: false,
+            read: false,
+            write: false,
+            retention_days: None,
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { version: "1.0".to_owned(), enabled: false, include_apis: None, retention_days: None }
+    }
+}
+
+impl ServiceProperties {
+    /// Replaces what `patch` has.
+    pub fn apply(&mut self, patch: ServicePropertiesPatch) {
+        fn set<T>(setting: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *setting = value;
+            }
+        }
+        set(&mut self.logging, patch.logging);
+        set(&mut self.hour_metrics, patch.hour_metrics);
+        set(&mut self.minute_metrics, patch.minute_metrics);
+        set(&mut self.cors, patch.cors);
+        set(&mut self.delete_retention, patch.delete_retention);
+        set(&mut self.static_website, patch.static_website);
+        if patch.default_service_version.is_some() {
+            self.default_service_version = patch.default_service_version;
+        }
+    }
+}
+
+/// Reads the body of Set Blob Service Properties.
+///
+/// `InvalidXmlDocument` for more than five CORS rules; `InvalidXmlNodeValue` for a value out of
+/// its range; `MissingRequiredXmlNode` for a setting that lacks a part.
+pub fn read(body: &[u8]) -> Result<ServicePropertiesPatch, Refusal> {
+    const KNOWN: [&str; 7] = [
+        "Logging",
+        "HourMetrics",
+        "MinuteMetrics",
+        "Cors",
+        "DefaultServiceVersion",
+        "DeleteRetentionPolicy",
+        "StaticWebsite",
+    ];
+    let body = bounded(body, BODY_BYTES_MAX)?;
+    let mut xml = XmlReader::open(body, "StorageServiceProperties", XmlLimits::default())?;
+    let mut patch = ServicePropertiesPatch::default();
+    while let Some(name) = xml.child(&KNOWN)? {
+        match name {
+            "Logging" => patch.logging = Some(read_logging(&mut xml)?),
+            "HourMetrics" => patch.hour_metrics = Some(read_metrics(&mut xml)?),
+            "MinuteMetrics" => patch.minute_metrics = Some(read_metrics(&mut xml)?),
+            "Cors" => patch.cors = Some(read_cors(&mut xml)?),
+            "DeleteRetentionPolicy" => {
+                let retention = read_retention(&mut xml)?;
+                patch.delete_retention = Some(retention);
+            }
+            "StaticWebsite" => patch.static_website = Some(read_website(&mut xml)?),
+            _ => {
+                let text = xml.text(name)?;
+                let version = ApiVersion::parse(text.trim());
+                patch.default_service_version =
+                    Some(version.ok_or_else(|| node_value(name, &text))?);
+            }
+        }
+    }
+    xml.finish()?;
+    Ok(patch)
+}
+
+fn read_logging(xml: &mut XmlReader<'_>) -> Result<Logging, Refusal> {
+    let (mut version, mut delete, mut read, mut write, mut retention) =
+        (None, None, None, None, None);
+    while let Some(name) = xml.child(&["Version", "Delete", "Read", "Write", "RetentionPolicy"])? {
+        match name {
+            "Version" => version = Some(xml.text(name)?),
+            "Delete" => delete = Some(xml.boolean(name)?),
+            "Read" => read = Some(xml.boolean(name)?),
+            "Write" => write = Some(xml.boolean(name)?),
+            _ => retention = Some(read_retention(xml)?),
+        }
+    }
+    Ok(Logging {
+        version: required("Version", version)?,
+        delete: required("Delete", delete)?,
+        read: required("Read", read)?,
+        write: required("Write", write)?,
+        retention_days: required("RetentionPolicy", retention)?.days,
+    })
+}
+
+fn read_metrics(xml: &mut XmlReader<'_>) -> Result<Metrics, Refusal> {
+    let (mut version, mut enabled, mut include_apis, mut retention) = (None, None, None, None);
+    while let Some(name) = xml.child(&["Version", "Enabled", "IncludeAPIs", "RetentionPolicy"])? {
+        match name {
+            "Version" => version = Some(xml.text(name)?),
+            "Enabled" => enabled = Some(xml.boolean(name)?),
+            "IncludeAPIs" => include_apis = Some(xml.boolean(name)?),
+            _ => retention = Some(read_retention(xml)?),
+        }
+    }
+    let enabled = required("Enabled", enabled)?;
+    if enabled && include_apis.is_none() {
+        return Err(missing_node("IncludeAPIs"));
+    }
+    Ok(Metrics {
+        version: version.unwrap_or_else(|| "1.0".to_owned()),
+        enabled,
+        include_apis: include_apis.filter(|_| enabled),
+        retention_days: retention.and_then(|retention| retention.days),
+    })
+}
+
+fn read_retention(xml: &mut XmlReader<'_>) -> Result<DeleteRetention, Refusal> {
+    let (mut enabled, mut days, mut allow_permanent_delete) = (None, None, false);
+    while let Some(name) = xml.child(&["Enabled", "Days", "AllowPermanentDelete"])? {
+        match name {
+            "Enabled" => enabled = Some(xml.boolean(name)?),
+            "Days" => {
+                let value = xml.number(name)?;
+                if !(1..=DAYS_MAX).contains(&value) {
+                    return Err(node_value(name, &value.to_string()));
+                }
+                days = Some(value);
+            }
+            _ => allow_permanent_delete = xml.boolean(name)?,
+        }
+    }
+    let days = if required("Enabled", enabled)? { Some(required("Days", days)?) } else { None };
+    Ok(DeleteRetention { days, allow_permanent_delete })
+}
+
+fn read_cors(xml: &mut XmlReader<'_>) -> Result<Vec<CorsRule>, Refusal> {
+    let mut rules = Vec::new();
+    while xml.child(&["CorsRule"])?.is_some() {
+        if rules.len() == RULES_MAX {
+            return Err(
+                Refusal::new(ErrorCode::InvalidXmlDocument).with_cause("more than five CORS rules")
+            );
+        }
+        rules.push(read_rule(xml)?);
+    }
+    Ok(rules)
+}
+
+fn read_rule(xml: &mut XmlReader<'_>) -> Result<CorsRule, Refusal> {
+    const METHODS: [&str; 9] =
+        ["DELETE", "GET", "HEAD", "MERGE", "POST", "OPTIONS", "PUT", "PATCH", "CONNECT"];
+    const KNOWN: [&str; 5] =
+        ["AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposedHeaders", "MaxAgeInSeconds"];
+    let (mut origins, mut methods, mut max_age) = (None, None, None);
+    let (mut allowed, mut exposed) = (None, None);
+    while let Some(name) = xml.child(&KNOWN)? {
+        if name == "MaxAgeInSeconds" {
+            max_age = Some(xml.number(name)?);
+            continue;
+        }
+        let items = comma_separated(&xml.text(name)?);
+        match name {
+            "AllowedOrigins" => origins = Some(items),
+            "AllowedMethods" => {
+                let known = |method: &String| METHODS.contains(&method.as_str());
+                if let Some(method) = items.iter().find(|method| !known(method)) {
+                    return Err(node_value(name, method));
+                }
+                methods = Some(items);
+            }
+            "AllowedHeaders" => allowed = Some(items),
+            _ => exposed = Some(items),
+        }
+    }
+    let non_empty = |name, items: Option<Vec<String>>| {
+        required(name, items)
+            .and_then(|items| if items.is_empty() { Err(node_value(name, "")) } else { Ok(items) })
+    };
+    Ok(CorsRule {
+        allowed_origins: non_empty("AllowedOrigins", origins)?,
+        allowed_methods: non_empty("AllowedMethods", methods)?,
+        allowed_headers: required("AllowedHeaders", allowed)?,
+        exposed_headers: required("ExposedHeaders", exposed)?,
+        max_age_seconds: required("MaxAgeInSeconds", max_age)?,
+    })
+}
+
+fn read_website(xml: &mut XmlReader<'_>) -> Result<StaticWebsite, Refusal> {
+    const KNOWN: [&str; 4] =
+        ["Enabled", "IndexDocument", "ErrorDocument404Path", "DefaultIndexDocumentPath"];
+    let mut website = StaticWebsite::default();
+    let mut enabled = None;
+    while let Some(name) = xml.child(&KNOWN)? {
+        if name == "Enabled" {
+            enabled = Some(xml.boolean(name)?);
+            continue;
+        }
+        let text = Some(xml.text(name)?).filter(|text| !text.is_empty());
+        match name {
+            "IndexDocument" => website.index_document = text,
+            "ErrorDocument404Path" => website.error_document_404_path = text,
+            _ => website.default_index_document_path = text,
+        }
+    }
+    website.enabled = required("Enabled", enabled)?;
+    if let (Some(_), Some(path)) = (&website.index_document, &website.default_index_document_path) {
+        return Err(node_value("DefaultIndexDocumentPath", path));
+    }
+    Ok(website)
+}
+
+fn required<T>(name: &'static str, value: Option<T>) -> Result<T, Refusal> {
+    value.ok_or_else(|| missing_node(name))
+}
+
+fn comma_separated(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// Writes the result of Get Blob Service Properties.
+pub fn write(properties: &ServiceProperties) -> String {
+    let mut xml = XmlWriter::document(2 * 1024);
+    xml.open("StorageServiceProperties");
+    let logging = &properties.logging;
+    xml.open("Logging");
+    xml.element("Version", &logging.version);
+    xml.boolean("Read", logging.read);
+    xml.boolean("Write", logging.write);
+    xml.boolean("Delete", logging.delete);
+    write_retention(&mut xml, "RetentionPolicy", logging.retention_days, None);
+    xml.close("Logging");
+    write_metrics(&mut xml, "HourMetrics", &properties.hour_metrics);
+    write_metrics(&mut xml, "MinuteMetrics", &properties.minute_metrics);
+    write_cors(&mut xml, &properties.cors);
+    if let Some(version) = properties.default_service_version {
+        xml.element("DefaultServiceVersion", &version.to_string());
+    }
+    let retention = &properties.delete_retention;
+    let permanent = retention.days.map(|_| retention.allow_permanent_delete);
+    write_retention(&mut xml, "DeleteRetentionPolicy", retention.days, permanent);
+    let website = &properties.static_website;
+    xml.open("StaticWebsite");
+    xml.boolean("Enabled", website.enabled);
+    xml.optional("IndexDocument", website.index_document.as_deref());
+    xml.optional("DefaultIndexDocumentPath", website.default_index_document_path.as_deref());
+    xml.optional("ErrorDocument404Path", website.error_document_404_path.as_deref());
+    xml.close("StaticWebsite");
+    xml.close("StorageServiceProperties");
+    xml.finish()
+}
+
+fn write_retention(xml: &mut XmlWriter, name: &str, days: Option<u32>, permanent: Option<bool>) {
+    xml.open(name);
+    xml.boolean("Enabled", days.is_some());
+    if let Some(days) = days {
+        xml.number("Days", u64::from(days));
+    }
+    if let Some(permanent) = permanent {
+        xml.boolean("AllowPermanentDelete", permanent);
+    }
+    xml.close(name);
+}
+
+fn write_metrics(xml: &mut XmlWriter, name: &str, metrics: &Metrics) {
+    xml.open(name);
+    xml.element("Version", &metrics.version);
+    xml.boolean("Enabled", metrics.enabled);
+    if let Some(include) = metrics.include_apis {
+        xml.boolean("IncludeAPIs", include);
+    }
+    write_retention(xml, "RetentionPolicy", metrics.retention_days, None);
+    xml.close(name);
+}
+
+fn write_cors(xml: &mut XmlWriter, rules: &[CorsRule]) {
+    if rules.is_empty() {
+        return xml.empty("Cors");
+    }
+    xml.open("Cors");
+    for rule in rules {
+        xml.open("CorsRule");
+        xml.element("AllowedMethods", &rule.allowed_methods.join(","));
+        xml.element("AllowedOrigins", &rule.allowed_origins.join(","));
+        xml.element("AllowedHeaders", &rule.allowed_headers.join(","));
+        xml.element("ExposedHeaders", &rule.exposed_headers.join(","));
+        xml.number("MaxAgeInSeconds", u64::from(rule.max_age_seconds));
+        xml.close("CorsRule");
+    }
+    xml.close("Cors");
+}

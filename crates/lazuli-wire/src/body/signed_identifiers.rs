@@ -1,0 +1,102 @@
+//! Stored access policies: the body of Set Container ACL and the result of Get Container ACL.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/set-container-acl>
+
+use lazuli_model::{ErrorCode, Refusal};
+
+use super::bounded;
+use crate::date::parse_iso;
+use crate::xml::{XmlLimits, XmlReader, XmlWriter, missing_node, node_value};
+
+/// The longest body.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The most policies of a container.
+const POLICIES_MAX: usize = 5;
+/// The longest identifier, in characters.
+const ID_CHARS_MAX: usize = 64;
+
+/// A stored access policy. An empty field says nothing, and a shared access signature that names
+/// the policy must say it instead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignedIdentifier {
+    /// The policy's identifier.
+    pub id: String,
+    /// When access begins, in the form it was sent; a date if not empty.
+    pub start: Option<String>,
+    /// When access ends, in the form it was sent; a date if not empty.
+    pub expiry: Option<String>,
+    /// The letters of the permissions, as sent.
+    pub permission: Option<String>,
+}
+
+/// Reads the body of Set Container ACL; no bytes are no policies.
+///
+/// `InvalidXmlDocument` for more than five policies or two of one identifier;
+/// `InvalidXmlNodeValue` for an identifier longer than 64 characters and for what is no date;
+/// `MissingRequiredXmlNode` without an identifier.
+pub fn read(body: &[u8]) -> Result<Vec<SignedIdentifier>, Refusal> {
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    let body = bounded(body, BODY_BYTES_MAX)?;
+    let mut xml = XmlReader::open(body, "SignedIdentifiers", XmlLimits::default())?;
+    let mut policies: Vec<SignedIdentifier> = Vec::new();
+    while xml.child(&["SignedIdentifier"])?.is_some() {
+        let policy = read_one(&mut xml)?;
+        if policies.len() == POLICIES_MAX || policies.iter().any(|other| other.id == policy.id) {
+            return Err(Refusal::new(ErrorCode::InvalidXmlDocument)
+                .with_cause("more than five policies or two of one identifier"));
+        }
+        policies.push(policy);
+    }
+    xml.finish()?;
+    Ok(policies)
+}
+
+fn read_one(xml: &mut XmlReader<'_>) -> Result<SignedIdentifier, Refusal> {
+    let mut policy = SignedIdentifier::default();
+    while let Some(name) = xml.child(&["Id", "AccessPolicy"])? {
+        if name == "Id" {
+            policy.id = xml.text(name)?;
+            if policy.id.chars().count() > ID_CHARS_MAX {
+                return Err(node_value(name, &policy.id));
+            }
+            continue;
+        }
+        while let Some(name) = xml.child(&["Start", "Expiry", "Permission"])? {
+            let text = xml.text(name)?.trim().to_owned();
+            if name != "Permission" && !text.is_empty() && parse_iso(&text).is_none() {
+                return Err(node_value(name, &text));
+            }
+            let field = match name {
+                "Start" => &mut policy.start,
+                "Expiry" => &mut policy.expiry,
+                _ => &mut policy.permission,
+            };
+            *field = (!text.is_empty()).then_some(text);
+        }
+    }
+    if policy.id.is_empty() { Err(missing_node("Id")) } else { Ok(policy) }
+}
+
+/// Writes the result of Get Container ACL.
+pub fn write(policies: &[SignedIdentifier]) -> String {
+    let mut xml = XmlWriter::document(256 + 256 * policies.len());
+    if policies.is_empty() {
+        xml.empty("SignedIdentifiers");
+        return xml.finish();
+    }
+    xml.open("SignedIdentifiers");
+    for policy in policies {
+        xml.open("SignedIdentifier");
+        xml.element("Id", &policy.id);
+        xml.open("AccessPolicy");
+        xml.optional("Start", policy.start.as_deref());
+        xml.optional("Expiry", policy.expiry.as_deref());
+        xml.optional("Permission", policy.permission.as_deref());
+        xml.close("AccessPolicy");
+        xml.close("SignedIdentifier");
+    }
+    xml.close("SignedIdentifiers");
+    xml.finish()
+}

@@ -1,0 +1,42 @@
+//! Blob tags as XML: the body of Set Blob Tags and the result of Get Blob Tags.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/set-blob-tags>
+
+use lazuli_model::Refusal;
+
+use super::{Pairs, bounded, write_tags};
+use crate::xml::{XmlLimits, XmlReader, XmlWriter, missing_node};
+
+/// The longest body.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Reads keys and values, in order. Their number, characters and lengths are not looked at: the
+/// same rules hold for tags that come in a header.
+pub fn read(body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
+    let mut xml = XmlReader::open(bounded(body, BODY_BYTES_MAX)?, "Tags", XmlLimits::default())?;
+    let mut tags = Vec::new();
+    let mut has_set = false;
+    while xml.child(&["TagSet"])?.is_some() {
+        has_set = true;
+        while xml.child(&["Tag"])?.is_some() {
+            let (mut key, mut value) = (None, None);
+            while let Some(name) = xml.child(&["Key", "Value"])? {
+                let field = if name == "Key" { &mut key } else { &mut value };
+                *field = Some(xml.text(name)?);
+            }
+            tags.push((
+                key.ok_or_else(|| missing_node("Key"))?,
+                value.ok_or_else(|| missing_node("Value"))?,
+            ));
+        }
+    }
+    xml.finish()?;
+    if has_set { Ok(tags) } else { Err(missing_node("TagSet")) }
+}
+
+/// Writes the result of Get Blob Tags.
+pub fn write(tags: &dyn Pairs) -> String {
+    let mut xml = XmlWriter::document(512);
+    write_tags(&mut xml, tags);
+    xml.finish()
+}

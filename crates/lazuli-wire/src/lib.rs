@@ -5,6 +5,7 @@
 //! has a bound for everything it keeps, and answers with a [`lazuli_model::Refusal`]; a writer
 //! produces exactly the form the service sends.
 
+pub mod batch;
 pub mod body;
 pub mod copy_source;
 pub mod crc64;
@@ -15,6 +16,7 @@ pub mod marker;
 pub mod md5;
 pub mod percent;
 pub mod query;
+pub mod structured;
 pub mod xml;
 
 pub use query::Query;

@@ -1,0 +1,307 @@
+//! `cargo xtask test`: every check there is, one step after the other.
+//!
+//! A step never stops the ones after it, so that one run tells everything. Each step's whole
+//! output is in `target/xtask/logs/`; the terminal gets a line a step, the failures, a table and
+//! the closing line `N passed, N failed`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::report::{self, Outcome};
+use crate::{Selection, clients, fuzz, process, setup, tidy, workspace};
+
+/// The longest that a step made of cargo's own work may take.
+const CARGO_LIMIT: Duration = Duration::from_mins(25);
+
+/// One step of the tests.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    fast: bool,
+    work: Work,
+}
+
+/// What a step does.
+enum Work {
+    /// Runs a function that is given the place for its log.
+    Call(fn(&Path) -> Outcome),
+    /// Runs a client script from outside the repository.
+    Script(&'static clients::Script),
+}
+
+/// A step made of a function.
+const fn step(
+    name: &'static str,
+    about: &'static str,
+    fast: bool,
+    call: fn(&Path) -> Outcome,
+) -> Step {
+    Step { name, about, fast, work: Work::Call(call) }
+}
+
+/// All steps, in the order in which they run: what fails soonest comes first.
+fn steps() -> Vec<Step> {
+    let mut steps = vec![
+        step("format", "cargo fmt --check", true, format_check),
+        step("tidy", "crate arrows, sizes, headers, words, licences", true, tidy_check),
+        step("clippy", "cargo clippy --all-targets, warnings denied", true, clippy),
+        step("unit", "unit, property, model and transcript tests", true, unit_tests),
+        step("doc-tests", "the examples in the documentation", false, doc_tests),
+        step("rustdoc", "the documentation builds without a warning", false, rustdoc),
+        step("build", "cargo build --release", false, build),
+        step("setup", "Python, Node and Debian packages for the clients", false, install),
+        step("crash", "kill -9 under load, in rounds", false, crash),
+        step("conformance-py", "the Python SDK, both halves", false, clients::python_suite),
+        step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
+    ];
+    steps.extend(clients::SCRIPTS.iter().map(|script| Step {
+        name: script.step,
+        about: "client script from outside the repository",
+        fast: false,
+        work: Work::Script(script),
+    }));
+    steps.push(step("fuzz", "coverage-guided, a short run a target", false, fuzz::run));
+    steps.push(step("deny", "cargo deny, where it is installed", false, deny));
+    steps
+}
+
+/// Runs the steps that were asked for; `false` means that something failed.
+pub(crate) fn command(selection: &Selection) -> Result<bool, String> {
+    let steps = steps();
+    let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
+    if let Some(name) = selection.unknown(&names) {
+        return Err(format!("no step `{name}`; the steps are: {}", names.join(" ")));
+    }
+    if selection.list {
+        for step in &steps {
+            println!("{:16} {}", step.name, step.about);
+        }
+        return Ok(true);
+    }
+    let chosen: Vec<&Step> = steps
+        .iter()
+        .filter(|step| {
+            if selection.only.is_empty() {
+                step.fast || !selection.short
+            } else {
+                selection.names(step.name)
+            }
+        })
+        .collect();
+    prepare(&chosen)?;
+    let begun = Instant::now();
+    let results: Vec<(&Step, Outcome, Duration)> =
+        chosen.iter().map(|step| run_step(step)).collect();
+    Ok(summarise(&results, begun.elapsed()))
+}
+
+/// Does what a single step chosen with `--only` takes for granted.
+fn prepare(chosen: &[&Step]) -> Result<(), String> {
+    fs::create_dir_all(workspace::scratch()).map_err(|error| error.to_string())?;
+    let has = |name: &str| chosen.iter().any(|step| step.name == name);
+    let has_clients = chosen
+        .iter()
+        .any(|step| matches!(step.work, Work::Script(_)) || step.name.starts_with("conformance"));
+    for (wanted, name, call) in [
+        (has_clients, "build", build as fn(&Path) -> Outcome),
+        (has_clients, "setup", install as fn(&Path) -> Outcome),
+    ] {
+        if wanted && !has(name) {
+            let outcome = call(&log_path(name));
+            if outcome.failed > 0 {
+                return Err(outcome.notes.join("\n"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs one step and prints its line.
+fn run_step(step: &Step) -> (&Step, Outcome, Duration) {
+    println!("==> {:16} {}", step.name, step.about);
+    let begun = Instant::now();
+    let log = log_path(step.name);
+    let outcome = match &step.work {
+        Work::Call(call) => call(&log),
+        Work::Script(script) => clients::script(script, &log),
+    };
+    let took = begun.elapsed();
+    for note in &outcome.notes {
+        println!("    {}", note.trim_end());
+    }
+    if outcome.failed > 0 {
+        let log = outcome.log.as_deref().unwrap_or(&log);
+        println!("    the whole output: {}", workspace::relative(log));
+    }
+    let verdict = verdict(&outcome);
+    let (passed, failed) = (outcome.passed, outcome.failed);
+    println!("    {verdict}: {passed} good, {failed} bad, {:.1} s", took.as_secs_f64());
+    (step, outcome, took)
+}
+
+/// A step's result in one word.
+fn verdict(outcome: &Outcome) -> &'static str {
+    match (outcome.passed, outcome.failed) {
+        (0, 0) => "left out",
+        (_, 0) => "passed",
+        _ => "FAILED",
+    }
+}
+
+/// Prints the table and the closing line; `false` means that something failed or nothing ran.
+fn summarise(results: &[(&Step, Outcome, Duration)], took: Duration) -> bool {
+    let passed: u64 = results.iter().map(|(_, outcome, _)| outcome.passed).sum();
+    let failed: u64 = results.iter().map(|(_, outcome, _)| outcome.failed).sum();
+    println!("\n{:16} {:>8} {:>8} {:>9}", "step", "passed", "failed", "seconds");
+    for (step, outcome, took) in results {
+        println!(
+            "{:16} {:>8} {:>8} {:>9.1}  {}",
+            step.name,
+            outcome.passed,
+            outcome.failed,
+            took.as_secs_f64(),
+            verdict(outcome)
+        );
+    }
+    println!("{:16} {:>8} {:>8} {:>9.1}\n", "all", passed, failed, took.as_secs_f64());
+    println!("{passed} passed, {failed} failed");
+    failed == 0 && passed > 0
+}
+
+/// Where a step's output goes.
+fn log_path(name: &str) -> PathBuf {
+    workspace::scratch().join("logs").join(format!("{name}.log"))
+}
+
+/// Runs a command that counts as one check.
+fn one_check(mut command: Command, log: &Path) -> Outcome {
+    match process::run(&mut command, log, CARGO_LIMIT) {
+        Ok(finished) if finished.success => Outcome::passed(),
+        Ok(finished) => {
+            let tail = process::tail(&finished.output, 40);
+            Outcome::failed(format!("{}\n{tail}", finished.ending))
+        }
+        Err(message) => Outcome::failed(message),
+    }
+}
+
+/// Runs a command that counts its own tests.
+fn counted(mut command: Command, log: &Path, counts: fn(&str) -> Option<(u64, u64)>) -> Outcome {
+    let finished = match process::run(&mut command, log, CARGO_LIMIT) {
+        Ok(finished) => finished,
+        Err(message) => return Outcome::failed(message),
+    };
+    let (passed, failed) = counts(&finished.output).unwrap_or((0, 0));
+    let mut outcome = Outcome { passed, failed, ..Outcome::default() };
+    if !finished.success {
+        // A build that broke and a runner that crashed count as one failure.
+        outcome.failed = failed.max(1);
+        let tail = process::tail(&finished.output, 60);
+        outcome.notes.push(format!("{}\n{tail}", finished.ending));
+    }
+    outcome
+}
+
+/// The formatting of every crate.
+fn format_check(log: &Path) -> Outcome {
+    one_check(process::cargo(&["fmt", "--all", "--check"]), log)
+}
+
+/// The lints of every crate, as errors.
+fn clippy(log: &Path) -> Outcome {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    one_check(process::cargo(&arguments), log)
+}
+
+/// The checks of `cargo xtask tidy`.
+fn tidy_check(log: &Path) -> Outcome {
+    let outcome = tidy::check();
+    // A log as every step has one; the notes say the same.
+    let _ = fs::create_dir_all(log.parent().unwrap_or(log));
+    let _ = fs::write(log, outcome.notes.join("\n"));
+    outcome
+}
+
+/// The tests of every crate, with `cargo nextest` where it is installed.
+fn unit_tests(log: &Path) -> Outcome {
+    // The crash suite has a step of its own, in the release profile.
+    if process::is_installed("cargo-nextest") {
+        let arguments = [
+            "nextest",
+            "run",
+            "--workspace",
+            "--locked",
+            "--no-fail-fast",
+            "--no-tests=pass",
+            "--color=never",
+            "--hide-progress-bar",
+            "-E",
+            "not binary(crash)",
+        ];
+        return counted(process::cargo(&arguments), log, report::nextest_counts);
+    }
+    let mut command = process::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    command.args(["--lib", "--bins", "--tests", "--color=never"]);
+    command.env("LAZULI_CRASH_ROUNDS", "1");
+    counted(command, log, |output| Some(report::cargo_test_counts(output)))
+}
+
+/// The examples in the documentation, which nextest does not run.
+fn doc_tests(log: &Path) -> Outcome {
+    let command = process::cargo(&["test", "--workspace", "--locked", "--doc", "--no-fail-fast"]);
+    let mut outcome = counted(command, log, |output| Some(report::cargo_test_counts(output)));
+    if outcome.failed == 0 && outcome.passed == 0 {
+        outcome.notes.push("there are none".to_owned());
+    }
+    outcome
+}
+
+/// The documentation of every crate, warnings denied.
+fn rustdoc(log: &Path) -> Outcome {
+    let mut command = process::cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    one_check(command, log)
+}
+
+/// The release binary, which all later steps use.
+fn build(log: &Path) -> Outcome {
+    one_check(process::cargo(&["build", "--release", "--locked", "-p", "lazuli"]), log)
+}
+
+/// What the client suites need.
+fn install(_log: &Path) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (what, call) in [
+        ("Debian packages", setup::install_debian as fn() -> Result<(), String>),
+        ("Python packages", setup::install_python),
+        ("Node packages", setup::install_node),
+    ] {
+        outcome.add(match call() {
+            Ok(()) => Outcome::passed(),
+            Err(message) => Outcome::failed(format!("{what}: {message}")),
+        });
+    }
+    outcome
+}
+
+/// The crash suite: a server killed again and again under load.
+fn crash(log: &Path) -> Outcome {
+    if !workspace::root().join("crates/lazuli-testkit/tests/crash.rs").is_file() {
+        return Outcome::skipped("the crash suite is not there");
+    }
+    let arguments = ["test", "--release", "--locked", "-p", "lazuli-testkit", "--test", "crash"];
+    let mut command = process::cargo(&arguments);
+    command.args(["--", "--nocapture", "--include-ignored"]);
+    command.env("LAZULI_BINARY", workspace::lazuli_binary());
+    counted(command, log, |output| Some(report::cargo_test_counts(output)))
+}
+
+/// `cargo deny`; the licences are checked by `tidy` in any case.
+fn deny(log: &Path) -> Outcome {
+    if !process::is_installed("cargo-deny") {
+        return Outcome::skipped("cargo-deny is not installed (`tidy` checked the licences)");
+    }
+    one_check(process::cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"]), log)
+}

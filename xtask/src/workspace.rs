@@ -1,0 +1,48 @@
+//! Where things are: the root of the repository, the build directory and what lies beside them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// Cargo's build directory; everything that the commands install or write lies in it.
+pub(crate) fn target() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => root().join(directory),
+        None => root().join("target"),
+    }
+}
+
+/// The folder for logs and scratch data of the commands.
+pub(crate) fn scratch() -> PathBuf {
+    target().join("xtask")
+}
+
+/// The server's release binary.
+pub(crate) fn lazuli_binary() -> PathBuf {
+    target().join("release").join("lazuli")
+}
+
+/// The load generator's release binary.
+pub(crate) fn loadgen_binary() -> PathBuf {
+    target().join("release").join("lazuli-loadgen")
+}
+
+/// The folder of further client scripts kept outside the repository, when it is there:
+/// `LAZULI_CLIENTS`, else `../shared/clients` beside the checkout.
+pub(crate) fn shared_clients() -> Option<PathBuf> {
+    let folder = match env::var_os("LAZULI_CLIENTS") {
+        Some(folder) => PathBuf::from(folder),
+        None => root().join("../shared/clients"),
+    };
+    folder.join("_t.py").is_file().then(|| folder.canonicalize().ok()).flatten()
+}
+
+/// `path` as seen from the root of the repository, for messages.
+pub(crate) fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}

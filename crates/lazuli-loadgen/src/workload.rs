@@ -1,0 +1,297 @@
+//! The workloads: what each connection sends, one request after the other.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use tokio::task::LocalSet;
+
+use crate::arguments::{Arguments, Mode};
+use crate::connection::{Answer, Connection, Sink};
+use crate::measure::{Measured, Stopwatch};
+use crate::sign::{Request, Signer, encode};
+
+/// The size of a block of a large blob, in bytes.
+const BLOCK_BYTES: usize = 8 << 20;
+
+/// The names on a page of a listing.
+const PAGE_NAMES: &str = "5000";
+
+/// Failures after which a connection gives up.
+const ERRORS_MAX: u64 = 20;
+
+/// A multiplier that scatters consecutive numbers over the whole range (it is odd and large).
+const SCATTER: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Runs the workload that the arguments name.
+pub(crate) async fn run(arguments: &Arguments) -> Result<Measured, String> {
+    let shared = Rc::new(Shared {
+        arguments: arguments.clone(),
+        next: Cell::new(0),
+        deadline: Instant::now() + arguments.duration,
+        body: body(arguments),
+    });
+    let mut clients = Vec::new();
+    for _ in 0..arguments.connections {
+        clients.push(Client::new(Rc::clone(&shared)).await?);
+    }
+    let watch = Stopwatch::start();
+    let mut measured = Measured::default();
+    let local = LocalSet::new();
+    let tasks: Vec<_> =
+        clients.into_iter().map(|client| local.spawn_local(client.work())).collect();
+    local.await;
+    for task in tasks {
+        measured.add(task.await.map_err(|error| error.to_string())?);
+    }
+    watch.finish(&mut measured);
+    Ok(measured)
+}
+
+/// The bytes that are sent as a blob or block: a pattern that does not repeat at a page's size.
+fn body(arguments: &Arguments) -> Vec<u8> {
+    let length = match arguments.mode {
+        Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn => arguments.bytes,
+        Mode::Blocks => BLOCK_BYTES.min(arguments.bytes),
+        Mode::Get | Mode::GetLarge | Mode::List | Mode::Container => 0,
+    };
+    let mut state = SCATTER;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// What all connections share.
+struct Shared {
+    arguments: Arguments,
+    next: Cell<u64>,
+    deadline: Instant,
+    body: Vec<u8>,
+}
+
+impl Shared {
+    /// The number of the next operation; `None` ends the run.
+    fn take(&self) -> Option<u64> {
+        let number = self.next.get();
+        let is_over = match self.arguments.ops {
+            0 => Instant::now() >= self.deadline,
+            ops => number >= ops,
+        };
+        if is_over {
+            return None;
+        }
+        self.next.set(number + 1);
+        Some(number)
+    }
+}
+
+/// One connection and what it measured.
+struct Client {
+    shared: Rc<Shared>,
+    connection: Connection,
+    signer: Signer,
+    head: String,
+    measured: Measured,
+}
+
+impl Client {
+    /// Connects.
+    async fn new(shared: Rc<Shared>) -> Result<Self, String> {
+        let Arguments { authority, account, key, .. } = &shared.arguments;
+        let connection = Connection::open(authority).await?;
+        let signer = Signer::new(authority, account, key)?;
+        Ok(Self { shared, connection, signer, head: String::new(), measured: Measured::default() })
+    }
+
+    /// Sends requests until the run is over.
+    async fn work(mut self) -> Measured {
+        if self.shared.arguments.mode == Mode::List {
+            self.walk().await;
+            return self.measured;
+        }
+        while let Some(number) = self.shared.take() {
+            let begun = Instant::now();
+            match self.operation(number).await {
+                Ok(bytes) => self.measured.note(begun.elapsed(), bytes),
+                Err(message) => {
+                    self.measured.note_error(message);
+                    if self.measured.errors >= ERRORS_MAX || !self.reconnect().await {
+                        break;
+                    }
+                }
+            }
+        }
+        self.measured
+    }
+
+    /// A new connection after a failure, which may have left the old one between two answers.
+    async fn reconnect(&mut self) -> bool {
+        match Connection::open(&self.shared.arguments.authority).await {
+            Ok(connection) => self.connection = connection,
+            Err(message) => self.measured.note_error(message),
+        }
+        self.measured.errors < ERRORS_MAX
+    }
+
+    /// One operation; gives the bytes of the bodies.
+    async fn operation(&mut self, number: u64) -> Result<u64, String> {
+        let shared = Rc::clone(&self.shared);
+        let Arguments { mode, container, first, count, bytes, .. } = &shared.arguments;
+        let number_scattered = first + (number.wrapping_mul(SCATTER) >> 20) % count;
+        match mode {
+            Mode::Put | Mode::Fill | Mode::PutLarge => {
+                let path = format!("/{container}/{}", name(first + number));
+                self.put(&path, &[], &shared.body, true).await
+            }
+            Mode::Churn => {
+                let path = format!("/{container}/{}", name(first + number % count));
+                self.put(&path, &[], &shared.body, true).await
+            }
+            Mode::Get => self.get(&format!("/{container}/{}", name(number_scattered))).await,
+            Mode::GetLarge => self.get(&format!("/{container}/{}", name(*first))).await,
+            Mode::Blocks => {
+                let path = format!("/{container}/{}", name(first + number));
+                self.put_blocks(&path, *bytes, &shared.body).await
+            }
+            Mode::Container => {
+                let path = format!("/{container}");
+                self.put(&path, &[("restype", "container")], &[], false).await
+            }
+            Mode::List => Err("a listing is walked, not split".to_owned()),
+        }
+    }
+
+    /// Puts a body.
+    async fn put(
+        &mut self,
+        path: &str,
+        query: &[(&str, &str)],
+        body: &[u8],
+        is_blob: bool,
+    ) -> Result<u64, String> {
+        let request = Request { method: "PUT", path, query, length: body.len(), is_blob };
+        let answer = self.send(&request, body, Sink::Discard).await?;
+        expect(&answer, 201)?;
+        Ok(body.len() as u64)
+    }
+
+    /// Gets a blob and drops it.
+    async fn get(&mut self, path: &str) -> Result<u64, String> {
+        let request = Request { method: "GET", path, query: &[], length: 0, is_blob: false };
+        let answer = self.send(&request, &[], Sink::Discard).await?;
+        expect(&answer, 200)?;
+        Ok(answer.body_bytes)
+    }
+
+    /// Puts a blob in blocks and commits their list.
+    async fn put_blocks(&mut self, path: &str, bytes: usize, body: &[u8]) -> Result<u64, String> {
+        let mut list = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
+        let mut sent = 0;
+        while sent < bytes {
+            let block = body.get(..body.len().min(bytes - sent)).unwrap_or_default();
+            // Twelve digits are a valid base64 text of nine bytes.
+            let id = format!("{sent:012}");
+            self.put(path, &[("blockid", &id), ("comp", "block")], block, false).await?;
+            list.push_str("<Latest>");
+            list.push_str(&id);
+            list.push_str("</Latest>");
+            sent += block.len();
+        }
+        list.push_str("</BlockList>");
+        self.put(path, &[("comp", "blocklist")], list.as_bytes(), false).await?;
+        Ok(bytes as u64)
+    }
+
+    /// Lists the container page by page, from the start again when the end is reached, until the
+    /// run is over.
+    async fn walk(&mut self) {
+        let mut marker = String::new();
+        while self.shared.take().is_some() {
+            let begun = Instant::now();
+            match self.page(&marker).await {
+                Ok((bytes, next)) => {
+                    self.measured.note(begun.elapsed(), bytes);
+                    // Without a number of pages to read, one walk to the end is enough.
+                    if next.is_empty() && self.shared.arguments.ops == 0 {
+                        return;
+                    }
+                    marker = next;
+                }
+                Err(message) => {
+                    self.measured.note_error(message);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads one page; gives its length and the marker of the next.
+    async fn page(&mut self, marker: &str) -> Result<(u64, String), String> {
+        let path = format!("/{}", self.shared.arguments.container);
+        let marker = encode(marker);
+        let mut query = vec![("comp", "list")];
+        if !marker.is_empty() {
+            query.push(("marker", &marker));
+        }
+        query.extend([("maxresults", PAGE_NAMES), ("restype", "container")]);
+        let request =
+            Request { method: "GET", path: &path, query: &query, length: 0, is_blob: false };
+        let mut page = Vec::new();
+        let answer = self.send(&request, &[], Sink::Keep(&mut page)).await?;
+        expect(&answer, 200)?;
+        Ok((answer.body_bytes, next_marker(&page)))
+    }
+
+    /// Signs and sends a request and reads its answer.
+    async fn send(
+        &mut self,
+        request: &Request<'_>,
+        body: &[u8],
+        sink: Sink<'_>,
+    ) -> Result<Answer, String> {
+        self.signer.write_head(request, &mut self.head);
+        self.connection.exchange(&self.head, body, sink).await
+    }
+}
+
+/// The name of the blob with this number.
+fn name(number: u64) -> String {
+    format!("blob-{number:010}")
+}
+
+/// An answer with another status is a failure.
+fn expect(answer: &Answer, status: u16) -> Result<(), String> {
+    if answer.status == status {
+        return Ok(());
+    }
+    Err(format!("status {} where {status} was expected", answer.status))
+}
+
+/// The marker at the end of a page of a listing; empty on the last one.
+fn next_marker(page: &[u8]) -> String {
+    // It stands behind all names, so that looking at the end is enough.
+    let end = String::from_utf8_lossy(page.get(page.len().saturating_sub(8192)..).unwrap_or(page));
+    end.split_once("<NextMarker>")
+        .and_then(|(_, rest)| rest.split_once("</NextMarker>"))
+        .map(|(marker, _)| marker.replace("&amp;", "&"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_marker;
+
+    #[test]
+    fn the_marker_is_found_at_the_end_of_a_page() {
+        let page = format!("{}<NextMarker>2!8</NextMarker></X>", "x".repeat(10_000));
+        assert_eq!(next_marker(page.as_bytes()), "2!8");
+        assert_eq!(next_marker(b"<NextMarker />"), "");
+        assert_eq!(next_marker(b"<NextMarker></NextMarker>"), "");
+    }
+}

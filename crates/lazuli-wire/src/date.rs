@@ -164,7 +164,7 @@ pub fn parse_iso(text: &str) -> Option<Timestamp> {
     }
     let seconds = u64::from(hour * 3600 + minute * 60 + second);
     let ticks = days * TICKS_PER_DAY + seconds * TICKS_PER_SECOND + u64::from(fraction);
-    let ticks = ticks.checked_add_signed(-offset * TICKS_PER_SECOND as i64)?;
+    let ticks = ticks.checked_add_signed(-offset * TICKS_PER_SECOND.cast_signed())?;
     (ticks <= LAST_TICKS).then(|| Timestamp::from_ticks(ticks))
 }
 

@@ -81,3 +81,74 @@ pub fn write(committed: Option<&[Block<'_>]>, uncommitted: Option<&[Block<'_>]>)
     xml.close("BlockList");
     xml.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn entries_keep_their_order() {
+        let body = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<BlockList>\n\
+                    <Latest>QQ==</Latest><Committed> Qg== </Committed>\
+                    <Uncommitted>QQ==</Uncommitted></BlockList>";
+        assert_eq!(
+            read(body.as_bytes()).unwrap(),
+            [
+                (BlockKind::Latest, "QQ==".to_owned()),
+                (BlockKind::Committed, "Qg==".to_owned()),
+                (BlockKind::Uncommitted, "QQ==".to_owned()),
+            ]
+        );
+        assert_eq!(read(b"<BlockList />").unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_no_block_list_is_refused() {
+        for (body, code) in [
+            ("", ErrorCode::InvalidXmlDocument),
+            ("<Blocks/>", ErrorCode::InvalidXmlDocument),
+            ("<BlockList><Latest>QQ==</BlockList>", ErrorCode::InvalidXmlDocument),
+            ("<BlockList><Newest>QQ==</Newest></BlockList>", ErrorCode::UnsupportedXmlNode),
+        ] {
+            assert_eq!(read(body.as_bytes()).unwrap_err().code(), code, "{body}");
+        }
+        let long = vec![b' '; BODY_BYTES_MAX + 1];
+        assert_eq!(read(&long).unwrap_err().code(), ErrorCode::InvalidXmlDocument);
+    }
+
+    #[test]
+    fn a_list_has_fifty_thousand_entries_at_most() {
+        let of =
+            |count| format!("<BlockList>{}</BlockList>", "<Latest>QQ==</Latest>".repeat(count));
+        assert_eq!(read(of(BLOCKS_MAX).as_bytes()).unwrap().len(), BLOCKS_MAX);
+        let refusal = read(of(BLOCKS_MAX + 1).as_bytes()).unwrap_err();
+        assert_eq!(refusal.code(), ErrorCode::BlockListTooLong);
+    }
+
+    #[test]
+    fn the_longest_list_fits_the_body() {
+        let entry = format!("\r\n  <Uncommitted>{}</Uncommitted>", "A".repeat(88));
+        let body = format!("<BlockList>{}\r\n</BlockList>", entry.repeat(BLOCKS_MAX));
+        assert_eq!(read(body.as_bytes()).unwrap().len(), BLOCKS_MAX);
+    }
+
+    #[test]
+    fn the_result_has_the_sections_asked_for() {
+        let block = Block { id: "QQ==", len: 5 };
+        assert_eq!(
+            write(Some(&[]), Some(&[block])),
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList><CommittedBlocks />\
+             <UncommittedBlocks><Block><Name>QQ==</Name><Size>5</Size></Block></UncommittedBlocks>\
+             </BlockList>"
+        );
+        assert!(!write(Some(&[block]), None).contains("Uncommitted"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in any::<Vec<u8>>(), near in "(</?(BlockList|Latest)>|[ A=&;]){0,12}") {
+            let _ = (read(&bytes), read(near.as_bytes()));
+        }
+    }
+}

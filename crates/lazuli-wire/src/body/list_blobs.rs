@@ -19,6 +19,8 @@ use crate::xml::XmlWriter;
 const ENCODED_NAMES: ApiVersion = ApiVersion::new(2021, 2, 12);
 /// Items tell their object replication metadata from this version on.
 const REPLICATION: ApiVersion = ApiVersion::new(2019, 12, 12);
+/// Items tell the CRC-64 of their content from this version on.
+const CONTENT_CRC64: ApiVersion = ApiVersion::new(2019, 2, 2);
 /// Bytes one item takes, about.
 const ITEM_BYTES: usize = 1_000;
 
@@ -192,7 +194,7 @@ impl BlobListWriter {
         }
         flag(xml, "IsCurrentVersion", item.is_current_version);
         flag(xml, "Deleted", item.deleted);
-        write_properties(xml, &item.properties);
+        write_properties(xml, self.version, &item.properties);
         if let Some(metadata) = item.metadata {
             write_metadata(xml, metadata);
         }
@@ -253,7 +255,7 @@ fn date(xml: &mut XmlWriter, name: &str, at: Option<Timestamp>) {
     }
 }
 
-fn write_properties(xml: &mut XmlWriter, blob: &BlobProperties<'_>) {
+fn write_properties(xml: &mut XmlWriter, version: ApiVersion, blob: &BlobProperties<'_>) {
     xml.open("Properties");
     date(xml, "Creation-Time", blob.creation_time);
     date(xml, "Last-Modified", blob.last_modified);
@@ -263,7 +265,7 @@ fn write_properties(xml: &mut XmlWriter, blob: &BlobProperties<'_>) {
     xml.optional("ResourceType", blob.resource_type);
     xml.number("Content-Length", blob.content_length);
     if blob.etag.is_some() {
-        write_content(xml, blob);
+        write_content(xml, version, blob);
     }
     if let Some(number) = blob.sequence_number {
         xml.number("x-ms-blob-sequence-number", number);
@@ -285,11 +287,13 @@ fn write_properties(xml: &mut XmlWriter, blob: &BlobProperties<'_>) {
     xml.close("Properties");
 }
 
-fn write_content(xml: &mut XmlWriter, blob: &BlobProperties<'_>) {
+fn write_content(xml: &mut XmlWriter, version: ApiVersion, blob: &BlobProperties<'_>) {
     xml.element("Content-Type", blob.content_type.unwrap_or_default());
     xml.element("Content-Encoding", blob.content_encoding.unwrap_or_default());
     xml.element("Content-Language", blob.content_language.unwrap_or_default());
-    write_base64(xml, "Content-CRC64", blob.content_crc64.map(u64::to_le_bytes));
+    if version >= CONTENT_CRC64 {
+        write_base64(xml, "Content-CRC64", blob.content_crc64.map(u64::to_le_bytes));
+    }
     write_base64(xml, "Content-MD5", blob.content_md5);
     xml.element("Cache-Control", blob.cache_control.unwrap_or_default());
     xml.element("Content-Disposition", blob.content_disposition.unwrap_or_default());
@@ -338,3 +342,6 @@ fn write_lifetime(xml: &mut XmlWriter, blob: &BlobProperties<'_>) {
         xml.boolean("LegalHold", hold);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/list-containers2>
 //!
-//! Unlike those of blobs, the entity tags of containers keep their quotation marks in a listing.
+//! The order of elements is the one the service was recorded with. Unlike those of blobs, the
+//! entity tags of containers keep their quotation marks in a listing.
 
 use std::fmt::{Display, Write as _};
 
@@ -102,11 +103,11 @@ impl ContainerListWriter {
         xml.element("LeaseState", item.lease_state);
         xml.optional("LeaseDuration", item.lease_duration);
         xml.optional("PublicAccess", item.public_access);
+        xml.element("DefaultEncryptionScope", item.default_encryption_scope);
+        xml.boolean("DenyEncryptionScopeOverride", item.deny_encryption_scope_override);
         xml.boolean("HasImmutabilityPolicy", item.has_immutability_policy);
         xml.boolean("HasLegalHold", item.has_legal_hold);
         xml.boolean("ImmutableStorageWithVersioningEnabled", item.immutable_versions);
-        xml.element("DefaultEncryptionScope", item.default_encryption_scope);
-        xml.boolean("DenyEncryptionScopeOverride", item.deny_encryption_scope_override);
         if let Some((time, days)) = item.deletion {
             xml.rfc1123("DeletedTime", time);
             xml.number("RemainingRetentionDays", u64::from(days));
@@ -124,5 +125,98 @@ impl ContainerListWriter {
         self.xml.element("NextMarker", next_marker.unwrap_or_default());
         self.xml.close("EnumerationResults");
         self.xml.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::date::parse_http_date;
+
+    #[test]
+    fn a_listing_has_the_recorded_form() {
+        let head = ContainerListHead {
+            service_endpoint: "https://a.blob.core.windows.net/",
+            prefix: Some("c"),
+            marker: None,
+            max_results: Some(1),
+        };
+        let metadata = [("key", "val")];
+        let item = ContainerItem {
+            name: "c1",
+            version: None,
+            deleted: false,
+            last_modified: parse_http_date("Tue, 03 Dec 2019 05:06:26 GMT").unwrap(),
+            etag: &"\"0x8D777AE8CB6FF8B\"",
+            lease_status: "unlocked",
+            lease_state: "available",
+            lease_duration: None,
+            public_access: None,
+            has_immutability_policy: false,
+            has_legal_hold: false,
+            immutable_versions: false,
+            default_encryption_scope: "$account-encryption-key",
+            deny_encryption_scope_override: false,
+            deletion: None,
+            metadata: Some(&metadata.to_vec()),
+        };
+        let mut list = ContainerListWriter::new(&head, 1);
+        list.container(&item);
+        assert_eq!(
+            list.finish(Some("/a/c2")),
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
+             <EnumerationResults ServiceEndpoint=\"https://a.blob.core.windows.net/\">\
+             <Prefix>c</Prefix><MaxResults>1</MaxResults><Containers><Container><Name>c1</Name>\
+             <Properties><Last-Modified>Tue, 03 Dec 2019 05:06:26 GMT</Last-Modified>\
+             <Etag>\"0x8D777AE8CB6FF8B\"</Etag><LeaseStatus>unlocked</LeaseStatus>\
+             <LeaseState>available</LeaseState>\
+             <DefaultEncryptionScope>$account-encryption-key</DefaultEncryptionScope>\
+             <DenyEncryptionScopeOverride>false</DenyEncryptionScopeOverride>\
+             <HasImmutabilityPolicy>false</HasImmutabilityPolicy>\
+             <HasLegalHold>false</HasLegalHold>\
+             <ImmutableStorageWithVersioningEnabled>false</ImmutableStorageWithVersioningEnabled>\
+             </Properties><Metadata><key>val</key></Metadata></Container></Containers>\
+             <NextMarker>/a/c2</NextMarker></EnumerationResults>"
+        );
+    }
+
+    #[test]
+    fn what_only_some_containers_have() {
+        let head = ContainerListHead {
+            service_endpoint: "http://h/",
+            prefix: None,
+            marker: None,
+            max_results: None,
+        };
+        let none: Vec<(String, String)> = Vec::new();
+        let mut list = ContainerListWriter::new(&head, 1);
+        list.container(&ContainerItem {
+            name: "c",
+            version: Some("01D6"),
+            deleted: true,
+            last_modified: Timestamp::from_unix_seconds(0),
+            etag: &"\"0x8D\"",
+            lease_status: "locked",
+            lease_state: "leased",
+            lease_duration: Some("infinite"),
+            public_access: Some("blob"),
+            has_immutability_policy: true,
+            has_legal_hold: true,
+            immutable_versions: true,
+            default_encryption_scope: "s",
+            deny_encryption_scope_override: true,
+            deletion: Some((Timestamp::from_unix_seconds(1), 6)),
+            metadata: Some(&none),
+        });
+        let xml = list.finish(None);
+        for part in [
+            "<Name>c</Name><Version>01D6</Version><Deleted>true</Deleted><Properties>",
+            "<LeaseDuration>infinite</LeaseDuration><PublicAccess>blob</PublicAccess>",
+            "<DeletedTime>Thu, 01 Jan 1970 00:00:01 GMT</DeletedTime>\
+             <RemainingRetentionDays>6</RemainingRetentionDays></Properties><Metadata />",
+            "<NextMarker /></EnumerationResults>",
+        ] {
+            assert!(xml.contains(part), "{part} in {xml}");
+        }
     }
 }

@@ -26,7 +26,9 @@ pub trait Pairs {
 
 impl<K: AsRef<str>, V: AsRef<str>> Pairs for [(K, V)] {
     fn each(&self, each: &mut dyn FnMut(&str, &str)) {
-        self.iter().for_each(|(name, value)| each(name.as_ref(), value.as_ref()));
+        for (name, value) in self {
+            each(name.as_ref(), value.as_ref());
+        }
     }
 }
 
@@ -38,7 +40,9 @@ impl<K: AsRef<str>, V: AsRef<str>> Pairs for Vec<(K, V)> {
 
 impl<K: AsRef<str>, V: AsRef<str>> Pairs for std::collections::BTreeMap<K, V> {
     fn each(&self, each: &mut dyn FnMut(&str, &str)) {
-        self.iter().for_each(|(name, value)| each(name.as_ref(), value.as_ref()));
+        for (name, value) in self {
+            each(name.as_ref(), value.as_ref());
+        }
     }
 }
 

@@ -414,3 +414,6 @@ fn write_cors(xml: &mut XmlWriter, rules: &[CorsRule]) {
     }
     xml.close("Cors");
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,3 +100,70 @@ pub fn write(policies: &[SignedIdentifier]) -> String {
     xml.close("SignedIdentifiers");
     xml.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn policy(id: &str) -> String {
+        format!("<SignedIdentifier><Id>{id}</Id></SignedIdentifier>")
+    }
+
+    fn code(policies: &str) -> Option<ErrorCode> {
+        let body = format!("<SignedIdentifiers>{policies}</SignedIdentifiers>");
+        read(body.as_bytes()).err().map(|refusal| refusal.code())
+    }
+
+    #[test]
+    fn empty_elements_say_nothing() {
+        let body = "<SignedIdentifiers><SignedIdentifier><Id>a</Id><AccessPolicy>\
+                    <Start>2024-01-01</Start><Expiry /><Permission>rl</Permission></AccessPolicy>\
+                    </SignedIdentifier><SignedIdentifier><Id>b</Id><AccessPolicy />\
+                    </SignedIdentifier></SignedIdentifiers>";
+        let policies = read(body.as_bytes()).unwrap();
+        assert_eq!(
+            policies[0],
+            SignedIdentifier {
+                id: "a".to_owned(),
+                start: Some("2024-01-01".to_owned()),
+                expiry: None,
+                permission: Some("rl".to_owned()),
+            }
+        );
+        assert_eq!(policies[1].permission, None);
+        assert_eq!(
+            write(&policies[..1]),
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><SignedIdentifiers><SignedIdentifier>\
+             <Id>a</Id><AccessPolicy><Start>2024-01-01</Start><Permission>rl</Permission>\
+             </AccessPolicy></SignedIdentifier></SignedIdentifiers>"
+        );
+        assert_eq!(read(write(&policies).as_bytes()).unwrap(), policies);
+        assert_eq!(read(write(&[]).as_bytes()).unwrap(), []);
+        assert_eq!(read(b"").unwrap(), []);
+    }
+
+    #[test]
+    fn limits_are_kept() {
+        let five: String = (0..5).map(|i| policy(&i.to_string())).collect();
+        assert_eq!(code(&five), None);
+        assert_eq!(code(&(five + &policy("5"))), Some(ErrorCode::InvalidXmlDocument));
+        assert_eq!(code(&(policy("a") + &policy("a"))), Some(ErrorCode::InvalidXmlDocument));
+        assert_eq!(code(&policy(&"é".repeat(64))), None);
+        assert_eq!(code(&policy(&"é".repeat(65))), Some(ErrorCode::InvalidXmlNodeValue));
+        assert_eq!(code(&policy("")), Some(ErrorCode::MissingRequiredXmlNode));
+        let bad =
+            policy("a").replace("</Id>", "</Id><AccessPolicy><Start>x</Start></AccessPolicy>");
+        assert_eq!(code(&bad), Some(ErrorCode::InvalidXmlNodeValue));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(
+            bytes in any::<Vec<u8>>(),
+            near in "(</?(SignedIdentifiers?|Id|AccessPolicy|Start)>|[a0-9-]){0,12}",
+        ) {
+            let _ = (read(&bytes), code(&near));
+        }
+    }
+}

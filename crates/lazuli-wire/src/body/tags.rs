@@ -40,3 +40,51 @@ pub fn write(tags: &dyn Pairs) -> String {
     write_tags(&mut xml, tags);
     xml.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lazuli_model::ErrorCode;
+    use proptest::prelude::*;
+
+    #[test]
+    fn keys_and_values_are_needed() {
+        for (body, code) in [
+            ("<Tags/>", ErrorCode::MissingRequiredXmlNode),
+            (
+                "<Tags><TagSet><Tag><Key>k</Key></Tag></TagSet></Tags>",
+                ErrorCode::MissingRequiredXmlNode,
+            ),
+            (
+                "<Tags><TagSet><Tag><Value>k</Value></Tag></TagSet></Tags>",
+                ErrorCode::MissingRequiredXmlNode,
+            ),
+            ("<Tags><TagSet><Key>k</Key></TagSet></Tags>", ErrorCode::UnsupportedXmlNode),
+            ("<Tags><TagSet>", ErrorCode::InvalidXmlDocument),
+        ] {
+            assert_eq!(read(body.as_bytes()).unwrap_err().code(), code, "{body}");
+        }
+        assert_eq!(read(b"<Tags><TagSet/></Tags>").unwrap(), []);
+    }
+
+    #[test]
+    fn the_result_has_the_documented_form() {
+        assert_eq!(
+            write(&vec![("a", "1"), ("b", "")]),
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><Tags><TagSet><Tag><Key>a</Key>\
+             <Value>1</Value></Tag><Tag><Key>b</Key><Value /></Tag></TagSet></Tags>"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn tags_round_trip(tags in proptest::collection::vec((r"[ -~é]{0,8}", "[ -~é]{0,8}"), 0..12)) {
+            prop_assert_eq!(read(write(&tags).as_bytes()).unwrap(), tags);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in any::<Vec<u8>>(), near in "(</?(Tags|TagSet|Tag|Key|Value)>|[a ]){0,12}") {
+            let _ = (read(&bytes), read(near.as_bytes()));
+        }
+    }
+}

@@ -185,11 +185,20 @@ impl XmlWriter {
 
 /// Whether `text` stands for itself in character data and in attributes.
 fn is_plain(text: &str) -> bool {
-    // 0xEF begins, among others, U+FFFE and U+FFFF in UTF-8. No early exit: this vectorises.
-    text.bytes().fold(true, |plain, byte| {
-        plain & (byte >= b' ') & !matches!(byte, b'&' | b'<' | b'>' | b'"' | 0xef)
-    })
+    // 0xEF begins, among others, U+FFFE and U+FFFF in UTF-8.
+    text.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
+
+/// The bytes that stand for themselves.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] = byte >= 0x20 && !matches!(byte, 0x22 | 0x26 | 0x3c | 0x3e | 0xef);
+        byte += 1;
+    }
+    plain
+};
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,8 @@ use std::time::UNIX_EPOCH;
 use lazuli_base::Timestamp;
 
 const SECONDS_PER_DAY: i64 = 86_400;
+/// The last second of year 9999, the last year four digits can tell.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Parses a header's date: RFC 1123, RFC 850 or asctime, from 1970 on.
 pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
@@ -108,7 +110,8 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year, month, day_of_year - (153 * from_march + 2) / 5 + 1)
 }
 
-/// The RFC 1123 form, for instance `Fri, 26 Jun 2015 23:39:12 GMT`.
+/// The RFC 1123 form, for instance `Fri, 26 Jun 2015 23:39:12 GMT`; later
+/// times are shown as the end of year 9999.
 pub(crate) fn rfc1123(time: Timestamp) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -118,7 +121,7 @@ pub(crate) fn rfc1123(time: Timestamp) -> String {
     let name = |names: &[&'static str], place: i64| {
         usize::try_from(place).ok().and_then(|place| names.get(place).copied()).unwrap_or_default()
     };
-    let seconds = time.unix_seconds();
+    let seconds = time.min(Timestamp::from_unix_seconds(LAST_SECOND)).unix_seconds();
     let (days, of_day) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
     let (year, month, day) = civil_from_days(days);
     format!(

@@ -37,7 +37,7 @@ pub enum Permission {
     /// `p`: process messages; in a blob service SAS, change POSIX permissions.
     Process,
     /// `i`: set immutability policies and legal holds.
-    Immutability,
+    SetImmutability,
     /// `u`: update messages and entities.
     Update,
 }
@@ -59,7 +59,7 @@ impl Permission {
         Self::Execute,
         Self::Ownership,
         Self::Process,
-        Self::Immutability,
+        Self::SetImmutability,
         Self::Update,
     ];
 
@@ -80,7 +80,7 @@ impl Permission {
             Self::Execute => 'e',
             Self::Ownership => 'o',
             Self::Process => 'p',
-            Self::Immutability => 'i',
+            Self::SetImmutability => 'i',
             Self::Update => 'u',
         }
     }

@@ -1,7 +1,7 @@
 //! Whatever a client sends: an answer, never a panic, and never an account key's rights.
 
 use http::{HeaderName, HeaderValue};
-use lazuli_auth::Principal;
+use lazuli_auth::{Principal, Scheme};
 use lazuli_model::{ApiVersion, Service};
 use proptest::prelude::*;
 
@@ -107,5 +107,22 @@ proptest! {
             }
             Err(refusal) => prop_assert!(matches!(refusal.status(), 400 | 401 | 403)),
         }
+    }
+
+    #[test]
+    fn what_is_signed_verifies_and_nothing_else(
+        headers in prop::collection::vec(("x-ms-meta-[a-z0-9_'.-]{1,6}", "[ -~]{0,12}"), 0..8),
+        parameters in prop::collection::vec(parameter(), 0..6),
+        lite: bool,
+    ) {
+        let mut request = Request::with_query(&parameters.join("&"));
+        for (name, value) in headers {
+            request.header(&name, &value);
+        }
+        let scheme = if lite { Scheme::SharedKeyLite } else { Scheme::SharedKey };
+        request.sign(scheme);
+        prop_assert_eq!(request.authenticate(), Ok(Principal::AccountKey { key_index: 0 }));
+        request.header("x-ms-meta-a", "x");
+        prop_assert!(request.authenticate().is_err());
     }
 }

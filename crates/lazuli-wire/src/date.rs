@@ -242,7 +242,7 @@ mod tests {
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun Nov  6 08:49:37 1994",
         ] {
-            assert_eq!(parse_http_date(text).map(|at| at.unix_seconds()), Some(784_111_777));
+            assert_eq!(parse_http_date(text).map(Timestamp::unix_seconds), Some(784_111_777));
         }
         assert_eq!(parse_http_date("yesterday"), None);
     }

@@ -92,7 +92,8 @@ mod tests {
         assert_eq!(
             xml(&refusal, "id-1", now()),
             "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>InvalidHeaderValue</Code>\
-             <Message>The value provided for one of the HTTP headers was not in the correct format.\n\
+             <Message>\
+             The value provided for one of the HTTP headers was not in the correct format.\n\
              RequestId:id-1\nTime:2024-05-06T07:08:09.1234567Z</Message>\
              <HeaderName>x-ms-range</HeaderName><HeaderValue>a&lt;b\u{fffd}</HeaderValue></Error>"
         );

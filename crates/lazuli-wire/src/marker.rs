@@ -1,7 +1,7 @@
 //! Continuation markers: where a listing goes on, opaque to clients.
 //!
 //! ```text
-//! Base64url without padding of: u8 form = 1 | position | u32 little-endian of its CRC-64's low half
+//! Base64url without padding of: u8 form = 1 | position | u32 low half of its CRC-64, little-endian
 //! ```
 //!
 //! The checksum covers form and position. It tells garbage from a marker; it proves nothing: a

@@ -105,7 +105,8 @@ mod tests {
     proptest! {
         #[test]
         fn decoding_undoes_encoding(text in any::<String>()) {
-            let (path, query) = (encode_path(&text).to_string(), encode_component(&text).to_string());
+            let path = encode_path(&text).to_string();
+            let query = encode_component(&text).to_string();
             prop_assert_eq!(decode_path(&path).unwrap(), &*text);
             prop_assert_eq!(decode_query(&query).unwrap(), &*text);
         }

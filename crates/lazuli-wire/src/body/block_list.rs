@@ -147,7 +147,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes in any::<Vec<u8>>(), near in "(</?(BlockList|Latest)>|[ A=&;]){0,12}") {
+        fn no_bytes_panic(
+            bytes in any::<Vec<u8>>(),
+            near in "(</?(BlockList|Latest)>|[ A=&;]){0,12}",
+        ) {
             let _ = (read(&bytes), read(near.as_bytes()));
         }
     }

@@ -73,10 +73,12 @@ mod tests {
         assert_eq!(
             found.finish(None),
             "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
-             <EnumerationResults ServiceEndpoint=\"http://h/a/\"><Where>&quot;k&quot; &gt; '1'</Where>\
+             <EnumerationResults ServiceEndpoint=\"http://h/a/\">\
+             <Where>&quot;k&quot; &gt; '1'</Where>\
              <Blobs><Blob><Name>b</Name><ContainerName>c</ContainerName><Tags><TagSet><Tag>\
              <Key>k</Key><Value>2</Value></Tag></TagSet></Tags>\
-             <VersionId>0001-01-01T00:00:00.0000001Z</VersionId><IsCurrentVersion>true</IsCurrentVersion>\
+             <VersionId>0001-01-01T00:00:00.0000001Z</VersionId>\
+             <IsCurrentVersion>true</IsCurrentVersion>\
              </Blob></Blobs><NextMarker /></EnumerationResults>"
         );
     }

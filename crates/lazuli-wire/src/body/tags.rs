@@ -78,12 +78,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tags_round_trip(tags in proptest::collection::vec((r"[ -~é]{0,8}", "[ -~é]{0,8}"), 0..12)) {
+        fn tags_round_trip(
+            tags in proptest::collection::vec(("[ -~é]{0,8}", "[ -~é]{0,8}"), 0..12),
+        ) {
             prop_assert_eq!(read(write(&tags).as_bytes()).unwrap(), tags);
         }
 
         #[test]
-        fn no_bytes_panic(bytes in any::<Vec<u8>>(), near in "(</?(Tags|TagSet|Tag|Key|Value)>|[a ]){0,12}") {
+        fn no_bytes_panic(
+            bytes in any::<Vec<u8>>(),
+            near in "(</?(Tags|TagSet|Tag|Key|Value)>|[a ]){0,12}",
+        ) {
             let _ = (read(&bytes), read(near.as_bytes()));
         }
     }

@@ -217,7 +217,8 @@ mod tests {
     fn reads_text_in_all_its_forms() {
         for body in [
             "<R><T>a&amp;b&#x63;</T></R>",
-            "\u{feff}<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R>\n <T>a<![CDATA[&]]>bc</T>\n</R>\n",
+            "\u{feff}<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <R>\n <T>a<![CDATA[&]]>bc</T>\n</R>\n",
             "<!-- x --><R xmlns=\"urn:x\"><T xml:space='preserve'>a<!-- y -->&#38;bc</T></R>",
         ] {
             assert_eq!(one(body).unwrap(), "a&bc", "{body}");

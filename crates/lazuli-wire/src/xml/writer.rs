@@ -235,7 +235,8 @@ mod tests {
         xml.name("Name", "a\u{1}%é&b\u{ffff}\u{fffe}c\u{fffd}");
         assert_eq!(
             xml.finish(),
-            "<Name>plain%é\u{ffee}</Name><Name Encoded=\"true\">a%01%25%C3%A9&amp;b%EF%BF%BF%EF%BF%BEc%EF%BF%BD</Name>"
+            "<Name>plain%é\u{ffee}</Name>\
+             <Name Encoded=\"true\">a%01%25%C3%A9&amp;b%EF%BF%BF%EF%BF%BEc%EF%BF%BD</Name>"
         );
     }
 }

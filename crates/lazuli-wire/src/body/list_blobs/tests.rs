@@ -17,7 +17,7 @@ const HEAD: BlobListHead<'_> = BlobListHead {
     delimiter: None,
 };
 
-fn blob<'a>(name: &'a str) -> BlobItem<'a> {
+fn blob(name: &str) -> BlobItem<'_> {
     let time = parse_http_date("Tue, 05 Jan 2021 23:01:52 GMT");
     BlobItem {
         name,

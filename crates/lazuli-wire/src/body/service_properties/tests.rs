@@ -84,7 +84,8 @@ fn refusals_tell_what_is_wrong() {
     }
     for (days, expected) in [("0", true), ("1", false), ("365", false), ("366", true), ("", true)] {
         let settings = format!(
-            "<DeleteRetentionPolicy><Enabled>true</Enabled><Days>{days}</Days></DeleteRetentionPolicy>"
+            "<DeleteRetentionPolicy><Enabled>true</Enabled><Days>{days}</Days>\
+             </DeleteRetentionPolicy>"
         );
         assert_eq!(code(&settings).is_some(), expected, "{days}");
     }

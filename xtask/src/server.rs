@@ -39,7 +39,6 @@ pub(crate) struct Options {
 pub(crate) struct Server {
     group: Group,
     folder: PathBuf,
-    data: PathBuf,
     blob: String,
     ready_after: Duration,
 }
@@ -76,7 +75,7 @@ impl Server {
                 return Err(format!("lazuli serve: {message}\n{}", process::tail(&log, 15)));
             }
         };
-        Ok(Self { group, folder, data, blob, ready_after: begun.elapsed() })
+        Ok(Self { group, folder, blob, ready_after: begun.elapsed() })
     }
 
     /// Starts a server on free ports over an empty data directory.
@@ -98,11 +97,6 @@ impl Server {
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.group.id()
-    }
-
-    /// The data directory.
-    pub(crate) fn data(&self) -> &Path {
-        &self.data
     }
 
     /// The time from the start of the process until its listeners accepted.

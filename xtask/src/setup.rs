@@ -92,6 +92,11 @@ pub(crate) fn install_azurite() -> Result<(), String> {
     install_modules(&azurite(), AZURITE_PACKAGES)
 }
 
+/// The baseline's name and version, as installed.
+pub(crate) fn azurite_version() -> &'static str {
+    AZURITE_PACKAGES.first().copied().unwrap_or_default()
+}
+
 /// Installs the Debian packages that are missing.
 pub(crate) fn install_debian() -> Result<(), String> {
     let missing: Vec<&str> = DEBIAN_PACKAGES

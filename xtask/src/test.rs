@@ -206,7 +206,12 @@ fn counted(mut command: Command, log: &Path, counts: fn(&str) -> Option<(u64, u6
 
 /// The formatting of every crate.
 fn format_check(log: &Path) -> Outcome {
-    one_check(process::cargo(&["fmt", "--all", "--check"]), log)
+    let mut outcome = one_check(process::cargo(&["fmt", "--all", "--check"]), log);
+    // The fuzz targets are a project of their own.
+    let mut fuzz = process::cargo(&["fmt", "--check"]);
+    fuzz.current_dir(workspace::root().join("fuzz"));
+    outcome.add(one_check(fuzz, &log.with_extension("fuzz.log")));
+    outcome
 }
 
 /// The lints of every crate, as errors.
@@ -267,6 +272,9 @@ fn rustdoc(log: &Path) -> Outcome {
 
 /// The release binary, which all later steps use.
 fn build(log: &Path) -> Outcome {
+    if workspace::given_binary().is_some() {
+        return Outcome::skipped("LAZULI_BINARY names the server to test");
+    }
     one_check(process::cargo(&["build", "--release", "--locked", "-p", "lazuli"]), log)
 }
 

@@ -22,9 +22,14 @@ pub(crate) fn scratch() -> PathBuf {
     target().join("xtask")
 }
 
-/// The server's release binary.
+/// The server that is tested and measured: `LAZULI_BINARY`, else the release binary.
 pub(crate) fn lazuli_binary() -> PathBuf {
-    target().join("release").join("lazuli")
+    given_binary().unwrap_or_else(|| target().join("release").join("lazuli"))
+}
+
+/// The server that the environment names; it is then taken as it is and not built.
+pub(crate) fn given_binary() -> Option<PathBuf> {
+    env::var_os("LAZULI_BINARY").map(|path| root().join(path))
 }
 
 /// The load generator's release binary.

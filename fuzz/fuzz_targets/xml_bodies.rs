@@ -1,0 +1,28 @@
+//! The bodies of Set Container ACL, Set Blob Service Properties and Set Blob Tags: what is read
+//! can be written, and what is written reads as the same.
+#![no_main]
+
+use lazuli_wire::body::{service_properties, signed_identifiers, tags};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(policies) = signed_identifiers::read(data) {
+        let written = signed_identifiers::write(&policies);
+        let again = signed_identifiers::read(written.as_bytes()).expect("reads what it wrote");
+        assert_eq!(policies, again);
+    }
+    if let Ok(set) = tags::read(data) {
+        let written = tags::write(&set);
+        let again = tags::read(written.as_bytes()).expect("reads what it wrote");
+        assert_eq!(set, again);
+    }
+    if let Ok(patch) = service_properties::read(data) {
+        let mut properties = service_properties::ServiceProperties::default();
+        properties.apply(patch);
+        let written = service_properties::write(&properties);
+        let patch = service_properties::read(written.as_bytes()).expect("reads what it wrote");
+        let mut again = service_properties::ServiceProperties::default();
+        again.apply(patch);
+        assert_eq!(written, service_properties::write(&again));
+    }
+});

@@ -1,0 +1,223 @@
+//! What is measured: each function is one item of the list in `bench.rs`.
+
+use std::thread;
+use std::time::Duration;
+
+use super::Scale;
+use super::contender::{Contender, Kind, Measurement};
+use super::limits;
+use super::table::{Row, Unit};
+
+/// One mebibyte, in bytes.
+const MIB: u64 = 1 << 20;
+
+/// The blobs in the small container, beside which the large one is held.
+const FEW_BLOBS: u64 = 10_000;
+
+/// Blobs overwritten when the use of space is measured, of a mebibyte each.
+const CHURN_BLOBS: u64 = 200;
+
+/// How long after the last write the use of space is looked at.
+const CHURN_PAUSE: Duration = Duration::from_secs(10);
+
+/// An empty row.
+fn row(what: impl Into<String>, unit: Unit, goal: &'static str) -> Row {
+    Row {
+        what: what.into(),
+        lazuli: Vec::new(),
+        azurite: Vec::new(),
+        limit: None,
+        unit,
+        goal,
+        client_cpu: Vec::new(),
+    }
+}
+
+impl Row {
+    /// Adds one round's number of a measurement.
+    fn add(&mut self, kind: Kind, measurement: &Measurement, number: &str) {
+        match kind {
+            Kind::Lazuli => {
+                self.lazuli.push(measurement.number(number));
+                self.client_cpu.push(measurement.number("cpu_share"));
+            }
+            Kind::Azurite => self.azurite.push(measurement.number(number)),
+        }
+    }
+
+    /// Adds one round's number of the machine itself.
+    fn add_limit(&mut self, name: &'static str, value: f64) {
+        self.limit.get_or_insert_with(|| (name, Vec::new())).1.push(value);
+    }
+}
+
+/// 4 KiB Put Blob and Get Blob at several numbers of connections.
+pub(super) fn small(scale: &Scale) -> Result<Vec<Row>, String> {
+    let mut rows = Vec::new();
+    for connections in ["1", "16", "64"] {
+        let goal = if connections == "16" { "20 times" } else { "" };
+        let named = |text: &str| format!("{text}, {connections} connections");
+        let mut put = row(named("Put Blob 4 KiB"), Unit::PerSecond, goal);
+        let mut put_tail = row(named("Put Blob 4 KiB p99"), Unit::Microseconds, "lower");
+        let mut get = row(named("Get Blob 4 KiB"), Unit::PerSecond, goal);
+        let mut get_tail = row(named("Get Blob 4 KiB p99"), Unit::Microseconds, "lower");
+        for _ in 0..scale.rounds {
+            put.add_limit("single writer, fdatasync each", limits::durable_appends(4096, 500)?);
+            for kind in Kind::BOTH {
+                let server = Contender::start(kind)?;
+                let seconds = scale.seconds.to_string();
+                let common = ["--connections", connections, "--seconds", &seconds];
+                let measured = server.load("put", &common)?;
+                put.add(kind, &measured, "ops_per_second");
+                put_tail.add(kind, &measured, "p99_us");
+                let count = format!("{:.0}", measured.number("ops"));
+                let count = ["--count", &count];
+                let measured = server.load("get", &[&common[..], &count[..]].concat())?;
+                get.add(kind, &measured, "ops_per_second");
+                get_tail.add(kind, &measured, "p99_us");
+            }
+        }
+        rows.extend([put, put_tail, get, get_tail]);
+    }
+    Ok(rows)
+}
+
+/// One large Put Blob.
+pub(super) fn large(scale: &Scale) -> Result<Vec<Row>, String> {
+    let bytes = 64 * MIB;
+    let size = bytes.to_string();
+    let goal = "5 times; 70 % of the disk";
+    let mut put = row("Put Blob 64 MiB", Unit::BytesPerSecond, goal);
+    let mut loopback = row("Put Blob 64 MiB, beside loopback", Unit::BytesPerSecond, "");
+    for _ in 0..scale.rounds {
+        for kind in Kind::BOTH {
+            put.add_limit("durable write", limits::durable_write(bytes)?);
+            loopback.add_limit("loopback copy", limits::loopback_copy(bytes)?);
+            let server = Contender::start(kind)?;
+            // The first one is not counted: connections, files and caches are made by it.
+            server.load("put-large", &["--ops", "1", "--bytes", &size, "--first", "900"])?;
+            let measured = server.load("put-large", &["--ops", "5", "--bytes", &size])?;
+            put.add(kind, &measured, "bytes_per_second");
+            loopback.add(kind, &measured, "bytes_per_second");
+        }
+    }
+    Ok(vec![put, loopback])
+}
+
+/// A blob of 1 GiB in blocks, and reading it.
+pub(super) fn blocks(scale: &Scale) -> Result<Vec<Row>, String> {
+    let bytes = 1024 * MIB;
+    let size = bytes.to_string();
+    let goal = "5 times; 70 % of the disk";
+    let mut put = row("1 GiB as 8 MiB Put Blocks", Unit::BytesPerSecond, goal);
+    let mut get = row("Get Blob 1 GiB", Unit::BytesPerSecond, "60 % of loopback");
+    for _ in 0..scale.rounds {
+        for kind in Kind::BOTH {
+            put.add_limit("durable write", limits::durable_write(bytes)?);
+            let server = Contender::start(kind)?;
+            let measured = server.load("blocks", &["--ops", "1", "--bytes", &size])?;
+            put.add(kind, &measured, "bytes_per_second");
+            get.add_limit("loopback copy", limits::loopback_copy(bytes)?);
+            let measured = server.load("get-large", &["--ops", "3"])?;
+            get.add(kind, &measured, "bytes_per_second");
+        }
+    }
+    Ok(vec![put, get])
+}
+
+/// Listing, start and memory with many blobs in one container.
+pub(super) fn many(scale: &Scale) -> Result<Vec<Row>, String> {
+    let title = |blobs: u64, text: &str| format!("List Blobs, page of 5,000 of {blobs}, {text}");
+    let mut few_half = row(title(FEW_BLOBS, "median"), Unit::Microseconds, "");
+    let mut many_half =
+        row(title(scale.many_blobs, "median"), Unit::Microseconds, "1.5 times that of 10,000");
+    let mut many_worst = row(title(scale.many_blobs, "slowest"), Unit::Microseconds, "30 ms");
+    for kind in Kind::BOTH {
+        let server = Contender::start(kind)?;
+        fill(&server, FEW_BLOBS)?;
+        for _ in 0..scale.rounds {
+            // Several walks, for a small container has few pages.
+            let measured = server.load("list", &["--ops", "40"])?;
+            few_half.add(kind, &measured, "p50_us");
+        }
+    }
+    // Filling the baseline with as many would take an hour; its pages of 10,000 stand for it.
+    let server = Contender::start(Kind::Lazuli)?;
+    let filled = fill(&server, scale.many_blobs)?;
+    let mut filling = row("Put Blob 128 bytes, 64 connections", Unit::PerSecond, "");
+    filling.add(Kind::Lazuli, &filled, "ops_per_second");
+    for _ in 0..scale.rounds {
+        let measured = server.load("list", &[])?;
+        many_half.add(Kind::Lazuli, &measured, "p50_us");
+        many_worst.add(Kind::Lazuli, &measured, "max_us");
+    }
+    let mut listed =
+        row(format!("memory after listing {} blobs", scale.many_blobs), Unit::Bytes, "250 MB");
+    listed.lazuli.push(server.resident_bytes()? as f64);
+    let data = server.data().to_path_buf();
+    server.stop()?;
+    let mut start =
+        row(format!("start with {} blobs", scale.many_blobs), Unit::Microseconds, "1 s");
+    let mut fresh = row(
+        format!("memory after start and listing {} blobs", scale.many_blobs),
+        Unit::Bytes,
+        "250 MB",
+    );
+    for _ in 0..scale.rounds {
+        let server = Contender::start_over(Kind::Lazuli, &data)?;
+        start.lazuli.push(server.ready_after().as_micros() as f64);
+        server.load("list", &[])?;
+        fresh.lazuli.push(server.resident_bytes()? as f64);
+        server.stop()?;
+    }
+    Ok(vec![filling, few_half, many_half, many_worst, listed, start, fresh])
+}
+
+/// Makes many small blobs.
+fn fill(server: &Contender, blobs: u64) -> Result<Measurement, String> {
+    let ops = blobs.to_string();
+    server.load("fill", &["--ops", &ops, "--bytes", "128", "--connections", "64"])
+}
+
+/// Start and memory with an empty store.
+pub(super) fn idle(scale: &Scale) -> Result<Vec<Row>, String> {
+    let mut start = row("start with an empty store", Unit::Microseconds, "50 ms");
+    let mut memory = row("memory of an empty store", Unit::Bytes, "40 MB");
+    for _ in 0..scale.rounds {
+        for kind in Kind::BOTH {
+            let server = Contender::start(kind)?;
+            thread::sleep(Duration::from_secs(1));
+            let resident = server.resident_bytes()? as f64;
+            if kind == Kind::Lazuli {
+                start.lazuli.push(server.ready_after().as_micros() as f64);
+                memory.lazuli.push(resident);
+            } else {
+                memory.azurite.push(resident);
+            }
+            server.stop()?;
+        }
+    }
+    Ok(vec![start, memory])
+}
+
+/// The use of space after many overwrites.
+pub(super) fn space(scale: &Scale) -> Result<Vec<Row>, String> {
+    let mut factor = row("disk use / live bytes after overwrites", Unit::Factor, "1.3");
+    let mut speed = row("overwriting 1 MiB blobs, 8 connections", Unit::BytesPerSecond, "");
+    let (count, size) = (CHURN_BLOBS.to_string(), MIB.to_string());
+    let ops = (CHURN_BLOBS * scale.churn_rounds).to_string();
+    for kind in Kind::BOTH {
+        let server = Contender::start(kind)?;
+        let arguments = ["--ops", &ops, "--count", &count, "--bytes", &size, "--connections", "8"];
+        let measured = server.load("churn", &arguments)?;
+        speed.add(kind, &measured, "bytes_per_second");
+        thread::sleep(CHURN_PAUSE);
+        let used = server.disk_bytes()? as f64 / (CHURN_BLOBS * MIB) as f64;
+        match kind {
+            Kind::Lazuli => factor.lazuli.push(used),
+            Kind::Azurite => factor.azurite.push(used),
+        }
+        server.stop()?;
+    }
+    Ok(vec![speed, factor])
+}

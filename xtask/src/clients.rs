@@ -158,6 +158,10 @@ fn script_command(script: &Script, folder: &Path, server: &Server) -> Result<Com
     command.env("CLIENTS_DIR", workspace::target());
     command.env("AZCOPY", setup::azcopy());
     command.env("PYTHONDONTWRITEBYTECODE", "1");
+    if script.reach == Reach::EmulatorPort {
+        // Debian's rclone 1.60 forgets its own default for `use_emulator`.
+        command.env("RCLONE_AZUREBLOB_ENDPOINT", server.blob_url());
+    }
     if script.file == "rs_object_store.sh" {
         command.env("CARGO_TARGET_DIR", build_rust_client(folder)?);
     }

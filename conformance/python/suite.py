@@ -1,0 +1,18 @@
+"""The official Python SDK, both halves, against a running Blob server."""
+
+# Importing a file registers its tests.
+import access
+import asynchronous
+import blobs
+import blocks
+import containers
+import copies
+import tags_and_batches
+from harness import main
+
+__all__ = [
+    "access", "asynchronous", "blobs", "blocks", "containers", "copies", "tags_and_batches",
+]
+
+if __name__ == "__main__":
+    main()

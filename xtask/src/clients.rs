@@ -122,7 +122,7 @@ pub(crate) fn script(script: &Script, log: &Path) -> Outcome {
         Ok(finished) => finished,
         Err(message) => return Outcome::failed(message),
     };
-    let expected = match expected_failures(script.file) {
+    let expected = match expected_failures(script) {
         Ok(expected) => expected,
         Err(message) => return Outcome::failed(message),
     };
@@ -226,8 +226,9 @@ fn failures(output: &str) -> String {
     if lines.is_empty() { output.to_owned() } else { lines.join("\n") }
 }
 
-/// The names of the tests of `script` that are listed as unable to pass.
-fn expected_failures(script: &str) -> Result<Vec<String>, String> {
+/// The names of the tests of `script` that are listed as unable to pass. The list names a script by
+/// its file, or by its step where one way to reach the server is meant.
+fn expected_failures(script: &Script) -> Result<Vec<String>, String> {
     let path = workspace::root().join(EXPECTED_FAILURES);
     let text =
         fs::read_to_string(&path).map_err(|error| format!("{EXPECTED_FAILURES}: {error}"))?;
@@ -243,7 +244,7 @@ fn expected_failures(script: &str) -> Result<Vec<String>, String> {
         if reason.trim().is_empty() {
             return Err(format!("{EXPECTED_FAILURES}:{}: wants a reason", index + 1));
         }
-        if *file == script {
+        if *file == script.file || *file == script.step {
             names.push((*name).to_owned());
         }
     }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 /// Ticks in one second: a tick is 100 nanoseconds.
 pub const TICKS_PER_SECOND: u64 = 10_000_000;
 
@@ -13,7 +15,9 @@ const UNIX_EPOCH_TICKS: u64 = 621_355_968_000_000_000;
 ///
 /// The scale is the one Azure Storage shows: an entity tag is such a number in hexadecimal and a
 /// snapshot identifier is such a number printed as a date.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
@@ -35,7 +39,8 @@ impl Timestamp {
 
     /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
     pub const fn unix_seconds(self) -> i64 {
-        (self.0 as i64 - UNIX_EPOCH_TICKS as i64).div_euclid(TICKS_PER_SECOND as i64)
+        let ticks = if self.0 > i64::MAX as u64 { i64::MAX } else { self.0 as i64 };
+        (ticks - UNIX_EPOCH_TICKS as i64).div_euclid(TICKS_PER_SECOND as i64)
     }
 
     /// The fraction of the second, in ticks (0 to 9,999,999).

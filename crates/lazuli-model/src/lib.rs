@@ -1,6 +1,24 @@
 //! The nouns and rules of Azure Storage as pure, total functions: no I/O, no clock, no HTTP.
 
+pub mod acl;
+pub mod blob_type;
+pub mod block;
+pub mod conditions;
+pub mod content;
+pub mod copy;
+pub mod cors;
 pub mod error;
+pub mod etag;
+pub mod lease;
+pub mod limits;
+pub mod listing;
+pub mod metadata;
+pub mod names;
+pub mod range;
+pub mod service_properties;
+pub mod tag_expression;
+pub mod tags;
+pub mod tier;
 pub mod version;
 
 pub use error::{ErrorCode, Refusal};

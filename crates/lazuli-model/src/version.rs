@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A service version: a date such as `2026-10-06`, compared as a date.
 ///
 /// <https://learn.microsoft.com/rest/api/storageservices/versioning-for-the-azure-storage-services>
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ApiVersion(u32);
 
 impl ApiVersion {

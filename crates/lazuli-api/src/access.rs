@@ -1,0 +1,135 @@
+//! The access matrix in its few shapes: who may call which kind of operation.
+//!
+//! The table is that of
+//! <https://learn.microsoft.com/rest/api/storageservices/create-account-sas#account-sas-permissions-by-operation>;
+//! operations name a shape of it, with the sets of permissions of which any one suffices.
+
+use lazuli_auth::Permission::{
+    Create, Delete, DeleteVersion, Filter, List, Read, SetImmutability, Tags, Write,
+};
+use lazuli_auth::{
+    AccessPolicy, AccessSpec, AnonymousAccess, PublicAccess, ResourceTypes, SasPermissions,
+    ServiceSas, parse_iso8601,
+};
+use lazuli_model::acl::SignedIdentifier;
+use lazuli_store::rows::ContainerRow;
+
+const fn spec(
+    resource_types: ResourceTypes,
+    any_of: &'static [SasPermissions],
+    service_sas: ServiceSas,
+    anonymous: AnonymousAccess,
+) -> AccessSpec {
+    AccessSpec { resource_types, any_of, account_sas: true, service_sas, anonymous }
+}
+
+const fn service(any_of: &'static [SasPermissions]) -> AccessSpec {
+    spec(ResourceTypes::SERVICE, any_of, ServiceSas::Never, AnonymousAccess::Never)
+}
+
+const fn container(any_of: &'static [SasPermissions]) -> AccessSpec {
+    spec(ResourceTypes::CONTAINER, any_of, ServiceSas::Never, AnonymousAccess::Never)
+}
+
+const fn object(any_of: &'static [SasPermissions]) -> AccessSpec {
+    spec(ResourceTypes::OBJECT, any_of, ServiceSas::Allowed, AnonymousAccess::Never)
+}
+
+/// Reads service properties and statistics.
+pub const SERVICE_READ: AccessSpec = service(&[SasPermissions::of(&[Read])]);
+/// Writes service properties.
+pub const SERVICE_WRITE: AccessSpec = service(&[SasPermissions::of(&[Write])]);
+/// Lists containers.
+pub const SERVICE_LIST: AccessSpec = service(&[SasPermissions::of(&[List])]);
+/// Finds blobs by tags in all containers.
+pub const SERVICE_FILTER: AccessSpec = spec(
+    ResourceTypes::OBJECT,
+    &[SasPermissions::of(&[Filter])],
+    ServiceSas::Never,
+    AnonymousAccess::Never,
+);
+/// Any valid token will do: what it may do is asked of what is inside.
+pub const ANY_TOKEN: AccessSpec = spec(
+    ResourceTypes::ANY,
+    &[SasPermissions::NONE],
+    ServiceSas::Allowed,
+    AnonymousAccess::Never,
+);
+/// Only an account key may.
+pub const KEY_ONLY: AccessSpec = AccessSpec { account_sas: false, ..container(&[]) };
+
+/// Creates a container.
+pub const CONTAINER_CREATE: AccessSpec =
+    container(&[SasPermissions::of(&[Create]), SasPermissions::of(&[Write])]);
+/// Reads a container's properties and metadata.
+pub const CONTAINER_READ: AccessSpec = AccessSpec {
+    anonymous: AnonymousAccess::ContainerPublic,
+    ..container(&[SasPermissions::of(&[Read])])
+};
+/// Changes a container's metadata or lease.
+pub const CONTAINER_WRITE: AccessSpec = container(&[SasPermissions::of(&[Write])]);
+/// Breaks a container's lease.
+pub const CONTAINER_BREAK_LEASE: AccessSpec =
+    container(&[SasPermissions::of(&[Write]), SasPermissions::of(&[Delete])]);
+/// Deletes a container.
+pub const CONTAINER_DELETE: AccessSpec = container(&[SasPermissions::of(&[Delete])]);
+/// Lists a container's blobs.
+pub const CONTAINER_LIST: AccessSpec = spec(
+    ResourceTypes::CONTAINER,
+    &[SasPermissions::of(&[List])],
+    ServiceSas::Allowed,
+    AnonymousAccess::ContainerPublic,
+);
+/// Finds a container's blobs by tags.
+pub const CONTAINER_FILTER: AccessSpec = spec(
+    ResourceTypes::CONTAINER,
+    &[SasPermissions::of(&[Filter])],
+    ServiceSas::Allowed,
+    AnonymousAccess::Never,
+);
+
+/// Reads a blob.
+pub const BLOB_READ: AccessSpec = AccessSpec {
+    anonymous: AnonymousAccess::BlobPublic,
+    ..object(&[SasPermissions::of(&[Read])])
+};
+/// Makes a blob, or overwrites one with the permission to write.
+pub const BLOB_CREATE: AccessSpec =
+    object(&[SasPermissions::of(&[Write]), SasPermissions::of(&[Create])]);
+/// Changes a blob.
+pub const BLOB_WRITE: AccessSpec = object(&[SasPermissions::of(&[Write])]);
+/// Breaks a blob's lease.
+pub const BLOB_BREAK_LEASE: AccessSpec =
+    object(&[SasPermissions::of(&[Write]), SasPermissions::of(&[Delete])]);
+/// Appends to a blob.
+pub const BLOB_APPEND: AccessSpec =
+    object(&[SasPermissions::of(&[lazuli_auth::Permission::Add]), SasPermissions::of(&[Write])]);
+/// Deletes a blob, or a version of one.
+pub const BLOB_DELETE: AccessSpec =
+    object(&[SasPermissions::of(&[Delete]), SasPermissions::of(&[DeleteVersion])]);
+/// Reads or writes a blob's tags.
+pub const BLOB_TAGS: AccessSpec = object(&[SasPermissions::of(&[Tags])]);
+/// Sets immutability policies and legal holds.
+pub const BLOB_IMMUTABILITY: AccessSpec = object(&[SasPermissions::of(&[SetImmutability])]);
+
+/// What a container allows everybody; nothing if there is none.
+pub fn public(container: Option<&ContainerRow>) -> PublicAccess {
+    match container.map(|row| row.public_access) {
+        None | Some(lazuli_model::acl::PublicAccess::None) => PublicAccess::Private,
+        Some(lazuli_model::acl::PublicAccess::Blob) => PublicAccess::Blob,
+        Some(lazuli_model::acl::PublicAccess::Container) => PublicAccess::Container,
+    }
+}
+
+/// A stored access policy as tokens are held against it. Permissions that do not parse grant
+/// nothing.
+pub fn policy(identifier: &SignedIdentifier) -> AccessPolicy {
+    let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let stored = &identifier.policy;
+    AccessPolicy {
+        start: text(&stored.start).and_then(|text| parse_iso8601(&text)),
+        expiry: text(&stored.expiry).and_then(|text| parse_iso8601(&text)),
+        permissions: text(&stored.permission)
+            .map(|letters| SasPermissions::parse(&letters).unwrap_or(SasPermissions::NONE)),
+    }
+}

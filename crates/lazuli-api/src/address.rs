@@ -1,0 +1,176 @@
+//! Step 1 of a request: account, container and blob from the raw target and the `Host` header.
+//!
+//! Addresses come in two styles: host style (`http://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB`,
+//! any suffix) and path style (`http://127.0.0.1:10000/ACCOUNT/CONTAINER/BLOB`), as the emulators
+//! use. <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata>
+
+use std::net::IpAddr;
+
+use lazuli_model::{ErrorCode, Refusal};
+use lazuli_wire::percent;
+
+/// What a request's target names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address<'a> {
+    /// The account, without a `-secondary` suffix.
+    pub account: String,
+    /// Whether the account was addressed by its read-only secondary name.
+    pub secondary: bool,
+    /// Path exactly as sent, never empty.
+    pub path: &'a str,
+    /// Query exactly as sent, without the question mark.
+    pub query: &'a str,
+    /// First path segment below the account, decoded; empty if there is none.
+    pub first: String,
+    /// Everything after the first segment's slash, decoded; `None` without such a slash.
+    pub rest: Option<String>,
+    /// The base of URLs that name this account, with a trailing slash, as listings print it.
+    pub endpoint: String,
+}
+
+/// Suffixes of the account label that name another way to reach the same account.
+const LABEL_SUFFIXES: [&str; 3] = ["-secondary", "-ipv6", "-dualstack"];
+
+/// Splits `target` (a path with query as sent) into its parts.
+///
+/// `is_account` tells which accounts exist: a name that is both no account's host and not a path
+/// style URL is refused as `ResourceNotFound`.
+pub fn resolve<'a>(
+    target: &'a str,
+    host: Option<&str>,
+    secure: bool,
+    is_account: impl Fn(&str) -> bool,
+) -> Result<Address<'a>, Refusal> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    if !path.starts_with('/') {
+        return Err(ErrorCode::InvalidUri.into());
+    }
+    let host = host.unwrap_or_default();
+    let scheme = if secure { "https" } else { "http" };
+    let from_host = host_account(host).map(split_label).filter(|(label, _)| is_account(label));
+    let (account, secondary, below, endpoint) = if let Some((label, secondary)) = from_host {
+        (label.to_owned(), secondary, path, format!("{scheme}://{host}/"))
+    } else {
+        let inner = path.get(1..).unwrap_or_default();
+        let (segment, below) = match inner.find('/') {
+            Some(slash) => inner.split_at(slash),
+            None => (inner, ""),
+        };
+        let decoded = percent::decode_path(segment)?;
+        let (label, secondary) = split_label(&decoded);
+        if !is_account(label) {
+            return Err(Refusal::new(ErrorCode::ResourceNotFound)
+                .with_cause(format!("no account `{label}` (host `{host}`)")));
+        }
+        (label.to_owned(), secondary, below, format!("{scheme}://{host}/{segment}/"))
+    };
+    let below = below.strip_prefix('/').unwrap_or(below);
+    let (first, rest) = match below.split_once('/') {
+        Some((first, rest)) => (percent::decode_path(first)?, Some(percent::decode_path(rest)?)),
+        None => (percent::decode_path(below)?, None),
+    };
+    Ok(Address {
+        account,
+        secondary,
+        path,
+        query,
+        first: first.into_owned(),
+        rest: rest.map(std::borrow::Cow::into_owned),
+        endpoint,
+    })
+}
+
+/// The first label of a host name that has several; `None` for addresses and single labels.
+fn host_account(host: &str) -> Option<&str> {
+    let name = match host.strip_prefix('[') {
+        Some(_) => return None,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    if name.parse::<IpAddr>().is_ok() {
+        return None;
+    }
+    name.split_once('.').map(|(label, _)| label)
+}
+
+/// The account of a host label or path segment, and whether it names the secondary.
+fn split_label(label: &str) -> (&str, bool) {
+    let mut account = label;
+    let mut secondary = false;
+    while let Some(suffix) = LABEL_SUFFIXES.iter().find(|suffix| account.ends_with(**suffix)) {
+        secondary |= *suffix == "-secondary";
+        account = account.strip_suffix(suffix).unwrap_or(account);
+    }
+    (account, secondary)
+}
+
+/// What a URL names inside an account, once the query said whether one segment is a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// The account (the service).
+    Account,
+    /// A container.
+    Container(String),
+    /// A blob in a container.
+    Blob(String, String),
+}
+
+impl Address<'_> {
+    /// The resource, given the request's `restype`: without one, a single segment names a blob in
+    /// the root container.
+    ///
+    /// <https://learn.microsoft.com/rest/api/storageservices/working-with-the-root-container>
+    pub fn resource(&self, restype: Option<&str>) -> Resource {
+        match (self.first.as_str(), self.rest.as_deref()) {
+            ("", None | Some("")) => Resource::Account,
+            (first, None | Some("")) if restype.is_some() => Resource::Container(first.to_owned()),
+            (first, None) => Resource::Blob("$root".to_owned(), first.to_owned()),
+            (first, Some("")) => Resource::Container(first.to_owned()),
+            (first, Some(rest)) => Resource::Blob(first.to_owned(), rest.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address<'a>(target: &'a str, host: &str) -> Result<Address<'a>, Refusal> {
+        resolve(target, Some(host), false, |name| name == "devstoreaccount1")
+    }
+
+    #[test]
+    fn path_style_takes_the_first_segment() {
+        let a = address("/devstoreaccount1/c/a%20b/x?comp=list", "127.0.0.1:10000").unwrap();
+        assert_eq!((a.account.as_str(), a.secondary), ("devstoreaccount1", false));
+        assert_eq!(a.resource(None), Resource::Blob("c".into(), "a b/x".into()));
+        assert_eq!(a.query, "comp=list");
+        assert_eq!(a.endpoint, "http://127.0.0.1:10000/devstoreaccount1/");
+    }
+
+    #[test]
+    fn host_style_takes_the_first_label_whatever_the_suffix() {
+        for host in ["devstoreaccount1.blob.core.windows.net", "devstoreaccount1.localhost:10000"] {
+            let a = address("/c//a", host).unwrap();
+            assert_eq!(a.resource(None), Resource::Blob("c".into(), "/a".into()), "{host}");
+            assert!(!a.secondary);
+        }
+        assert!(address("/c", "devstoreaccount1-secondary.blob.x.net").unwrap().secondary);
+    }
+
+    #[test]
+    fn a_dotted_host_that_is_no_account_serves_path_style() {
+        let a = address("/devstoreaccount1-secondary", "storage.example.net").unwrap();
+        assert!(a.secondary);
+        assert_eq!(a.resource(None), Resource::Account);
+        assert!(address("/nobody/c", "storage.example.net").is_err());
+    }
+
+    #[test]
+    fn one_segment_is_a_container_only_with_restype() {
+        let a = address("/devstoreaccount1/c", "localhost:10000").unwrap();
+        assert_eq!(a.resource(Some("container")), Resource::Container("c".into()));
+        assert_eq!(a.resource(None), Resource::Blob("$root".into(), "c".into()));
+        let slash = address("/devstoreaccount1/c/?restype=container", "[::1]:10000").unwrap();
+        assert_eq!(slash.resource(Some("container")), Resource::Container("c".into()));
+    }
+}

@@ -1,0 +1,369 @@
+//! Operations that are not built: each answers 501 and says why, never a false success.
+//!
+//! To build one, move its declaration into a file of its own and give it a handler.
+
+use http::Method;
+
+use crate::access;
+use crate::spec::{
+    BLOB_CONTENT, BODY_CHECKS, CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, METADATA,
+    SOURCE_CONDITIONS, Selector, Spec, Status,
+};
+
+/// Get User Delegation Key.
+pub static GET_USER_DELEGATION_KEY: Spec = Spec {
+    name: "GetUserDelegationKey",
+    title: "Get User Delegation Key",
+    rows: &["Service_GetUserDelegationKey"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key",
+    level: Level::Account,
+    methods: &[Method::POST],
+    selectors: &[Selector::Query("restype", "service"), Selector::Query("comp", "userdelegationkey")],
+    access: access::KEY_ONLY,
+    query: &["timeout"],
+    headers: &[&["content-type"]],
+    success: &[200],
+    response: &[],
+    status: Status::NotYet("there are no bearer identities yet"),
+};
+
+/// Restore Container.
+pub static RESTORE_CONTAINER: Spec = Spec {
+    name: "RestoreContainer",
+    title: "Restore Container",
+    rows: &["Container_Restore"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/restore-container",
+    level: Level::Container,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "undelete")],
+    access: access::CONTAINER_WRITE,
+    query: &["timeout"],
+    headers: &[&["x-ms-deleted-container-name", "x-ms-deleted-container-version"]],
+    success: &[201],
+    response: &[],
+    status: Status::NotYet("containers are not soft-deleted"),
+};
+
+/// Rename Container.
+pub static RENAME_CONTAINER: Spec = Spec {
+    name: "RenameContainer",
+    title: "Rename Container",
+    rows: &["Container_Rename"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/operations-on-containers",
+    level: Level::Container,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "rename")],
+    access: access::CONTAINER_WRITE,
+    query: &["timeout"],
+    headers: &[&["x-ms-source-container-name", "x-ms-source-lease-id"]],
+    success: &[200],
+    response: &[],
+    status: Status::NotYet("Azure does not offer it publicly"),
+};
+
+/// Put Blob (append blob).
+pub static PUT_APPEND_BLOB: Spec = Spec {
+    name: "PutAppendBlob",
+    title: "Put Blob (append blob)",
+    rows: &["AppendBlob_Create"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/put-blob",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::NoQuery("comp"), Selector::NoHeader("x-ms-copy-source"), Selector::Header("x-ms-blob-type", "AppendBlob")],
+    access: access::BLOB_CREATE,
+    query: &["timeout"],
+    headers: &[CONDITIONS, BLOB_CONTENT, METADATA, LEASE, &["x-ms-encryption-key", "x-ms-encryption-key-sha256", "x-ms-encryption-algorithm", "x-ms-immutability-policy-until-date", "x-ms-immutability-policy-mode", "x-ms-encryption-scope", "x-ms-tags", "x-ms-legal-hold"]],
+    success: &[201],
+    response: &[ENTITY, ENCRYPTED, &["content-md5", "x-ms-version-id", "x-ms-encryption-key-sha256", "x-ms-encryption-scope"]],
+    status: Status::NotYet("append blobs come with the issue that completes the Blob service"),
+};
+
+/// Append Block.
+pub static APPEND_BLOCK: Spec = Spec {
+    name: "AppendBlock",
+    title: "Append Block",
+    rows: &["AppendBlob_AppendBlock"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/append-block",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "appendblock"), Selector::NoHeader("x-ms-copy-source")],
+    access: access::BLOB_APPEND,
+    query: &["timeout"],
+    headers: &[CONDITIONS, BODY_CHECKS, LEASE, &["x-ms-encryption-key", "x-ms-encryption-key-sha256", "x-ms-encryption-algorithm", "x-ms-encryption-scope", "x-ms-blob-condition-maxsize", "x-ms-blob-condition-appendpos"]],
+    success: &[201],
+    response: &[ENTITY, ENCRYPTED, &["content-md5", "x-ms-content-crc64", "x-ms-blob-append-offset", "x-ms-blob-committed-block-count", "x-ms-encryption-key-sha256", "x-ms-encryption-scope", "x-ms-structured-body"]],
+    status: Status::NotYet("append blobs come with the issue that completes the Blob service"),
+};
+
+/// Append Block From URL.
+pub static APPEND_BLOCK_FROM_URL: Spec = Spec {
+    name: "AppendBlockFromUrl",
+    title: "Append Block From URL",
+    rows: &["AppendBlob_AppendBlockFromUrl"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/append-block-from-url",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "appendblock"), Selector::HasHeader("x-ms-copy-source")],
+    access: access::BLOB_APPEND,
+    query: &["timeout"],
+    headers: &[CONDITIONS, SOURCE_CONDITIONS, LEASE, &["x-ms-encryption-key", "x-ms-encryption-key-sha256", "x-ms-encryption-algorithm", "x-ms-encryption-scope", "x-ms-source-content-md5", "x-ms-copy-source-authorization", "x-ms-file-request-intent", "content-md5", "x-ms-source-content-crc64", "x-ms-source-encryption-key", "x-ms-source-encryption-key-sha256", "x-ms-source-encryption-algorithm", "x-ms-blob-condition-maxsize", "x-ms-blob-condition-appendpos", "x-ms-source-range"]],
+    success: &[201],
+    response: &[ENTITY, ENCRYPTED, &["content-md5", "x-ms-content-crc64", "x-ms-blob-append-offset", "x-ms-blob-committed-block-count", "x-ms-encryption-key-sha256", "x-ms-encryption-scope"]],
+    status: Status::NotYet("append blobs come with the issue that completes the Blob service"),
+};
+
+/// Append Blob Seal.
+pub static APPEND_BLOB_SEAL: Spec = Spec {
+    name: "AppendBlobSeal",
+    title: "Append Blob Seal",
+    rows: &["AppendBlob_Seal"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/append-blob-seal",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "seal")],
+    access: access::BLOB_WRITE,
+    query: &["timeout"],
+    headers: &[LEASE, &["if-modified-since", "if-unmodified-since", "if-match", "if-none-match", "x-ms-blob-condition-appendpos"]],
+    success: &[200],
+    response: &[ENTITY, &["x-ms-blob-sealed"]],
+    status: Status::NotYet("append blobs come with the issue that completes the Blob service"),
+};
+
+/// Put Blob (page blob).
+pub static PUT_PAGE_BLOB: Spec = Spec {
+    name: "PutPageBlob",
+    title: "Put Blob (page blob)",
+    rows: &["PageBlob_Create"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/put-blob",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::NoQuery("comp"), Selector::NoHeader("x-ms-copy-source"), Selector::Header("x-ms-blob-type", "PageBlob")],
+    access: access::BLOB_CREATE,
+    query: &["timeout"],
+    headers: &[CONDITIONS, BLOB_CONTENT, METADATA, LEASE, &["x-ms-blob-content-length", "x-ms-encryption-key", "x-ms-encryption-key-sha256", "x-ms-encryption-algorithm", "x-ms-immutability-policy-until-date", "x-ms-immutability-policy-mode", "x-ms-encryption-scope", "x-ms-access-tier", "x-ms-tags", "x-ms-legal-hold", "x-ms-blob-sequence-number"]],
+    success: &[201],
+    response: &[ENTITY, ENCRYPTED, &["content-md5", "x-ms-version-id", "x-ms-encryption-key-sha256", "x-ms-encryption-scope"]],
+    status: Status::NotYet("page blobs come with the issue that completes the Blob service"),
+};
+
+/// Put Page.
+pub static PUT_PAGE: Spec = Spec {
+    name: "PutPage",
+    title: "Put Page",
+    rows: &["PageBlob_UploadPages", "PageBlob_ClearPages"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/put-page",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "page"), Selector::NoHeader("x-ms-copy-source")],
+    access: access::BLOB_WRITE,
+    query: &["timeout"],
+    headers: &[CONDITIONS, BODY_CHECKS, LEASE, &["x-ms-range", "x-ms-encryption-key", "x-ms-encryption-key-sha256", "x-ms-encryption-algorithm", "x-ms-encryption-scope", "x-ms-if-sequence-number-le", "x-ms-if-sequence-number-lt", "x-ms-if-sequence-number-eq"]],
+    success: &[201],
+    response: &[ENTITY, ENCRYPTED, &["content-md5", "x-ms-content-crc64", "x-ms-blob-sequence-number", "x-ms-encryption-key-sha256", "x-ms-encryption-scope", "x-ms-structured-body"]],
+    status: Status::NotYet("page blobs come with the issue that completes the Blob service"),
+};
+
+/// Put Page From URL.
+pub static PUT_PAGE_FROM_URL: Spec = Spec {
+    name: "PutPageFromUrl",
+    title: "Put Page From URL",
+    rows: &["PageBlob_UploadPagesFromURL"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/put-page-from-url",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "page"), Selector::HasHeader("x-ms-copy-source")],
+    access: access::BLOB_WRITE,
+    query: &["timeout"],
+    headers: &[CONDITIONS, SOURCE_CONDITIONS, LEASE, &["x-ms-source-range", "x-ms-range", "x-ms-encryption-key", "x-ms-encryption-key-sha256", "x-ms-encryption-algorithm", "x-ms-encryption-scope", "x-ms-source-content-md5", "x-ms-copy-source-authorization", "x-ms-file-request-intent", "x-ms-if-sequence-number-le", "x-ms-if-sequence-number-lt", "x-ms-if-sequence-number-eq", "x-ms-source-content-crc64", "x-ms-source-encryption-key", "x-ms-source-encryption-key-sha256", "x-ms-source-encryption-algorithm"]],
+    success: &[201],
+    response: &[ENTITY, ENCRYPTED, &["content-md5", "x-ms-content-crc64", "x-ms-blob-sequence-number", "x-ms-encryption-key-sha256", "x-ms-encryption-scope"]],
+    status: Status::NotYet("page blobs come with the issue that completes the Blob service"),
+};
+
+/// Get Page Ranges.
+pub static GET_PAGE_RANGES: Spec = Spec {
+    name: "GetPageRanges",
+    title: "Get Page Ranges",
+    rows: &["PageBlob_GetPageRanges", "PageBlob_GetPageRangesDiff"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/get-page-ranges",
+    level: Level::Blob,
+    methods: &[Method::GET],
+    selectors: &[Selector::Query("comp", "pagelist")],
+    access: access::BLOB_READ,
+    query: &["timeout", "marker", "maxresults", "snapshot", "prevsnapshot"],
+    headers: &[CONDITIONS, LEASE, &["x-ms-range", "x-ms-previous-snapshot-url"]],
+    success: &[200],
+    response: &[ENTITY, &["x-ms-blob-content-length"]],
+    status: Status::NotYet("page blobs come with the issue that completes the Blob service"),
+};
+
+/// Set Blob Properties (resize).
+pub static RESIZE_PAGE_BLOB: Spec = Spec {
+    name: "ResizePageBlob",
+    title: "Set Blob Properties (resize)",
+    rows: &["PageBlob_Resize"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-properties",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "properties"), Selector::HasHeader("x-ms-blob-content-length")],
+    access: access::BLOB_WRITE,
+    query: &["timeout"],
+    headers: &[CONDITIONS, LEASE, &["x-ms-encryption-key", "x-ms-encryption-key-sha256", "x-ms-encryption-algorithm", "x-ms-encryption-scope"]],
+    success: &[200],
+    response: &[ENTITY, &["x-ms-blob-sequence-number"]],
+    status: Status::NotYet("page blobs come with the issue that completes the Blob service"),
+};
+
+/// Set Blob Properties (sequence number).
+pub static SET_PAGE_BLOB_SEQUENCE_NUMBER: Spec = Spec {
+    name: "SetPageBlobSequenceNumber",
+    title: "Set Blob Properties (sequence number)",
+    rows: &["PageBlob_UpdateSequenceNumber"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-properties",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "properties"), Selector::NoHeader("x-ms-blob-content-length"), Selector::HasHeader("x-ms-sequence-number-action")],
+    access: access::BLOB_WRITE,
+    query: &["timeout"],
+    headers: &[CONDITIONS, LEASE, &["x-ms-blob-sequence-number"]],
+    success: &[200],
+    response: &[ENTITY, &["x-ms-blob-sequence-number"]],
+    status: Status::NotYet("page blobs come with the issue that completes the Blob service"),
+};
+
+/// Incremental Copy Blob.
+pub static INCREMENTAL_COPY_BLOB: Spec = Spec {
+    name: "IncrementalCopyBlob",
+    title: "Incremental Copy Blob",
+    rows: &["PageBlob_CopyIncremental"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/incremental-copy-blob",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "incrementalcopy")],
+    access: access::BLOB_WRITE,
+    query: &["timeout"],
+    headers: &[CONDITIONS, &["x-ms-copy-source"]],
+    success: &[202],
+    response: &[ENTITY, &["x-ms-copy-id", "x-ms-copy-status"]],
+    status: Status::NotYet("page blobs come with the issue that completes the Blob service"),
+};
+
+/// Abort Copy Blob.
+pub static ABORT_COPY_BLOB: Spec = Spec {
+    name: "AbortCopyBlob",
+    title: "Abort Copy Blob",
+    rows: &["Blob_AbortCopyFromURL"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/abort-copy-blob",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "copy")],
+    access: access::BLOB_WRITE,
+    query: &["copyid", "timeout"],
+    headers: &[LEASE],
+    success: &[204],
+    response: &[],
+    status: Status::NotYet("copies complete at once, so none is pending"),
+};
+
+/// Undelete Blob.
+pub static UNDELETE_BLOB: Spec = Spec {
+    name: "UndeleteBlob",
+    title: "Undelete Blob",
+    rows: &["Blob_Undelete"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/undelete-blob",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "undelete")],
+    access: access::BLOB_WRITE,
+    query: &["timeout"],
+    headers: &[],
+    success: &[200],
+    response: &[],
+    status: Status::NotYet("blobs are not soft-deleted"),
+};
+
+/// Set Blob Expiry.
+pub static SET_BLOB_EXPIRY: Spec = Spec {
+    name: "SetBlobExpiry",
+    title: "Set Blob Expiry",
+    rows: &["Blob_SetExpiry"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-expiry",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "expiry")],
+    access: access::BLOB_WRITE,
+    query: &["timeout"],
+    headers: &[&["x-ms-expiry-option", "x-ms-expiry-time"]],
+    success: &[200],
+    response: &[ENTITY],
+    status: Status::NotYet("it belongs to hierarchical namespaces"),
+};
+
+/// Set Blob Immutability Policy.
+pub static SET_BLOB_IMMUTABILITY_POLICY: Spec = Spec {
+    name: "SetBlobImmutabilityPolicy",
+    title: "Set Blob Immutability Policy",
+    rows: &["Blob_SetImmutabilityPolicy"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-immutability-policy",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "immutabilityPolicies")],
+    access: access::BLOB_IMMUTABILITY,
+    query: &["timeout", "snapshot", "versionid"],
+    headers: &[&["if-unmodified-since", "x-ms-immutability-policy-until-date", "x-ms-immutability-policy-mode"]],
+    success: &[200],
+    response: &[&["x-ms-immutability-policy-until-date", "x-ms-immutability-policy-mode"]],
+    status: Status::NotYet("immutability policies come in a later release"),
+};
+
+/// Delete Blob Immutability Policy.
+pub static DELETE_BLOB_IMMUTABILITY_POLICY: Spec = Spec {
+    name: "DeleteBlobImmutabilityPolicy",
+    title: "Delete Blob Immutability Policy",
+    rows: &["Blob_DeleteImmutabilityPolicy"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/delete-blob-immutability-policy",
+    level: Level::Blob,
+    methods: &[Method::DELETE],
+    selectors: &[Selector::Query("comp", "immutabilityPolicies")],
+    access: access::BLOB_IMMUTABILITY,
+    query: &["timeout", "snapshot", "versionid"],
+    headers: &[],
+    success: &[200],
+    response: &[],
+    status: Status::NotYet("immutability policies come in a later release"),
+};
+
+/// Set Blob Legal Hold.
+pub static SET_BLOB_LEGAL_HOLD: Spec = Spec {
+    name: "SetBlobLegalHold",
+    title: "Set Blob Legal Hold",
+    rows: &["Blob_SetLegalHold"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-legal-hold",
+    level: Level::Blob,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "legalhold")],
+    access: access::BLOB_IMMUTABILITY,
+    query: &["timeout", "snapshot", "versionid"],
+    headers: &[&["x-ms-legal-hold"]],
+    success: &[200],
+    response: &[&["x-ms-legal-hold"]],
+    status: Status::NotYet("legal holds come in a later release"),
+};
+
+/// Query Blob Contents.
+pub static QUERY_BLOB_CONTENTS: Spec = Spec {
+    name: "QueryBlobContents",
+    title: "Query Blob Contents",
+    rows: &["Blob_Query"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/query-blob-contents",
+    level: Level::Blob,
+    methods: &[Method::POST],
+    selectors: &[Selector::Query("comp", "query")],
+    access: access::BLOB_READ,
+    query: &["timeout", "snapshot"],
+    headers: &[CONDITIONS, LEASE, &["content-type", "x-ms-encryption-key", "x-ms-encryption-key-sha256", "x-ms-encryption-algorithm"]],
+    success: &[200, 206],
+    response: &[ENTITY, METADATA, &["content-length", "content-type", "content-range", "content-md5", "content-encoding", "cache-control", "content-disposition", "content-language", "x-ms-blob-sequence-number", "x-ms-blob-type", "x-ms-copy-completion-time", "x-ms-copy-status-description", "x-ms-copy-id", "x-ms-copy-progress", "x-ms-copy-source", "x-ms-copy-status", "x-ms-lease-duration", "x-ms-lease-state", "x-ms-lease-status", "accept-ranges", "x-ms-blob-committed-block-count", "x-ms-server-encrypted", "x-ms-encryption-key-sha256", "x-ms-encryption-scope", "x-ms-blob-content-md5", "x-ms-content-crc64"]],
+    status: Status::NotYet("it comes with the issue that completes the Blob service"),
+};
+

@@ -1,0 +1,194 @@
+//! One request on its way through the pipeline, and what a handler reads from it.
+
+use std::net::IpAddr;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method};
+use lazuli_auth::Granted;
+use lazuli_base::Timestamp;
+use lazuli_model::names::{BlobName, ContainerName};
+use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
+use lazuli_store::Store;
+use lazuli_wire::query::Query;
+use lazuli_wire::{date, headers};
+
+use crate::Api;
+use crate::address::{Address, Resource};
+use crate::message::{BodyError, RequestBody};
+use crate::spec::Spec;
+
+/// The head of a request, taken apart.
+pub struct Head<'a> {
+    /// The listener it came in by.
+    pub service: Service,
+    /// The HTTP method.
+    pub method: &'a Method,
+    /// What the target names.
+    pub address: Address<'a>,
+    /// The container or blob among it.
+    pub resource: Resource,
+    /// The query.
+    pub query: Query<'a>,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The version that decides behaviour.
+    pub version: ApiVersion,
+    /// The version the request named in `x-ms-version`, if it named one.
+    pub requested_version: Option<ApiVersion>,
+    /// The peer's address.
+    pub remote: IpAddr,
+    /// Whether it came over TLS.
+    pub secure: bool,
+    /// The request's id.
+    pub request_id: &'a str,
+    /// When it arrived.
+    pub now: Timestamp,
+}
+
+/// An authorised request and what its handler needs.
+pub struct Call<'a> {
+    /// The API, with the store.
+    pub api: &'a Api,
+    /// The operation.
+    pub spec: &'static Spec,
+    /// The head.
+    pub head: &'a Head<'a>,
+    /// What the caller may do beyond calling the operation.
+    pub granted: Granted,
+    /// The body, not yet read.
+    pub body: &'a mut dyn RequestBody,
+}
+
+/// Blobs in this container are addressed without naming it.
+const ROOT_CONTAINER: &str = "$root";
+
+impl<'a> Call<'a> {
+    /// The store.
+    pub fn store(&self) -> &'a Store {
+        &self.api.store
+    }
+
+    /// The account.
+    pub fn account(&self) -> &'a str {
+        &self.head.address.account
+    }
+
+    /// The version that decides behaviour.
+    pub fn version(&self) -> ApiVersion {
+        self.head.version
+    }
+
+    /// The addressed container, its name checked.
+    pub fn container(&self) -> Result<ContainerName, Refusal> {
+        match &self.head.resource {
+            Resource::Container(container) | Resource::Blob(container, _) => {
+                ContainerName::parse(container)
+            }
+            Resource::Account => Err(ErrorCode::InvalidUri.into()),
+        }
+    }
+
+    /// The addressed blob, its name checked.
+    pub fn blob(&self) -> Result<BlobName, Refusal> {
+        match &self.head.resource {
+            Resource::Blob(container, blob) => {
+                BlobName::parse(blob, container == ROOT_CONTAINER)
+            }
+            _ => Err(ErrorCode::InvalidUri.into()),
+        }
+    }
+
+    /// A header's text; an absent or empty one is `None`.
+    pub fn header(&self, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+        self.assert_declared(name);
+        headers::non_empty(self.head.headers, name)
+    }
+
+    /// A header that must be there.
+    pub fn required_header(&self, name: &'static str) -> Result<&'a str, Refusal> {
+        self.assert_declared(name);
+        headers::required(self.head.headers, name)
+    }
+
+    /// A header that holds a non-negative number.
+    pub fn number_header(&self, name: &'static str) -> Result<Option<u64>, Refusal> {
+        self.assert_declared(name);
+        headers::unsigned(self.head.headers, name)
+    }
+
+    /// A header that holds `true` or `false`; absent is `false`.
+    pub fn flag_header(&self, name: &'static str) -> Result<bool, Refusal> {
+        self.assert_declared(name);
+        Ok(headers::boolean(self.head.headers, name)?.unwrap_or(false))
+    }
+
+    /// A header that holds a date.
+    pub fn date_header(&self, name: &'static str) -> Result<Option<Timestamp>, Refusal> {
+        self.assert_declared(name);
+        headers::date(self.head.headers, name)
+    }
+
+    /// A query parameter; an absent or empty one is `None`.
+    pub fn query(&self, name: &'static str) -> Option<&'a str> {
+        debug_assert!(self.spec.reads_query(name), "{} does not declare {name}", self.spec.name);
+        self.head.query.get_non_empty(name)
+    }
+
+    /// The items of a list-valued query parameter, joined by commas.
+    pub fn query_list(&self, name: &'static str) -> String {
+        debug_assert!(self.spec.reads_query(name), "{} does not declare {name}", self.spec.name);
+        self.head.query.list(name).collect::<Vec<_>>().join(",")
+    }
+
+    /// The `snapshot` query parameter.
+    pub fn snapshot(&self) -> Result<Option<Timestamp>, Refusal> {
+        self.query("snapshot")
+            .map(|text| {
+                date::parse_iso7(text).ok_or_else(|| {
+                    Refusal::query_value("snapshot", text, "Not a valid snapshot.")
+                })
+            })
+            .transpose()
+    }
+
+    /// Reads a body of at most `max` bytes.
+    ///
+    /// `RequestBodyTooLarge` for a longer one; `InvalidInput` for one that ends early.
+    pub async fn read_body(&mut self, max: u64) -> Result<Bytes, Refusal> {
+        if self.body.announced().is_some_and(|announced| announced > max) {
+            return Err(too_large(max));
+        }
+        let mut whole = BytesMut::new();
+        while let Some(part) = self.body.next().await {
+            let part = part.map_err(incomplete)?;
+            if (whole.len() + part.len()) as u64 > max {
+                return Err(too_large(max));
+            }
+            if whole.is_empty() && self.body.announced() == Some(part.len() as u64) {
+                return Ok(part);
+            }
+            whole.extend_from_slice(&part);
+        }
+        Ok(whole.freeze())
+    }
+
+    fn assert_declared(&self, name: &str) {
+        debug_assert!(self.spec.reads_header(name), "{} does not declare {name}", self.spec.name);
+    }
+}
+
+/// The refusal of a body over a limit.
+pub fn too_large(max: u64) -> Refusal {
+    Refusal::new(ErrorCode::RequestBodyTooLarge).with_detail("MaxLimit", max.to_string())
+}
+
+/// The refusal of a body that ended early. The peer is often gone and will not read it.
+pub fn incomplete(error: BodyError) -> Refusal {
+    match error {
+        BodyError::TimedOut => Refusal::new(ErrorCode::OperationTimedOut),
+        BodyError::Incomplete => Refusal::new(ErrorCode::InvalidInput)
+            .with_message("The request body ended before its announced length."),
+        BodyError::Malformed => Refusal::new(ErrorCode::InvalidInput)
+            .with_message("The transfer coding of the request body is malformed."),
+    }
+}

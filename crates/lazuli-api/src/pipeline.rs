@@ -1,0 +1,321 @@
+//! The steps every request takes: address, version, route, authenticate, authorise, handle, encode.
+//!
+//! The body is not touched before the handler polls it, so a large upload with a bad signature
+//! costs one round trip of headers. A refusal leaves any step as one type and is rendered here.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use lazuli_auth::{AccessContext, AnonymousAccess, AuthRequest, Granted, authenticate, authorise};
+use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
+use lazuli_wire::query::Query;
+use lazuli_wire::{error_body, headers};
+
+use crate::address::{self, Resource};
+use crate::call::{Call, Head};
+use crate::cors;
+use crate::message::{Body, BodyError, Observation, Request, RequestBody, Response};
+use crate::operations::{self, Operation};
+use crate::reply::Reply;
+use crate::spec::{Level, Status};
+use crate::{Api, UnknownVersions};
+
+/// The first version whose SAS tokens decide the behaviour of requests that name no version.
+const SAS_VERSION_DECIDES: ApiVersion = ApiVersion::new(2014, 2, 14);
+
+/// What a request without any version is served as.
+const UNVERSIONED: ApiVersion = ApiVersion::new(2019, 7, 7);
+
+/// The longest `x-ms-client-request-id`, in characters.
+const CLIENT_REQUEST_ID_MAX: usize = 1024;
+
+/// The version that decides behaviour, and how it was found.
+#[derive(Clone, Copy, Debug)]
+struct Versions {
+    served: ApiVersion,
+    requested: Option<ApiVersion>,
+    newer_than_known: bool,
+}
+
+/// A body that counts what is read of it.
+struct Counted<'a> {
+    inner: &'a mut dyn RequestBody,
+    bytes: u64,
+}
+
+impl RequestBody for Counted<'_> {
+    fn announced(&self) -> Option<u64> {
+        self.inner.announced()
+    }
+
+    fn next(
+        &mut self,
+    ) -> lazuli_engine::BoxFuture<'_, Option<Result<bytes::Bytes, BodyError>>> {
+        Box::pin(async move {
+            let part = self.inner.next().await;
+            if let Some(Ok(bytes)) = &part {
+                self.bytes += bytes.len() as u64;
+            }
+            part
+        })
+    }
+}
+
+impl Api {
+    /// Answers a request.
+    pub async fn serve(&self, mut request: Request) -> (Response, Observation) {
+        let request_id = self.entropy.uuid();
+        let mut observation = Observation {
+            operation: "Unknown",
+            account: None,
+            request_id,
+            status: 0,
+            error: None,
+            cause: None,
+            bytes_in: 0,
+        };
+        let mut versions =
+            Versions { served: ApiVersion::NEWEST, requested: None, newer_than_known: false };
+        let outcome = self.try_serve(&mut request, &mut versions, &mut observation).await;
+        let response = self.encode(&request, outcome, versions, &mut observation);
+        observation.status = response.status;
+        (response, observation)
+    }
+
+    async fn try_serve(
+        &self,
+        request: &mut Request,
+        versions: &mut Versions,
+        observation: &mut Observation,
+    ) -> Result<Reply, Refusal> {
+        let host = headers::text(&request.headers, "host")?;
+        let is_account = |name: &str| self.accounts.contains(name);
+        let address = address::resolve(&request.target, host, request.secure, is_account)?;
+        observation.account = Some(address.account.clone());
+        let query = Query::parse(address.query)?;
+        *versions = self.versions_of(&address.account, &query, &request.headers).await?;
+        check_client_request_id(&request.headers)?;
+        let resource = address.resource(query.get_non_empty("restype"));
+        let head = Head {
+            service: request.service,
+            method: &request.method,
+            address,
+            resource,
+            query,
+            headers: &request.headers,
+            version: versions.served,
+            requested_version: versions.requested,
+            remote: request.remote,
+            secure: request.secure,
+            request_id: &observation.request_id,
+            now: self.clock.now(),
+        };
+        let cors = cors::Actual::of(self, &head).await?;
+        let mut body = Counted { inner: &mut *request.body, bytes: 0 };
+        let outcome = self.dispatch(&head, &mut body, &mut observation.operation).await;
+        observation.bytes_in = body.bytes;
+        match outcome {
+            Ok(mut reply) => {
+                cors.add_to(&mut reply.headers);
+                Ok(reply)
+            }
+            Err(refusal) => Err(cors.add_to_refusal(refusal)),
+        }
+    }
+
+    /// Routes, authorises and handles a request whose head is taken apart.
+    pub(crate) async fn dispatch(
+        &self,
+        head: &Head<'_>,
+        body: &mut dyn RequestBody,
+        name: &mut &'static str,
+    ) -> Result<Reply, Refusal> {
+        if *head.method == Method::OPTIONS {
+            *name = "PreflightBlobRequest";
+            return cors::preflight(self, head).await;
+        }
+        let level = match head.resource {
+            Resource::Account => Level::Account,
+            Resource::Container(_) => Level::Container,
+            Resource::Blob(..) => Level::Blob,
+        };
+        let operation = operations::route(level, head.method, &head.query, head.headers)?;
+        *name = operation.spec.name;
+        let granted = self.admit(head, operation).await?;
+        if head.address.secondary && !matches!(*head.method, Method::GET | Method::HEAD) {
+            return Err(Refusal::new(ErrorCode::InsufficientAccountPermissions)
+                .with_message("Write operations are not allowed."));
+        }
+        if let Status::NotYet(reason) = operation.spec.status {
+            return Err(not_implemented(operation.spec.title, reason));
+        }
+        let call = Call { api: self, spec: operation.spec, head, granted, body };
+        let reply = (operation.handle)(call).await?;
+        debug_assert!(
+            reply.headers.keys().all(|name| operation.spec.sets_header(name.as_str())),
+            "{} sets a header it does not declare: {:?}",
+            operation.spec.name,
+            reply.headers.keys().find(|name| !operation.spec.sets_header(name.as_str()))
+        );
+        Ok(reply)
+    }
+
+    /// Steps 4 and 6: who calls, and whether they may.
+    async fn admit(&self, head: &Head<'_>, operation: &Operation) -> Result<Granted, Refusal> {
+        let (container, blob) = match &head.resource {
+            Resource::Account => (None, None),
+            Resource::Container(container) => (Some(container.as_str()), None),
+            Resource::Blob(container, blob) => (Some(container.as_str()), Some(blob.as_str())),
+        };
+        let auth = AuthRequest {
+            method: head.method.as_str(),
+            path: head.address.path,
+            query: head.address.query,
+            headers: head.headers,
+            service: head.service,
+            account: &head.address.account,
+            container,
+            blob,
+            secure: head.secure,
+            remote: head.remote,
+            version: head.version,
+            now: head.now,
+        };
+        let spec = &operation.spec.access;
+        let principal = authenticate(&auth, &*self.accounts)?;
+        let anonymous = matches!(principal, lazuli_auth::Principal::Anonymous);
+        let needs_container = principal.policy_id().is_some()
+            || (anonymous && spec.anonymous != AnonymousAccess::Never);
+        let row = match container.filter(|_| needs_container) {
+            Some(name) => self.store.find_container(&head.address.account, name).await?,
+            None => None,
+        };
+        let policy = match (principal.policy_id(), &row) {
+            (Some(id), Some(row)) => row.policies.iter().find(|policy| policy.id == id),
+            _ => None,
+        };
+        let policy = policy.map(crate::access::policy);
+        let principal = principal.into_effective(policy.as_ref(), &auth)?;
+        let context = AccessContext {
+            service: head.service,
+            requested_version: head.requested_version,
+            public_access: crate::access::public(row.as_ref()),
+        };
+        authorise(spec, &principal, &context)
+    }
+
+    /// Step 2: the version that decides behaviour.
+    ///
+    /// <https://learn.microsoft.com/rest/api/storageservices/versioning-for-the-azure-storage-services>
+    async fn versions_of(
+        &self,
+        account: &str,
+        query: &Query<'_>,
+        request: &HeaderMap,
+    ) -> Result<Versions, Refusal> {
+        let malformed = |text: &str| Refusal::header_value("x-ms-version", text);
+        let given = match headers::non_empty(request, "x-ms-version")? {
+            Some(text) => Some(ApiVersion::parse(text).ok_or_else(|| malformed(text))?),
+            None => None,
+        };
+        let parameter = || query.get_non_empty("api-version").and_then(ApiVersion::parse);
+        let token = || {
+            let version = query.get_non_empty("sv").and_then(ApiVersion::parse);
+            version.filter(|version| *version >= SAS_VERSION_DECIDES)
+        };
+        let named = match given.or_else(parameter).or_else(token) {
+            Some(version) => version,
+            None => self.store.default_version(account).await?.unwrap_or(UNVERSIONED),
+        };
+        let newer_than_known = named > ApiVersion::NEWEST;
+        if named < ApiVersion::OLDEST
+            || (newer_than_known && self.versions == UnknownVersions::Refuse)
+        {
+            return Err(malformed(&named.to_string()));
+        }
+        let served = named.min(ApiVersion::NEWEST);
+        Ok(Versions { served, requested: given, newer_than_known })
+    }
+
+    /// Step 9: status, headers, body.
+    fn encode(
+        &self,
+        request: &Request,
+        outcome: Result<Reply, Refusal>,
+        versions: Versions,
+        observation: &mut Observation,
+    ) -> Response {
+        let mut response = match outcome {
+            Ok(reply) => {
+                Response { status: reply.status, headers: reply.headers, body: reply.body }
+            }
+            Err(refusal) => {
+                observation.error = Some(refusal.code().name());
+                observation.cause = refusal.cause().map(str::to_owned);
+                self.encode_refusal(request, &refusal, &observation.request_id)
+            }
+        };
+        let headers = &mut response.headers;
+        let mut set = |name: &'static str, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        set("x-ms-request-id", &observation.request_id);
+        set("x-ms-version", &versions.served.to_string());
+        if versions.newer_than_known {
+            let known = versions.served;
+            set("warning", &format!("299 - \"served as version {known}, the newest known\""));
+        }
+        headers.insert("server", HeaderValue::from_static(server_name(request.service)));
+        if let Some(id) = request.headers.get("x-ms-client-request-id") {
+            if id.len() <= CLIENT_REQUEST_ID_MAX {
+                headers.insert("x-ms-client-request-id", id.clone());
+            }
+        }
+        response
+    }
+
+    fn encode_refusal(&self, request: &Request, refusal: &Refusal, request_id: &str) -> Response {
+        let mut headers = HeaderMap::with_capacity(12);
+        headers.insert("x-ms-error-code", HeaderValue::from_static(refusal.code().name()));
+        for (name, value) in refusal.headers() {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.append(HeaderName::from_static(name), value);
+            }
+        }
+        let status = refusal.status();
+        let bodiless = request.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
+        let body = if bodiless {
+            Body::Empty
+        } else {
+            headers.insert("content-type", HeaderValue::from_static("application/xml"));
+            Body::Full(error_body::xml(refusal, request_id, self.clock.now()).into())
+        };
+        Response { status, headers, body }
+    }
+}
+
+fn server_name(service: Service) -> &'static str {
+    match service {
+        Service::Blob => "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0",
+        Service::Dfs => "Windows-Azure-HDFS/1.0 Microsoft-HTTPAPI/2.0",
+        Service::Queue => "Windows-Azure-Queue/1.0 Microsoft-HTTPAPI/2.0",
+        Service::Table => "Windows-Azure-Table/1.0 Microsoft-HTTPAPI/2.0",
+    }
+}
+
+fn check_client_request_id(request: &HeaderMap) -> Result<(), Refusal> {
+    match request.get("x-ms-client-request-id") {
+        Some(id) if id.len() > CLIENT_REQUEST_ID_MAX => {
+            let shown = String::from_utf8_lossy(id.as_bytes()).chars().take(64).collect::<String>();
+            Err(Refusal::header_value("x-ms-client-request-id", shown))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The answer of an operation that is not built.
+pub(crate) fn not_implemented(title: &str, reason: &str) -> Refusal {
+    Refusal::new(ErrorCode::NotImplemented)
+        .with_message(format!("{title} is not implemented on this server: {reason}."))
+}

@@ -1,0 +1,108 @@
+//! What an operation answers, before the pipeline adds what every response has.
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use lazuli_base::Timestamp;
+use lazuli_model::etag::ETag;
+use lazuli_model::metadata::Metadata;
+use lazuli_wire::date;
+
+use crate::message::{Body, ResponseBody};
+
+/// A successful answer.
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The operation's own headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+}
+
+impl Reply {
+    /// An answer without headers and body.
+    pub fn new(status: u16) -> Self {
+        Self { status, headers: HeaderMap::with_capacity(24), body: Body::Empty }
+    }
+
+    /// Sets a header. A value that cannot stand in a header is left out: the values come from
+    /// headers, or are made of visible ASCII characters.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Display) -> Self {
+        self.set(HeaderName::from_static(name), &value.to_string());
+        self
+    }
+
+    /// Sets a header to a fixed text.
+    #[must_use]
+    pub fn fixed(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
+    }
+
+    /// Sets a header if there is a value.
+    #[must_use]
+    pub fn optional(self, name: &'static str, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
+    /// Sets a header to a date in the form of RFC 1123.
+    #[must_use]
+    pub fn date(self, name: &'static str, at: Timestamp) -> Self {
+        self.header(name, date::rfc1123(at))
+    }
+
+    /// Sets `ETag` and `Last-Modified`.
+    #[must_use]
+    pub fn entity(self, etag: ETag, modified: Timestamp) -> Self {
+        self.header("etag", etag).date("last-modified", modified)
+    }
+
+    /// Sets the metadata headers.
+    #[must_use]
+    pub fn metadata(mut self, metadata: &Metadata) -> Self {
+        for (name, value) in metadata.iter() {
+            let name = format!("x-ms-meta-{name}");
+            if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+                self.set(name, value);
+            }
+        }
+        self
+    }
+
+    /// Says that content was encrypted on its way to the disk, as SDKs expect of every write.
+    #[must_use]
+    pub fn encrypted(self) -> Self {
+        self.fixed("x-ms-request-server-encrypted", "true")
+    }
+
+    /// Sets an XML body.
+    #[must_use]
+    pub fn xml(self, body: String) -> Self {
+        let reply = self.fixed("content-type", "application/xml");
+        Self { body: Body::Full(body.into()), ..reply }
+    }
+
+    /// Sets a body at hand.
+    #[must_use]
+    pub fn full(self, body: impl Into<Bytes>) -> Self {
+        Self { body: Body::Full(body.into()), ..self }
+    }
+
+    /// Sets a body that is read while it is sent.
+    #[must_use]
+    pub fn stream(self, body: Box<dyn ResponseBody>) -> Self {
+        Self { body: Body::Stream(body), ..self }
+    }
+
+    fn set(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            self.headers.insert(name, value);
+        }
+    }
+}

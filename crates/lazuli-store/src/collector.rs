@@ -1,0 +1,116 @@
+//! The collector: takes back what nothing names, while the server runs.
+//!
+//! Changes leave rows of work behind (a deleted container, a committed or discarded staging, a
+//! manifest that lost a holder), and extents that lost a back-reference. What is live is proved
+//! from the metadata alone: an extent without a back-reference row is named by nothing, and since a
+//! name can only be made from a name (a copy relies on its source's row), by nothing ever again.
+//! Extents that are mostly dead are rewritten: their live runs move to a new extent, row by row,
+//! each in a commit of its own.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use lazuli_engine::ExtentId;
+use tokio::sync::Notify;
+
+use crate::Store;
+use crate::rows::{BlobData, BlobRow};
+use crate::schema::StagingId;
+
+mod extents;
+mod garbage;
+
+pub use extents::ExtentUse;
+
+/// Stagings whose blocks are counted in memory; beyond it the counts are forgotten and read again.
+const COUNTED_STAGINGS_MAX: usize = 10_000;
+
+/// What the collector is told between its rounds.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    wake: Notify,
+    touched: Mutex<HashSet<ExtentId>>,
+    staged: Mutex<HashMap<StagingId, usize>>,
+}
+
+/// What a round did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Rows removed.
+    pub rows: usize,
+    /// Extents freed.
+    pub extents: usize,
+    /// Bytes moved out of extents that were mostly dead.
+    pub moved_bytes: u64,
+    /// Bytes of payload that are named.
+    pub live_bytes: u64,
+    /// Bytes on disk in extents that are not named.
+    pub dead_bytes: u64,
+}
+
+impl Store {
+    /// Tells the collector that there is work.
+    pub(crate) fn collect_soon(&self) {
+        self.signals.wake.notify_one();
+    }
+
+    /// Tells the collector that an extent lost a back-reference.
+    pub(crate) fn touched(&self, extent: ExtentId) {
+        let mut touched = self.signals.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.insert(extent);
+        drop(touched);
+        self.collect_soon();
+    }
+
+    /// Tells the collector of a state that was overwritten or deleted.
+    pub(crate) fn collect_after(&self, row: Option<&BlobRow>) {
+        match row.map(|row| &row.data) {
+            Some(BlobData::Extent(piece)) => self.touched(ExtentId(piece.extent)),
+            Some(BlobData::Blocks { .. }) => self.collect_soon(),
+            Some(BlobData::Empty | BlobData::Inline) | None => {}
+        }
+    }
+
+    /// Resolves when there may be work.
+    pub async fn collectable(&self) {
+        self.signals.wake.notified().await;
+    }
+
+    /// How many blocks a staging has, if that is known.
+    pub(crate) fn staged_blocks(&self, staging: StagingId) -> Option<usize> {
+        let staged = self.signals.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        staged.get(&staging).copied()
+    }
+
+    pub(crate) fn set_staged_blocks(&self, staging: StagingId, count: usize) {
+        let mut staged = self.signals.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        if staged.len() >= COUNTED_STAGINGS_MAX {
+            staged.clear();
+        }
+        staged.insert(staging, count);
+    }
+
+    /// Counts a block that was staged.
+    pub(crate) fn staged_block(&self, staging: StagingId, new: bool) {
+        let mut staged = self.signals.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = staged.get_mut(&staging).filter(|_| new) {
+            *count += 1;
+        }
+    }
+
+    /// One round: removes the rows of all garbage there is, then frees and rewrites extents.
+    ///
+    /// `full` looks at every extent on disk; otherwise at those that lost a back-reference since
+    /// the last round. A full round also collects what a crash left behind.
+    pub async fn collect(&self, full: bool) -> Result<Collected, lazuli_model::Refusal> {
+        let mut collected = Collected::default();
+        self.expire_stagings(&mut collected).await?;
+        self.collect_garbage(&mut collected).await?;
+        let touched = {
+            let mut touched = self.signals.touched.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *touched)
+        };
+        self.collect_extents(&touched, full, &mut collected).await?;
+        Ok(collected)
+    }
+}

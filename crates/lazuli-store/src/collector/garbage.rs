@@ -1,0 +1,218 @@
+//! Rows nothing reaches any more: of deleted containers, finished stagings and orphaned manifests.
+//!
+//! The row of work goes last, in a commit that relies on it: a crash in between leaves the work to
+//! be done again, and work added meanwhile is not forgotten.
+
+use std::time::Duration;
+
+use lazuli_engine::ExtentId;
+use lazuli_model::Refusal;
+use lazuli_model::tags::TagSet;
+
+use super::Collected;
+use crate::Store;
+use crate::blob::release;
+use crate::read::manifest_chunk;
+use crate::rows::{BlobData, BlobRow, BlockRow, GarbageRow, StagingRow, Stored};
+use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId};
+use crate::txn::{Attempts, Txn, damaged};
+
+/// Rows removed in one commit.
+const BATCH: usize = 500;
+
+/// How long uncommitted blocks are kept after the last Put Block.
+///
+/// <https://learn.microsoft.com/rest/api/storageservices/put-block#remarks>
+const STAGING_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+impl Store {
+    /// Does all the work that rows of garbage tell of.
+    pub(super) async fn collect_garbage(&self, collected: &mut Collected) -> Result<(), Refusal> {
+        loop {
+            let work = self.rows(schema::all_garbage(), BATCH).await?;
+            if work.is_empty() {
+                return Ok(());
+            }
+            for row in &work {
+                let garbage = GarbageRow::decode(&row.value).map_err(|error| damaged(&error))?;
+                match schema::garbage_of(&row.key) {
+                    Some(Garbage::Container(id)) => {
+                        self.drop_container(id, &garbage.account, collected).await?;
+                    }
+                    Some(Garbage::Staging(id)) => self.drop_staging(id, collected).await?,
+                    Some(Garbage::Manifest(id)) => self.drop_manifest(id, collected).await?,
+                    None => {}
+                }
+                let mut txn = self.begin();
+                txn.rely_on(row);
+                txn.delete(row.key.clone());
+                // On a conflict the row was written again: the next turn of the loop finds it.
+                self.commit(txn, &mut Attempts::default()).await?;
+                collected.rows += 1;
+            }
+        }
+    }
+
+    /// Removes everything keyed by a deleted container's id.
+    async fn drop_container(
+        &self,
+        id: ContainerId,
+        account: &str,
+        collected: &mut Collected,
+    ) -> Result<(), Refusal> {
+        loop {
+            let rows = self.rows(schema::blobs(id, ""), BATCH).await?;
+            if rows.is_empty() {
+                break;
+            }
+            let mut txn = self.begin();
+            let mut extents = Vec::new();
+            for row in &rows {
+                let blob = BlobRow::decode(&row.value).map_err(|error| damaged(&error))?;
+                release(&mut txn, &blob)?;
+                if let BlobData::Extent(piece) = &blob.data {
+                    extents.push(ExtentId(piece.extent));
+                }
+                if let Some((name, None)) = schema::blob_name(&row.key) {
+                    self.drop_tags(&mut txn, account, (id, name), &blob.tags);
+                }
+                txn.delete(row.key.clone());
+            }
+            self.removed(txn, rows.len(), collected).await?;
+            extents.into_iter().for_each(|extent| self.touched(extent));
+        }
+        loop {
+            let rows = self.rows(schema::stagings(Some(id)), BATCH).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let mut txn = self.begin();
+            for row in &rows {
+                let staging = StagingRow::decode(&row.value).map_err(|error| damaged(&error))?;
+                txn.put(schema::garbage(Garbage::Staging(staging.id)), &GarbageRow::default())?;
+                txn.delete(row.key.clone());
+            }
+            self.removed(txn, rows.len(), collected).await?;
+        }
+    }
+
+    fn drop_tags(
+        &self,
+        txn: &mut Txn<'_>,
+        account: &str,
+        (id, name): (ContainerId, &str),
+        tags: &TagSet,
+    ) {
+        for tag in tags.iter() {
+            txn.delete(schema::tag(account, tag, id, name));
+        }
+    }
+
+    /// Removes the blocks of a staging that was committed or discarded.
+    async fn drop_staging(&self, id: StagingId, collected: &mut Collected) -> Result<(), Refusal> {
+        loop {
+            let rows = self.rows(schema::blocks(id), BATCH).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let mut txn = self.begin();
+            let mut extents = Vec::new();
+            for row in &rows {
+                let block = BlockRow::decode(&row.value).map_err(|error| damaged(&error))?;
+                let extent = ExtentId(block.piece.extent);
+                txn.delete(schema::extent_hold(extent, block.holder));
+                txn.delete(row.key.clone());
+                extents.push(extent);
+            }
+            self.removed(txn, rows.len(), collected).await?;
+            extents.into_iter().for_each(|extent| self.touched(extent));
+        }
+    }
+
+    /// Removes a manifest, if no state names it.
+    async fn drop_manifest(
+        &self,
+        id: ManifestId,
+        collected: &mut Collected,
+    ) -> Result<(), Refusal> {
+        if !self.rows(schema::manifest_holds(id), 1).await?.is_empty() {
+            return Ok(());
+        }
+        // All in one commit: at most 196 chunks, and a back-reference never outlives its owner.
+        let rows = self.rows(schema::manifest(id), BATCH).await?;
+        let mut txn = self.begin();
+        let mut extents = std::collections::BTreeSet::new();
+        for row in &rows {
+            let blocks = manifest_chunk(&row.value)?.blocks;
+            extents.extend(blocks.iter().map(|block| ExtentId(block.piece.extent)));
+            txn.delete(row.key.clone());
+        }
+        for extent in &extents {
+            txn.delete(schema::extent_hold(*extent, id.0));
+        }
+        self.removed(txn, rows.len(), collected).await?;
+        extents.into_iter().for_each(|extent| self.touched(extent));
+        Ok(())
+    }
+
+    async fn removed(
+        &self,
+        txn: Txn<'_>,
+        rows: usize,
+        collected: &mut Collected,
+    ) -> Result<(), Refusal> {
+        self.commit(txn, &mut Attempts::default()).await?;
+        collected.rows += rows;
+        Ok(())
+    }
+
+    /// Discards uncommitted blocks to which none was added for a week.
+    pub(super) async fn expire_stagings(&self, collected: &mut Collected) -> Result<(), Refusal> {
+        let limit = self.clock.now().saturating_sub(STAGING_KEPT);
+        let mut old = Vec::new();
+        self.each_row(schema::stagings(None), |row| {
+            let staging = StagingRow::decode(&row.value).map_err(|error| damaged(&error))?;
+            if staging.started < limit {
+                old.push((row.clone(), staging));
+            }
+            Ok(())
+        })
+        .await?;
+        for (row, staging) in old {
+            let mut newest = staging.started;
+            self.each_row(schema::blocks(staging.id), |row| {
+                let block = BlockRow::decode(&row.value).map_err(|error| damaged(&error))?;
+                newest = newest.max(block.put);
+                Ok(())
+            })
+            .await?;
+            if newest < limit {
+                self.expire_staging(&row, staging.id, collected).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn expire_staging(
+        &self,
+        row: &lazuli_engine::Row,
+        id: StagingId,
+        collected: &mut Collected,
+    ) -> Result<(), Refusal> {
+        let mut txn = self.begin();
+        txn.rely_on(row);
+        txn.delete(row.key.clone());
+        txn.put(schema::garbage(Garbage::Staging(id)), &GarbageRow::default())?;
+        let container = schema::container_of(&row.key);
+        let name = row.key.get(9..).and_then(|name| std::str::from_utf8(name).ok());
+        if let (Some(container), Some(name)) = (container, name) {
+            let key = schema::blob(container, name, None);
+            if txn.get::<BlobRow>(&key).await?.is_some_and(|blob| !blob.committed) {
+                txn.delete(key);
+            }
+        }
+        self.commit(txn, &mut Attempts::default()).await?;
+        collected.rows += 1;
+        Ok(())
+    }
+}

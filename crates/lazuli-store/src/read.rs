@@ -1,0 +1,194 @@
+//! Reading a blob: its row, and its bytes in bounded pieces.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lazuli_base::Timestamp;
+use lazuli_engine::{Piece, ReadPin};
+use lazuli_model::range::ResolvedRange;
+use lazuli_model::{ErrorCode, Refusal};
+
+use crate::Store;
+use crate::blob::{BlobPath, Terms, check_readable};
+use crate::payload::unreadable;
+use crate::rows::{BlobData, BlobRow, ManifestChunk, Stored};
+use crate::schema::{self, ManifestId};
+use crate::txn::damaged;
+
+/// Most bytes read at a time: what a slow reader holds in memory.
+const READ_BYTES: u64 = 1024 * 1024;
+
+/// A blob that was found and may be read.
+pub struct OpenBlob {
+    /// Its row.
+    pub row: BlobRow,
+    /// The clock when it was read: what the lease's state is told by.
+    pub now: Timestamp,
+    pin: Box<dyn ReadPin>,
+}
+
+/// Reads a range of a blob's content, from its first byte to its last.
+pub struct ContentReader {
+    store: Arc<Store>,
+    source: Source,
+    /// Bytes still to be read.
+    left: u64,
+    /// Keeps what was found in metadata from being freed while it is read.
+    _pin: Box<dyn ReadPin>,
+}
+
+enum Source {
+    Bytes(Bytes),
+    Piece { piece: Piece, at: u64 },
+    Blocks { manifest: ManifestId, chunk: u32, loaded: ManifestChunk, index: usize, at: u64 },
+}
+
+impl Store {
+    /// Finds a blob and holds the terms of a read against it.
+    pub async fn open_blob(
+        &self,
+        path: &BlobPath<'_>,
+        snapshot: Option<Timestamp>,
+        terms: &Terms<'_>,
+    ) -> Result<OpenBlob, Refusal> {
+        // The pin comes before the row is read: whatever the row names stays until the pin goes.
+        let pin = self.extents.pin();
+        let container = self.find_container(path.account, path.container).await?;
+        let container = container.ok_or_else(|| Refusal::new(ErrorCode::ContainerNotFound))?;
+        let row: Option<BlobRow> =
+            self.row(&schema::blob(container.id, path.blob, snapshot)).await?;
+        let now = self.clock.now();
+        terms.check_read(row.as_ref(), now)?;
+        let row = row.ok_or_else(|| Refusal::new(ErrorCode::BlobNotFound))?;
+        Ok(OpenBlob { row, now, pin })
+    }
+
+    /// A reader of `range` of an opened blob; of everything for `None`.
+    ///
+    /// `BlobArchived` if the blob's content is not at hand.
+    pub async fn read_content(
+        self: &Arc<Self>,
+        blob: OpenBlob,
+        range: Option<ResolvedRange>,
+    ) -> Result<ContentReader, Refusal> {
+        let OpenBlob { row, pin, .. } = blob;
+        check_readable(&row)?;
+        let (first, left) = match range {
+            Some(range) => (range.first, range.len()),
+            None => (0, row.length),
+        };
+        let source = match row.data {
+            BlobData::Empty => Source::Bytes(Bytes::new()),
+            BlobData::Inline => {
+                let bytes = self.inline_bytes(&row).await?;
+                let end = first.saturating_add(left) as usize;
+                if end > bytes.len() {
+                    return Err(lost(&row));
+                }
+                Source::Bytes(bytes.slice(first as usize..end))
+            }
+            BlobData::Extent(piece) => Source::Piece { piece: piece.into(), at: first },
+            BlobData::Blocks { manifest, count } => self.seek(manifest, count, first).await?,
+        };
+        Ok(ContentReader { store: self.clone(), source, left, _pin: pin })
+    }
+
+    /// The payload of a blob that lives in the metadata.
+    pub(crate) async fn inline_bytes(&self, row: &BlobRow) -> Result<Bytes, Refusal> {
+        let found = self.meta.get(&schema::inline(row.state)).await;
+        let found = found.map_err(|error| crate::txn::unavailable(&error))?;
+        found.map(|found| found.value).ok_or_else(|| lost(row))
+    }
+
+    /// The block of a manifest that holds content offset `first`.
+    async fn seek(&self, manifest: ManifestId, count: u32, first: u64) -> Result<Source, Refusal> {
+        let chunks = count.div_ceil(crate::rows::MANIFEST_CHUNK_BLOCKS as u32);
+        let (mut low, mut high) = (0, chunks.saturating_sub(1));
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if self.chunk(manifest, middle).await?.start <= first {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        let loaded = self.chunk(manifest, low).await?;
+        let mut start = loaded.start;
+        let mut index = 0;
+        for block in &loaded.blocks {
+            if start + block.piece.len > first {
+                break;
+            }
+            start += block.piece.len;
+            index += 1;
+        }
+        Ok(Source::Blocks { manifest, chunk: low, loaded, index, at: first - start })
+    }
+
+    async fn chunk(&self, manifest: ManifestId, chunk: u32) -> Result<ManifestChunk, Refusal> {
+        let row = self.row(&schema::manifest_chunk(manifest, chunk)).await?;
+        row.ok_or_else(|| {
+            Refusal::new(ErrorCode::InternalError)
+                .with_cause(format!("manifest {:x} has no chunk {chunk}", manifest.0))
+        })
+    }
+}
+
+fn lost(row: &BlobRow) -> Refusal {
+    Refusal::new(ErrorCode::InternalError)
+        .with_cause(format!("the payload of state {:x} is missing", row.state.0))
+}
+
+impl ContentReader {
+    /// Bytes still to come.
+    pub fn remaining(&self) -> u64 {
+        self.left
+    }
+
+    /// The next bytes, at most 1 MiB; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let bytes = match &mut self.source {
+            Source::Bytes(bytes) => std::mem::take(bytes),
+            Source::Piece { piece, at } => {
+                let end = piece.len.min(*at + READ_BYTES.min(self.left));
+                let range = *at..end;
+                *at = end;
+                self.store.extents.read(*piece, range).await.map_err(|e| unreadable(&e))?
+            }
+            Source::Blocks { manifest, chunk, loaded, index, at } => {
+                if *index >= loaded.blocks.len() {
+                    *chunk += 1;
+                    *loaded = self.store.chunk(*manifest, *chunk).await?;
+                    *index = 0;
+                }
+                let Some(block) = loaded.blocks.get(*index) else {
+                    return Err(Refusal::new(ErrorCode::InternalError)
+                        .with_cause("a manifest is shorter than its blob"));
+                };
+                let piece = Piece::from(block.piece);
+                let end = piece.len.min(*at + READ_BYTES.min(self.left));
+                let range = *at..end;
+                *at = end;
+                if end == piece.len {
+                    *index += 1;
+                    *at = 0;
+                }
+                self.store.extents.read(piece, range).await.map_err(|e| unreadable(&e))?
+            }
+        };
+        if bytes.is_empty() {
+            return Err(Refusal::new(ErrorCode::InternalError)
+                .with_cause("stored content is shorter than its blob"));
+        }
+        self.left = self.left.saturating_sub(bytes.len() as u64);
+        Ok(Some(bytes))
+    }
+}
+
+/// Decodes a manifest chunk's row: for scans that read the rows themselves.
+pub(crate) fn manifest_chunk(value: &[u8]) -> Result<ManifestChunk, Refusal> {
+    ManifestChunk::decode(value).map_err(|error| damaged(&error))
+}

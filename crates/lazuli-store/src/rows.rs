@@ -1,0 +1,252 @@
+//! What the rows hold, and how they are written: one format byte, then postcard.
+//!
+//! A row that needs another shape gets another format byte and its old decoder stays: data written
+//! by every released version is read by every later one.
+
+use bytes::Bytes;
+use lazuli_base::Timestamp;
+use lazuli_engine::Piece;
+use lazuli_model::acl::{PublicAccess, SignedIdentifier};
+use lazuli_model::blob_type::BlobType;
+use lazuli_model::content::ContentHeaders;
+use lazuli_model::copy::CopyState;
+use lazuli_model::etag::ETag;
+use lazuli_model::lease::Lease;
+use lazuli_model::metadata::Metadata;
+use lazuli_model::service_properties::ServiceProperties;
+use lazuli_model::tags::TagSet;
+use lazuli_model::tier::{AccessTier, RehydratePriority};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::schema::{ContainerId, ManifestId, StagingId, StateId};
+
+/// A row that cannot be decoded: it was written by a newer version, or it is damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowError(pub String);
+
+impl std::fmt::Display for RowError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RowError {}
+
+/// A row's value and its format.
+pub trait Stored: Serialize + DeserializeOwned {
+    /// The format byte this version writes.
+    const FORMAT: u8;
+    /// What to call the row in errors.
+    const NAME: &'static str;
+
+    /// The row's bytes.
+    fn encode(&self) -> Result<Bytes, RowError> {
+        let out = postcard::to_extend(self, vec![Self::FORMAT])
+            .map_err(|error| RowError(format!("{} cannot be written: {error}", Self::NAME)))?;
+        Ok(out.into())
+    }
+
+    /// The row in `bytes`.
+    fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        match bytes.split_first() {
+            Some((&format, rest)) if format == Self::FORMAT => postcard::from_bytes(rest)
+                .map_err(|error| RowError(format!("{} is damaged: {error}", Self::NAME))),
+            Some((format, _)) => {
+                Err(RowError(format!("{} has the unknown format {format}", Self::NAME)))
+            }
+            None => Err(RowError(format!("{} is empty", Self::NAME))),
+        }
+    }
+}
+
+macro_rules! stored {
+    ($($row:ty = $format:literal $name:literal;)*) => {
+        $(impl Stored for $row {
+            const FORMAT: u8 = $format;
+            const NAME: &'static str = $name;
+        })*
+    };
+}
+
+stored! {
+    AccountRow = 1 "account row";
+    ContainerRow = 1 "container row";
+    BlobRow = 1 "blob row";
+    StagingRow = 1 "staging row";
+    BlockRow = 1 "block row";
+    ManifestChunk = 1 "manifest chunk";
+    ExtentHold = 1 "extent hold";
+    GarbageRow = 1 "garbage row";
+    TagRow = 1 "tag row";
+}
+
+/// What an account's service properties say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AccountRow {
+    /// Blob service properties.
+    pub blob_service: ServiceProperties,
+}
+
+/// A container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContainerRow {
+    /// The id its blobs are keyed by.
+    pub id: ContainerId,
+    /// Changes with creation, metadata and access policy.
+    pub etag: ETag,
+    /// When that last happened.
+    pub modified: Timestamp,
+    /// User metadata.
+    pub metadata: Metadata,
+    /// Anonymous access.
+    pub public_access: PublicAccess,
+    /// Stored access policies.
+    pub policies: Vec<SignedIdentifier>,
+    /// The container's lease.
+    pub lease: Lease,
+}
+
+/// A blob or a snapshot of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlobRow {
+    /// The id under which the blob's bytes are held; new with every overwrite.
+    pub state: StateId,
+    /// Whether there is a blob: `false` for a name that has uncommitted blocks only.
+    pub committed: bool,
+    /// Block, page or append blob.
+    pub blob_type: BlobType,
+    /// When the blob was made or overwritten.
+    pub created: Timestamp,
+    /// When content, properties or metadata last changed.
+    pub modified: Timestamp,
+    /// Changes whenever `modified` does.
+    pub etag: ETag,
+    /// Content length in bytes.
+    pub length: u64,
+    /// Where the content is.
+    pub data: BlobData,
+    /// Content properties.
+    pub content: ContentHeaders,
+    /// User metadata.
+    pub metadata: Metadata,
+    /// Index tags.
+    pub tags: TagSet,
+    /// The tier that was set; `None` is the account's default.
+    pub tier: Option<AccessTier>,
+    /// When the tier last changed.
+    pub tier_changed: Option<Timestamp>,
+    /// The tier an archived blob is on its way to, and how urgently.
+    pub rehydrating: Option<(AccessTier, RehydratePriority)>,
+    /// The blob's lease.
+    pub lease: Lease,
+    /// The last copy operation that wrote this blob.
+    pub copy: Option<CopyState>,
+}
+
+/// Where a blob's content is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlobData {
+    /// Nowhere: it is empty.
+    Empty,
+    /// In the metadata, under the blob's state id.
+    Inline,
+    /// In one run of one extent.
+    Extent(StoredPiece),
+    /// In the blocks of a committed block list.
+    Blocks {
+        /// The list.
+        manifest: ManifestId,
+        /// Blocks in it.
+        count: u32,
+    },
+}
+
+/// A [`Piece`] as rows hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPiece {
+    /// The extent's number.
+    pub extent: u64,
+    /// Offset of the first frame.
+    pub offset: u64,
+    /// Payload bytes.
+    pub len: u64,
+}
+
+impl From<Piece> for StoredPiece {
+    fn from(piece: Piece) -> Self {
+        Self { extent: piece.extent.0, offset: piece.offset, len: piece.len }
+    }
+}
+
+impl From<StoredPiece> for Piece {
+    fn from(piece: StoredPiece) -> Self {
+        Self { extent: lazuli_engine::ExtentId(piece.extent), offset: piece.offset, len: piece.len }
+    }
+}
+
+/// The uncommitted blocks of a blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagingRow {
+    /// The id the blocks are keyed by.
+    pub id: StagingId,
+    /// Bytes in every block id: they must all be equally long.
+    pub block_id_len: u8,
+    /// When the first block was put.
+    pub started: Timestamp,
+}
+
+/// An uncommitted block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockRow {
+    /// The id its bytes are held under.
+    pub holder: u64,
+    /// When it was put.
+    pub put: Timestamp,
+    /// Where its bytes are; a block is never empty.
+    pub piece: StoredPiece,
+}
+
+/// A block of a committed block list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestBlock {
+    /// The decoded block id.
+    pub id: Vec<u8>,
+    /// Where its bytes are.
+    pub piece: StoredPiece,
+}
+
+/// A chunk of a committed block list: at most [`MANIFEST_CHUNK_BLOCKS`] blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestChunk {
+    /// Content offset of the chunk's first block.
+    pub start: u64,
+    /// The blocks, in content order.
+    pub blocks: Vec<ManifestBlock>,
+}
+
+/// Blocks in one chunk of a block list.
+pub const MANIFEST_CHUNK_BLOCKS: usize = 256;
+
+/// What of an extent a holder names, and who the holder is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtentHold {
+    /// Runs of the extent: offset of the first frame and payload bytes.
+    pub pieces: Vec<(u64, u64)>,
+    /// Key of the row that names them: a blob's, a block's or a manifest's first chunk.
+    pub owner: Vec<u8>,
+}
+
+/// Work left for the collector.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GarbageRow {
+    /// For a deleted container, the account it belonged to.
+    pub account: String,
+}
+
+/// A row of the tag index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagRow {
+    /// The container's name.
+    pub container: String,
+}

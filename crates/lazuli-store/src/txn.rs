@@ -1,0 +1,202 @@
+//! One request's change to the metadata: what it read, what it writes, and its journal entry.
+//!
+//! A transaction reads rows, decides, and commits expecting exactly the versions it read. On a
+//! conflict the whole function runs again, a bounded number of times: a decision is never applied
+//! to another state than the one it was made for.
+
+use bytes::Bytes;
+use lazuli_base::Timestamp;
+use lazuli_engine::{Commit, CommitError, Expect, KeyRange, Meta, MetaError, Row, Settled};
+use lazuli_model::{ErrorCode, Refusal};
+
+use crate::Store;
+use crate::journal::Entry;
+use crate::rows::Stored;
+
+/// How often a transaction runs before the request is answered `ServerBusy`.
+const ATTEMPTS_MAX: usize = 32;
+
+/// Rows a scan of everything in a range reads at a time.
+const SCAN_PAGE: usize = 4096;
+
+/// A change being made.
+pub struct Txn<'s> {
+    meta: &'s dyn Meta,
+    now: Timestamp,
+    commit: Commit,
+    expected: Vec<Bytes>,
+}
+
+impl<'s> Txn<'s> {
+    pub(crate) fn new(meta: &'s dyn Meta, now: Timestamp) -> Self {
+        Self { meta, now, commit: Commit::default(), expected: Vec::new() }
+    }
+
+    /// The time of the change: one clock reading for all of it.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Reads a row and relies on it: the commit conflicts if it changed meanwhile, or appeared.
+    pub async fn get<R: Stored>(&mut self, key: &Bytes) -> Result<Option<R>, Refusal> {
+        let row = self.get_raw(key).await?;
+        row.map(|row| R::decode(&row.value).map_err(|error| damaged(&error))).transpose()
+    }
+
+    /// Reads a row's bytes and relies on them.
+    pub async fn get_raw(&mut self, key: &Bytes) -> Result<Option<Row>, Refusal> {
+        let row = self.meta.get(key).await.map_err(|error| unavailable(&error))?;
+        if !self.expected.contains(key) {
+            self.expected.push(key.clone());
+            let version = row.as_ref().map(|row| row.version);
+            self.commit.expect.push(Expect { key: key.clone(), version });
+        }
+        Ok(row)
+    }
+
+    /// Relies on a row that a scan gave: the commit conflicts if it changed meanwhile.
+    pub fn rely_on(&mut self, row: &Row) {
+        self.commit.expect.push(Expect { key: row.key.clone(), version: Some(row.version) });
+    }
+
+    /// Reads rows without relying on them: for rows that cannot change while a row relied upon
+    /// stays as it is.
+    pub async fn scan(&self, range: KeyRange, limit: usize) -> Result<Vec<Row>, Refusal> {
+        self.meta.scan(range, limit).await.map_err(|error| unavailable(&error))
+    }
+
+    /// Writes a row.
+    pub fn put<R: Stored>(&mut self, key: Bytes, row: &R) -> Result<(), Refusal> {
+        let value = row.encode().map_err(|error| damaged(&error))?;
+        self.put_raw(key, value);
+        Ok(())
+    }
+
+    /// Writes a row's bytes.
+    pub fn put_raw(&mut self, key: Bytes, value: Bytes) {
+        self.commit.puts.push((key, value));
+    }
+
+    /// Removes a row.
+    pub fn delete(&mut self, key: Bytes) {
+        self.commit.deletes.push(key);
+    }
+
+    /// Names a payload: the commit waits until its bytes are durable.
+    pub fn name_payload(&mut self, payload: &Settled) {
+        self.commit.payloads.push(payload.clone());
+    }
+
+    /// Adds the journal entry of what this change is.
+    pub fn record(&mut self, entry: &Entry<'_>) {
+        self.commit.entries.push(entry.encode(self.now));
+    }
+
+    fn finish(mut self) -> Commit {
+        // A key written twice in one change: the last write is the one that was meant, and a write
+        // after a removal (or the other way round) wins over it.
+        let commit = &mut self.commit;
+        if commit.puts.len() + commit.deletes.len() > 1 {
+            let mut seen = std::collections::HashSet::new();
+            commit.puts.reverse();
+            commit.puts.retain(|(key, _)| seen.insert(key.clone()));
+            commit.puts.reverse();
+            commit.deletes.retain(|key| seen.insert(key.clone()));
+        }
+        self.commit
+    }
+}
+
+/// Counts the runs of a change; see [`Store::commit`].
+#[derive(Debug, Default)]
+pub struct Attempts(usize);
+
+impl Store {
+    /// Begins a change.
+    ///
+    /// ```ignore
+    /// let mut attempts = Attempts::default();
+    /// loop {
+    ///     let mut txn = store.begin();
+    ///     let outcome = decide(&mut txn).await?;
+    ///     if store.commit(txn, &mut attempts).await? {
+    ///         return Ok(outcome);
+    ///     }
+    /// }
+    /// ```
+    pub fn begin(&self) -> Txn<'_> {
+        Txn::new(&*self.meta, self.clock.now())
+    }
+
+    /// Commits a change: `true` when it is durable, `false` when something it read has changed and
+    /// it is to be decided again. After a bounded number of those, `ServerBusy`.
+    ///
+    /// A change that writes nothing commits nothing.
+    pub async fn commit(&self, txn: Txn<'_>, attempts: &mut Attempts) -> Result<bool, Refusal> {
+        let commit = txn.finish();
+        if commit.puts.is_empty() && commit.deletes.is_empty() && commit.entries.is_empty() {
+            return Ok(true);
+        }
+        match self.meta.commit(commit).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Conflict(_)) if attempts.0 < ATTEMPTS_MAX => {
+                attempts.0 += 1;
+                Ok(false)
+            }
+            Err(CommitError::Conflict(_)) => Err(Refusal::new(ErrorCode::ServerBusy)
+                .with_cause("the row is written faster than this request can decide")),
+            Err(error) => Err(refused(&error)),
+        }
+    }
+
+    /// Reads a row.
+    pub(crate) async fn row<R: Stored>(&self, key: &Bytes) -> Result<Option<R>, Refusal> {
+        let row = self.meta.get(key).await.map_err(|error| unavailable(&error))?;
+        row.map(|row| R::decode(&row.value).map_err(|error| damaged(&error))).transpose()
+    }
+
+    /// Calls `each` with every row of `range`, in key order, a page at a time.
+    pub(crate) async fn each_row(
+        &self,
+        mut range: KeyRange,
+        mut each: impl FnMut(&Row) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        loop {
+            let rows = self.rows(range.clone(), SCAN_PAGE).await?;
+            rows.iter().try_for_each(&mut each)?;
+            match rows.last() {
+                Some(last) if rows.len() == SCAN_PAGE => {
+                    range.start = crate::blocks::following(&last.key);
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads rows in key order.
+    pub(crate) async fn rows(&self, range: KeyRange, limit: usize) -> Result<Vec<Row>, Refusal> {
+        self.meta.scan(range, limit).await.map_err(|error| unavailable(&error))
+    }
+}
+
+/// The answer to a commit that could not be made.
+pub(crate) fn refused(error: &CommitError) -> Refusal {
+    match error {
+        CommitError::Full => Refusal::new(ErrorCode::InsufficientStorage),
+        CommitError::Meta(error) => unavailable(error),
+        other => Refusal::new(ErrorCode::ServerBusy).with_cause(other),
+    }
+}
+
+/// The answer when metadata cannot be read.
+pub(crate) fn unavailable(error: &MetaError) -> Refusal {
+    match error {
+        MetaError::Unavailable(_) => Refusal::new(ErrorCode::ServerBusy).with_cause(error),
+        _ => Refusal::new(ErrorCode::InternalError).with_cause(error),
+    }
+}
+
+/// The answer when a row does not decode.
+pub(crate) fn damaged(error: &crate::rows::RowError) -> Refusal {
+    Refusal::new(ErrorCode::InternalError).with_cause(error)
+}

@@ -39,7 +39,7 @@ pub trait Settle: Send + Sync + std::fmt::Debug {
 }
 
 /// Why bytes could not be written or read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExtentsError {
     /// No room on the disk.

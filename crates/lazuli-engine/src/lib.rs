@@ -4,11 +4,27 @@
 //! `Extents`, and relies on two promises: a commit is acknowledged only when it is durable, and the
 //! bytes a commit names are durable before it.
 
+mod checksum;
+pub mod disk;
+mod embedded;
+pub mod engine;
+mod extent_files;
 pub mod extents;
+mod frame;
+mod headroom;
+pub mod memory;
 pub mod meta;
+mod pins;
+pub mod scrub;
+mod state;
+pub mod stats;
+mod sums;
 
+pub use engine::{Durability, Engine, OpenError, Options};
 pub use extents::{ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Settled};
 pub use meta::{Commit, CommitError, Committed, Expect, KeyRange, Meta, MetaError, Row, Version};
+pub use scrub::Damage;
+pub use stats::Stats;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::BoxFuture;
-use crate::extents::Settled;
+use crate::extents::{ExtentsError, Settled};
 
 /// The sequence number of the commit that last wrote a row.
 ///
@@ -63,7 +63,7 @@ pub struct KeyRange {
 }
 
 /// Why the metadata could not be read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetaError {
     /// The disk or its contents failed; the text names the file or key for the operator.
@@ -73,7 +73,7 @@ pub enum MetaError {
 }
 
 /// Why a commit did not happen. Nothing of it is stored, and nothing of it will be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommitError {
     /// The expectation with this index in [`Commit::expect`] did not hold.
@@ -82,7 +82,10 @@ pub enum CommitError {
     Full,
     /// The queue of waiting commits is full: try again.
     Busy,
-    /// Metadata could not be read to check the expectations.
+    /// A key or value is longer than the engine stores.
+    TooLarge,
+    /// Metadata could not be read to check the expectations, or the engine stopped answering. After
+    /// `Unavailable` from a failing disk the commit may still turn up.
     Meta(MetaError),
 }
 
@@ -103,6 +106,7 @@ impl std::fmt::Display for CommitError {
             Self::Conflict(index) => write!(f, "expectation {index} did not hold"),
             Self::Full => f.write_str("no space left on the data disk"),
             Self::Busy => f.write_str("too many commits are waiting"),
+            Self::TooLarge => f.write_str("key or value too large"),
             Self::Meta(error) => error.fmt(f),
         }
     }
@@ -113,6 +117,15 @@ impl std::error::Error for CommitError {}
 impl From<MetaError> for CommitError {
     fn from(error: MetaError) -> Self {
         Self::Meta(error)
+    }
+}
+
+impl From<ExtentsError> for CommitError {
+    fn from(error: ExtentsError) -> Self {
+        match error {
+            ExtentsError::Full => Self::Full,
+            error => Self::Meta(MetaError::Unavailable(error.to_string())),
+        }
     }
 }
 

@@ -1,0 +1,251 @@
+//! The committer: one thread that takes all waiting commits, checks them against the state and each
+//! other, writes one batch, syncs once, and answers all.
+//!
+//! A lone commit is written at once: groups form because commits arrive while a group is synced.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::queue::{Next, Queue, Waiting};
+use super::row;
+use super::store::Store;
+use crate::engine::Durability;
+use crate::extents::{ExtentId, ExtentsError};
+use crate::headroom::Headroom;
+use crate::meta::{Commit, CommitError, Committed, MetaError, Version};
+use crate::stats::Stats;
+
+/// Acknowledged writes a power cut may take in relaxed mode are younger than this.
+const SYNC_INTERVAL: Duration = Duration::from_millis(900);
+/// Time between two attempts to open the database again after it failed.
+const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
+
+pub(crate) struct Committer {
+    pub(crate) store: Arc<Store>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) headroom: Arc<Headroom>,
+    pub(crate) durability: Durability,
+    pub(crate) last: Version,
+    pub(crate) health: Health,
+}
+
+/// Whether commits can be written.
+#[derive(Debug)]
+pub(crate) enum Health {
+    Good,
+    /// The database failed in a way that opening it again may heal; tried not before the instant.
+    Ailing(String, Instant),
+    /// A sync failed: what the disk holds is unknown until the process starts anew.
+    Poisoned(String),
+}
+
+/// The state as the commits of a group before leave it: what is not here is as stored.
+#[derive(Default)]
+struct Overlay(HashMap<Bytes, (Version, Option<Bytes>)>);
+
+impl Committer {
+    /// Runs until the queue is closed and empty; returns the last sequence number.
+    pub(crate) fn run(mut self) -> Version {
+        let mut dirty_since: Option<Instant> = None;
+        loop {
+            let patience = dirty_since.map(|since| SYNC_INTERVAL.saturating_sub(since.elapsed()));
+            match self.queue.next_group(patience) {
+                Next::Group(group) => {
+                    self.commit(group);
+                    if self.durability == Durability::Relaxed && dirty_since.is_none() {
+                        dirty_since = Some(Instant::now());
+                    }
+                }
+                Next::Idle => {}
+                Next::Closed => break,
+            }
+            if dirty_since.is_some_and(|since| since.elapsed() >= SYNC_INTERVAL) {
+                self.sync();
+                dirty_since = None;
+            }
+        }
+        if dirty_since.is_some() {
+            self.sync();
+        }
+        self.last
+    }
+
+    fn sync(&mut self) {
+        let start = Instant::now();
+        if let Err(error) = self.store.sync() {
+            self.fail(&error);
+        }
+        self.stats.meta_sync_micros.record_micros(start.elapsed());
+    }
+
+    fn commit(&mut self, group: Vec<Waiting>) {
+        if let Err(error) = self.heal() {
+            return answer_all(group, &error.into());
+        }
+        let bytes = group.iter().map(|waiting| waiting.bytes as u64).sum::<u64>();
+        if !self.headroom.take(bytes) {
+            return answer_all(group, &CommitError::Full);
+        }
+        let group = self.settle(group);
+        let (accepted, changes) = self.decide(group);
+        if accepted.is_empty() {
+            return;
+        }
+        let start = Instant::now();
+        let written = self.store.write(changes.into_iter(), self.durability);
+        self.stats.meta_sync_micros.record_micros(start.elapsed());
+        if let Err(error) = written {
+            let error = self.fail(&error);
+            return answer_all(accepted.into_iter().map(|(waiting, _)| waiting), &error.into());
+        }
+        self.last = accepted.last().map_or(self.last, |(_, version)| *version);
+        Stats::add(&self.stats.groups, 1);
+        Stats::add(&self.stats.commits, accepted.len() as u64);
+        self.stats.group_commits.record(accepted.len() as u64);
+        for (waiting, version) in accepted {
+            self.stats.commit_micros.record_micros(waiting.since.elapsed());
+            let _ = waiting.answer.send(Ok(Committed { version }));
+        }
+    }
+
+    /// Makes the payloads of the group durable, each extent once; answers the commits whose
+    /// payloads could not be, and returns the others.
+    fn settle(&self, group: Vec<Waiting>) -> Vec<Waiting> {
+        let mut settled: BTreeMap<ExtentId, Result<(), ExtentsError>> = BTreeMap::new();
+        for payload in group.iter().flat_map(|waiting| &waiting.commit.payloads) {
+            settled.entry(payload.extent()).or_insert_with(|| {
+                let start = Instant::now();
+                let result = payload.settle();
+                self.stats.extent_sync_micros.record_micros(start.elapsed());
+                result
+            });
+        }
+        let mut kept = Vec::with_capacity(group.len());
+        for waiting in group {
+            let failed = |id: &ExtentId| settled.get(id).and_then(|result| result.clone().err());
+            let ids = waiting.commit.payloads.iter().map(|payload| payload.extent());
+            match ids.into_iter().find_map(|id| failed(&id)) {
+                None => kept.push(waiting),
+                Some(error) => {
+                    let _ = waiting.answer.send(Err(error.into()));
+                }
+            }
+        }
+        kept
+    }
+
+    /// Answers the commits whose expectations do not hold; returns the others with their sequence
+    /// numbers, and what they change together.
+    fn decide(
+        &self,
+        group: Vec<Waiting>,
+    ) -> (Vec<(Waiting, Version)>, Vec<(Bytes, Option<Bytes>)>) {
+        let mut overlay = Overlay::default();
+        let mut journal = Vec::with_capacity(group.len());
+        let mut accepted = Vec::with_capacity(group.len());
+        let mut version = self.last;
+        for mut waiting in group {
+            match self.check(&overlay, &waiting.commit) {
+                Ok(()) => {
+                    version = Version(version.0 + 1);
+                    let key = row::journal_key(version);
+                    let entries = row::encode_entries(&waiting.commit.entries);
+                    journal.push((key.clone(), Some(row::encode(&key, version, &entries))));
+                    overlay.apply(&mut waiting.commit, version);
+                    accepted.push((waiting, version));
+                }
+                Err(error) => {
+                    if matches!(error, CommitError::Conflict(_)) {
+                        Stats::add(&self.stats.conflicts, 1);
+                    }
+                    let _ = waiting.answer.send(Err(error));
+                }
+            }
+        }
+        journal.extend(overlay.0.into_iter().map(|(key, (_, value))| (key, value)));
+        (accepted, journal)
+    }
+
+    fn check(&self, overlay: &Overlay, commit: &Commit) -> Result<(), CommitError> {
+        for (index, expect) in commit.expect.iter().enumerate() {
+            let key = row::user_key(&expect.key);
+            let found = match overlay.0.get(&key) {
+                Some((version, value)) => value.as_ref().map(|_| *version),
+                None => self.store.version(&key)?,
+            };
+            if found != expect.version {
+                return Err(CommitError::Conflict(index));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a failed write and says so.
+    fn fail(&mut self, error: &fjall::Error) -> MetaError {
+        let what = format!("writing metadata failed: {error}");
+        tracing::error!(error = %what, "the metadata store failed");
+        let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
+        self.health = match error {
+            fjall::Error::Io(error) if !full(error) => Health::Poisoned(what.clone()),
+            _ => Health::Ailing(what.clone(), Instant::now()),
+        };
+        MetaError::Unavailable(format!("{what}; the outcome of this commit is unknown"))
+    }
+
+    /// Opens the database again if it failed and the time has come.
+    fn heal(&mut self) -> Result<(), MetaError> {
+        let (what, not_before) = match &self.health {
+            Health::Good => return Ok(()),
+            Health::Poisoned(what) => {
+                return Err(MetaError::Unavailable(format!(
+                    "{what}; writes are refused until a restart has verified the disk"
+                )));
+            }
+            Health::Ailing(what, not_before) => (what.clone(), *not_before),
+        };
+        if Instant::now() < not_before {
+            return Err(MetaError::Unavailable(what));
+        }
+        let reopened = self.store.reopen().and_then(|()| self.store.last_version());
+        match reopened {
+            Ok(last) if last >= self.last => {
+                tracing::info!("the metadata store works again");
+                self.last = last;
+                self.health = Health::Good;
+                Ok(())
+            }
+            Ok(last) => {
+                let lost = format!("commits {} to {} are gone", last.0 + 1, self.last.0);
+                self.health = Health::Poisoned(lost.clone());
+                Err(MetaError::Damaged(lost))
+            }
+            Err(error) => {
+                self.health = Health::Ailing(what, Instant::now() + REOPEN_INTERVAL);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Overlay {
+    fn apply(&mut self, commit: &mut Commit, version: Version) {
+        for (key, value) in std::mem::take(&mut commit.puts) {
+            let key = row::user_key(&key);
+            let value = row::encode(&key, version, &value);
+            self.0.insert(key, (version, Some(value)));
+        }
+        for key in std::mem::take(&mut commit.deletes) {
+            self.0.insert(row::user_key(&key), (version, None));
+        }
+    }
+}
+
+fn answer_all(group: impl IntoIterator<Item = Waiting>, error: &CommitError) {
+    for waiting in group {
+        let _ = waiting.answer.send(Err(error.clone()));
+    }
+}

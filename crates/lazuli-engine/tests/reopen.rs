@@ -1,0 +1,143 @@
+//! A store keeps what it acknowledged, refuses a second opener, and closes in good order.
+
+use bytes::Bytes;
+use lazuli_engine::{
+    Commit, CommitError, Engine, Expect, KeyRange, OpenError, Options, Version,
+};
+
+fn options(dir: &tempfile::TempDir) -> Options {
+    Options { reserve_bytes: 0, ..Options::new(dir.path().join("data")) }
+}
+
+fn put(key: &str, value: &str) -> Commit {
+    Commit {
+        puts: vec![(Bytes::from(key.to_owned()), Bytes::from(value.to_owned()))],
+        entries: vec![Bytes::from(format!("put {key}"))],
+        ..Commit::default()
+    }
+}
+
+async fn close(engine: Engine) {
+    tokio::task::spawn_blocking(move || engine.close()).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_commits_are_there_after_close_and_after_drop() {
+    let dir = tempfile::tempdir().unwrap();
+    for (round, clean) in [(0_u64, true), (1, false), (2, false), (3, true)] {
+        let engine = Engine::open(options(&dir)).unwrap();
+        let rows = engine.meta.scan(KeyRange::prefix(""), 100).await.unwrap();
+        assert_eq!(rows.len() as u64, round * 2);
+        for index in 0..2 {
+            let commit = put(&format!("{round}-{index}"), "value");
+            let committed = engine.meta.commit(commit).await.unwrap();
+            assert_eq!(committed.version, Version(round * 2 + index + 1));
+        }
+        let journal = engine.meta.journal(Version(0), 100).await.unwrap();
+        let numbers: Vec<u64> = journal.iter().map(|(version, _)| version.0).collect();
+        assert_eq!(numbers, (1..=round * 2 + 2).collect::<Vec<_>>());
+        if clean {
+            close(engine).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expectations_hold_against_the_state_and_the_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&dir)).unwrap();
+    let create =
+        || Commit { expect: vec![Expect { key: "k".into(), version: None }], ..put("k", "v") };
+    let attempts: Vec<_> = (0..50)
+        .map(|_| {
+            let meta = engine.meta.clone();
+            let commit = create();
+            tokio::spawn(async move { meta.commit(commit).await })
+        })
+        .collect();
+    let mut created = 0;
+    for attempt in attempts {
+        match attempt.await.unwrap() {
+            Ok(_) => created += 1,
+            Err(error) => assert_eq!(error, CommitError::Conflict(0)),
+        }
+    }
+    assert_eq!(created, 1);
+    let row = engine.meta.get(b"k").await.unwrap().unwrap();
+    let delete = Commit {
+        expect: vec![Expect { key: "k".into(), version: Some(row.version) }],
+        deletes: vec!["k".into()],
+        ..Commit::default()
+    };
+    engine.meta.commit(delete).await.unwrap();
+    assert_eq!(engine.meta.get(b"k").await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_of_all_sizes_read_back_before_and_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { extent_bytes: 256 << 10, ..options(&dir) };
+    let payload = |len: usize| -> Bytes { (0..len).map(|n| (n * 7 % 251) as u8).collect() };
+    let mut pieces = Vec::new();
+    {
+        let engine = Engine::open(options.clone()).unwrap();
+        for len in [1, 4096, 65_516, 65_517, 300_000, 1 << 20] {
+            let (piece, settled) = engine.extents.append(payload(len)).await.unwrap();
+            let commit = Commit { payloads: vec![settled], ..put(&format!("{len}"), "named") };
+            engine.meta.commit(commit).await.unwrap();
+            pieces.push(piece);
+        }
+        for expected in [None, Some(5 << 20)] {
+            let mut writer = engine.extents.create(expected).await.unwrap();
+            let whole = payload(5 << 20);
+            for part in whole.chunks(100_000) {
+                writer.write(whole.slice_ref(part)).await.unwrap();
+            }
+            pieces.push(writer.finish().await.unwrap().0);
+        }
+        drop(engine.extents.create(Some(100)).await.unwrap());
+        for piece in &pieces {
+            let read = engine.extents.read(*piece, 0..piece.len).await.unwrap();
+            assert_eq!(read, payload(piece.len as usize), "{piece:?}");
+        }
+    }
+    let engine = Engine::open(options).unwrap();
+    for piece in &pieces {
+        let whole = payload(piece.len as usize);
+        for range in [0..piece.len, piece.len / 3..piece.len / 2, piece.len - 1..piece.len] {
+            let read = engine.extents.read(*piece, range.clone()).await.unwrap();
+            assert_eq!(read, whole[range.start as usize..range.end as usize]);
+        }
+    }
+    let sealed = engine.extents.sealed().await.unwrap();
+    for (extent, _) in &sealed {
+        assert_eq!(engine.scrub(*extent).await.unwrap(), None);
+    }
+    let highest = sealed.iter().map(|(id, _)| id.0).max().unwrap();
+    for (extent, _) in sealed {
+        let pin = engine.extents.pin();
+        engine.extents.free(extent).await.unwrap();
+        let of_extent = |piece: &&lazuli_engine::Piece| piece.extent == extent;
+        if let Some(piece) = pieces.iter().find(of_extent) {
+            assert!(engine.extents.read(*piece, 0..1).await.is_ok());
+            drop(pin);
+            assert!(engine.extents.read(*piece, 0..1).await.is_err());
+        }
+    }
+    assert_eq!(engine.extents.sealed().await.unwrap(), []);
+    let (piece, _) = engine.extents.append(payload(10)).await.unwrap();
+    assert!(piece.extent.0 > highest, "an id is never used twice");
+}
+
+#[test]
+fn a_second_opener_and_a_foreign_directory_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&dir)).unwrap();
+    assert!(matches!(Engine::open(options(&dir)), Err(OpenError::InUse(_))));
+    engine.close().unwrap();
+    drop(Engine::open(options(&dir)).unwrap());
+    let foreign = tempfile::tempdir().unwrap();
+    std::fs::write(foreign.path().join("thesis.txt"), "chapter 1").unwrap();
+    let refused = Engine::open(Options::new(foreign.path()));
+    assert!(matches!(refused, Err(OpenError::NotAStore(_))));
+}

@@ -1,0 +1,218 @@
+//! The listeners and their end.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use lazuli_api::Handler;
+use lazuli_base::{Clock, Entropy};
+use lazuli_model::Service;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::admin::{self, Health};
+use crate::connection::{self, Stage, reached};
+use crate::exchange::{Storage, exchange};
+use crate::vitals::Vitals;
+use crate::{Limits, Metrics};
+
+/// How long a listener that cannot accept (no file descriptors left) waits before it tries again.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// The most connections to the admin listener.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// How long connections that were told to close have to do so.
+const CUT_TIME: Duration = Duration::from_millis(500);
+
+/// A bound address that does not accept yet: clients wait in the kernel's queue.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `address`; port 0 picks a free one.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address).await?;
+        let address = tcp.local_addr()?;
+        Ok(Self { tcp, address })
+    }
+
+    /// The address it is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// What a [`Server`] is made of.
+pub struct Parts {
+    /// The bounds on clients.
+    pub limits: Limits,
+    /// Where requests are counted.
+    pub metrics: Arc<Metrics>,
+    /// The time in error bodies.
+    pub clock: Arc<dyn Clock>,
+    /// The source of request ids where a handler failed to give one.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A set of listeners that stop together.
+pub struct Server {
+    parts: Parts,
+    limits: Arc<Limits>,
+    stage: watch::Sender<Stage>,
+}
+
+/// How a stop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every request in flight was answered.
+    Gracefully,
+    /// The time was up: what was in flight was closed.
+    Forcibly,
+}
+
+/// What the connections of one listener share.
+struct Accepting {
+    listener: Listener,
+    limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
+    connections: Arc<Semaphore>,
+    stage: watch::Receiver<Stage>,
+}
+
+impl Server {
+    /// A server without listeners.
+    pub fn new(parts: Parts) -> Self {
+        let limits = Arc::new(parts.limits.clone());
+        Self { parts, limits, stage: watch::Sender::new(Stage::Serving) }
+    }
+
+    /// Serves a storage service on `listener` from now on. To be called in a tokio runtime.
+    pub fn serve(&self, listener: Listener, service: Service, handler: Arc<dyn Handler>) {
+        let storage = Arc::new(Storage {
+            service,
+            handler,
+            limits: Arc::clone(&self.limits),
+            metrics: Arc::clone(&self.parts.metrics),
+            clock: Arc::clone(&self.parts.clock),
+            entropy: Arc::clone(&self.parts.entropy),
+        });
+        let accepting = self.accepting(listener, self.limits.connections_max);
+        let protocol = Arc::new(connection::protocol(&self.limits));
+        let limits = Arc::clone(&self.limits);
+        let stage = self.stage.subscribe();
+        tokio::spawn(accepting.run(move |stream, remote| {
+            let (protocol, limits) = (Arc::clone(&protocol), Arc::clone(&limits));
+            let (storage, stage) = (Arc::clone(&storage), stage.clone());
+            async move {
+                let vitals = Arc::new(Vitals::new());
+                let of_requests = Arc::clone(&vitals);
+                let service = service_fn(move |request: hyper::Request<Incoming>| {
+                    let vitals = Arc::clone(&of_requests);
+                    Box::pin(exchange(Arc::clone(&storage), vitals, remote.ip(), request))
+                });
+                connection::serve(stream, vitals, (&protocol, &limits), service, stage).await;
+            }
+        }));
+    }
+
+    /// Serves health and metrics on `listener` from now on. To be called in a tokio runtime.
+    pub fn serve_admin(&self, listener: Listener, health: Arc<dyn Health>) {
+        let accepting = self.accepting(listener, ADMIN_CONNECTIONS_MAX);
+        let protocol = Arc::new(connection::protocol(&self.limits));
+        let limits = Arc::clone(&self.limits);
+        let metrics = Arc::clone(&self.parts.metrics);
+        let stage = self.stage.subscribe();
+        tokio::spawn(accepting.run(move |stream, _| {
+            let (protocol, limits) = (Arc::clone(&protocol), Arc::clone(&limits));
+            let (metrics, health) = (Arc::clone(&metrics), Arc::clone(&health));
+            let stage = stage.clone();
+            async move {
+                let vitals = Arc::new(Vitals::new());
+                let of_requests = Arc::clone(&vitals);
+                let service = service_fn(move |request: hyper::Request<Incoming>| {
+                    of_requests.begin_request();
+                    let response = admin::answer(&request, &*health, &metrics);
+                    of_requests.end_request();
+                    std::future::ready(Ok::<_, std::convert::Infallible>(response))
+                });
+                connection::serve(stream, vitals, (&protocol, &limits), service, stage).await;
+            }
+        }));
+    }
+
+    fn accepting(&self, listener: Listener, connections_max: usize) -> Accepting {
+        Accepting {
+            listener,
+            limits: Arc::clone(&self.limits),
+            metrics: Arc::clone(&self.parts.metrics),
+            connections: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
+            stage: self.stage.subscribe(),
+        }
+    }
+
+    /// Stops accepting, lets requests in flight finish for up to `grace`, then closes what is left.
+    pub async fn stop(self, grace: Duration) -> Stopped {
+        self.stage.send_replace(Stage::Draining);
+        // Accept loops and connections hold a receiver each: all are gone when none is left.
+        if tokio::time::timeout(grace, self.stage.closed()).await.is_ok() {
+            return Stopped::Gracefully;
+        }
+        self.stage.send_replace(Stage::Cutting);
+        let _ = tokio::time::timeout(CUT_TIME, self.stage.closed()).await;
+        Stopped::Forcibly
+    }
+}
+
+impl Accepting {
+    /// Accepts until the server stops, and runs each connection as a task.
+    async fn run<C, F>(self, connection: C)
+    where
+        C: Fn(TcpStream, SocketAddr) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        tracing::debug!(address = %self.listener.address, limits = ?self.limits, "listening");
+        let stopping = reached(self.stage.clone(), Stage::Draining);
+        let accept = async {
+            loop {
+                let Some((stream, remote, permit)) = self.accept().await else { return };
+                let open = self.metrics.opened();
+                let served = connection(stream, remote);
+                tokio::spawn(async move {
+                    served.await;
+                    drop((open, permit));
+                });
+            }
+        };
+        tokio::select! {
+            () = stopping => {}
+            () = accept => {}
+        }
+    }
+
+    /// The next connection, once there is room for one; `None` never comes while the server lives.
+    async fn accept(&self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let permit = Arc::clone(&self.connections).acquire_owned().await.ok()?;
+        loop {
+            match self.listener.tcp.accept().await {
+                Ok((stream, remote)) => {
+                    // Small answers must not wait for the client's acknowledgement of the last.
+                    let _ = stream.set_nodelay(true);
+                    return Some((stream, remote, permit));
+                }
+                Err(error) => {
+                    let address = self.listener.address;
+                    tracing::warn!(%error, %address, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
+}

@@ -11,6 +11,7 @@ use lazuli_auth::{
     AccessPolicy, AccessSpec, AnonymousAccess, PublicAccess, ResourceTypes, SasPermissions,
     ServiceSas, parse_iso8601,
 };
+use lazuli_base::Timestamp;
 use lazuli_model::acl::SignedIdentifier;
 use lazuli_store::rows::ContainerRow;
 
@@ -49,12 +50,8 @@ pub const SERVICE_FILTER: AccessSpec = spec(
     AnonymousAccess::Never,
 );
 /// Any valid token will do: what it may do is asked of what is inside.
-pub const ANY_TOKEN: AccessSpec = spec(
-    ResourceTypes::ANY,
-    &[SasPermissions::NONE],
-    ServiceSas::Allowed,
-    AnonymousAccess::Never,
-);
+pub const ANY_TOKEN: AccessSpec =
+    spec(ResourceTypes::ANY, &[SasPermissions::NONE], ServiceSas::Allowed, AnonymousAccess::Never);
 /// Only an account key may.
 pub const KEY_ONLY: AccessSpec = AccessSpec { account_sas: false, ..container(&[]) };
 
@@ -89,10 +86,8 @@ pub const CONTAINER_FILTER: AccessSpec = spec(
 );
 
 /// Reads a blob.
-pub const BLOB_READ: AccessSpec = AccessSpec {
-    anonymous: AnonymousAccess::BlobPublic,
-    ..object(&[SasPermissions::of(&[Read])])
-};
+pub const BLOB_READ: AccessSpec =
+    AccessSpec { anonymous: AnonymousAccess::BlobPublic, ..object(&[SasPermissions::of(&[Read])]) };
 /// Makes a blob, or overwrites one with the permission to write.
 pub const BLOB_CREATE: AccessSpec =
     object(&[SasPermissions::of(&[Write]), SasPermissions::of(&[Create])]);
@@ -121,14 +116,16 @@ pub fn public(container: Option<&ContainerRow>) -> PublicAccess {
     }
 }
 
-/// A stored access policy as tokens are held against it. Permissions that do not parse grant
-/// nothing.
+/// A stored access policy as tokens are held against it. What does not parse grants nothing: a
+/// policy with such a time is never valid, one with such permissions permits nothing.
 pub fn policy(identifier: &SignedIdentifier) -> AccessPolicy {
     let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let stored = &identifier.policy;
+    let never_begun = Timestamp::from_ticks(u64::MAX);
+    let long_over = Timestamp::from_ticks(0);
     AccessPolicy {
-        start: text(&stored.start).and_then(|text| parse_iso8601(&text)),
-        expiry: text(&stored.expiry).and_then(|text| parse_iso8601(&text)),
+        start: text(&stored.start).map(|text| parse_iso8601(&text).unwrap_or(never_begun)),
+        expiry: text(&stored.expiry).map(|text| parse_iso8601(&text).unwrap_or(long_over)),
         permissions: text(&stored.permission)
             .map(|letters| SasPermissions::parse(&letters).unwrap_or(SasPermissions::NONE)),
     }

@@ -1,6 +1,7 @@
 //! One request on its way through the pipeline, and what a handler reads from it.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
@@ -55,14 +56,38 @@ pub struct Call<'a> {
     pub head: &'a Head<'a>,
     /// What the caller may do beyond calling the operation.
     pub granted: Granted,
-    /// The body, not yet read.
-    pub body: &'a mut dyn RequestBody,
+    /// The body, not yet read. The mutex is never locked: it lets a handler share the call with
+    /// the futures it awaits, while only who has the call to himself can read the body.
+    body: Mutex<&'a mut dyn RequestBody>,
+    announced: Option<u64>,
 }
 
 /// Blobs in this container are addressed without naming it.
 const ROOT_CONTAINER: &str = "$root";
 
 impl<'a> Call<'a> {
+    /// A call whose body has not been read.
+    pub fn new(
+        api: &'a Api,
+        spec: &'static Spec,
+        head: &'a Head<'a>,
+        granted: Granted,
+        body: &'a mut dyn RequestBody,
+    ) -> Self {
+        let announced = body.announced();
+        Self { api, spec, head, granted, body: Mutex::new(body), announced }
+    }
+
+    /// The length of the body as the caller announced it; `None` for a chunked body.
+    pub fn announced(&self) -> Option<u64> {
+        self.announced
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub async fn next_part(&mut self) -> Option<Result<Bytes, BodyError>> {
+        self.body.get_mut().unwrap_or_else(PoisonError::into_inner).next().await
+    }
+
     /// The store.
     pub fn store(&self) -> &'a Store {
         &self.api.store
@@ -91,9 +116,7 @@ impl<'a> Call<'a> {
     /// The addressed blob, its name checked.
     pub fn blob(&self) -> Result<BlobName, Refusal> {
         match &self.head.resource {
-            Resource::Blob(container, blob) => {
-                BlobName::parse(blob, container == ROOT_CONTAINER)
-            }
+            Resource::Blob(container, blob) => BlobName::parse(blob, container == ROOT_CONTAINER),
             _ => Err(ErrorCode::InvalidUri.into()),
         }
     }
@@ -144,9 +167,8 @@ impl<'a> Call<'a> {
     pub fn snapshot(&self) -> Result<Option<Timestamp>, Refusal> {
         self.query("snapshot")
             .map(|text| {
-                date::parse_iso7(text).ok_or_else(|| {
-                    Refusal::query_value("snapshot", text, "Not a valid snapshot.")
-                })
+                date::parse_iso7(text)
+                    .ok_or_else(|| Refusal::query_value("snapshot", text, "Not a valid snapshot."))
             })
             .transpose()
     }
@@ -155,16 +177,16 @@ impl<'a> Call<'a> {
     ///
     /// `RequestBodyTooLarge` for a longer one; `InvalidInput` for one that ends early.
     pub async fn read_body(&mut self, max: u64) -> Result<Bytes, Refusal> {
-        if self.body.announced().is_some_and(|announced| announced > max) {
+        if self.announced().is_some_and(|announced| announced > max) {
             return Err(too_large(max));
         }
         let mut whole = BytesMut::new();
-        while let Some(part) = self.body.next().await {
+        while let Some(part) = self.next_part().await {
             let part = part.map_err(incomplete)?;
             if (whole.len() + part.len()) as u64 > max {
                 return Err(too_large(max));
             }
-            if whole.is_empty() && self.body.announced() == Some(part.len() as u64) {
+            if whole.is_empty() && self.announced() == Some(part.len() as u64) {
                 return Ok(part);
             }
             whole.extend_from_slice(&part);

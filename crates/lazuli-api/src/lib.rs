@@ -3,15 +3,21 @@
 //! The pipeline ([`pipeline`]) is the ten steps from a raw target to a response; an operation is a
 //! [`spec::Spec`] and a handler, listed in [`operations`]. Nothing here opens a socket.
 
+pub mod access;
 pub mod accounts;
 pub mod address;
 pub mod blob;
 pub mod call;
+mod copy_source;
+mod cors;
+pub mod decode;
 pub mod message;
 pub mod operations;
 pub mod pipeline;
+pub mod properties;
 pub mod reply;
 pub mod spec;
+pub mod upload;
 
 pub use accounts::Accounts;
 pub use message::{

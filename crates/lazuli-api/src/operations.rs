@@ -8,7 +8,7 @@ use lazuli_wire::query::Query;
 use crate::blob;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec};
+use crate::spec::{Level, Selector, Spec, Status};
 
 /// An operation: what it is, and what answers it.
 pub struct Operation {
@@ -18,18 +18,104 @@ pub struct Operation {
     pub handle: for<'a> fn(Call<'a>) -> BoxFuture<'a, Result<Reply, Refusal>>,
 }
 
-macro_rules! operations {
-    ($($module:ident)*) => {
-        /// The operations of the Blob service, in the order of the reference.
-        pub static BLOB: &[Operation] = &[$(Operation {
-            spec: &blob::$module::SPEC,
-            handle: |call| Box::pin(blob::$module::handle(call)),
-        },)*];
+macro_rules! operation {
+    ($module:ident::$spec:ident, $_:ident::$handle:ident) => {
+        Operation {
+            spec: &blob::$module::$spec,
+            handle: |call| Box::pin(blob::$module::$handle(call)),
+        }
     };
 }
 
-operations! {
-    create_container
+macro_rules! pending {
+    ($spec:ident) => {
+        Operation {
+            spec: &blob::pending::$spec,
+            handle: |call| Box::pin(std::future::ready(Err(not_built(call.spec)))),
+        }
+    };
+}
+
+/// The operations of the Blob service, in the order of the reference; those not built last.
+pub static BLOB: &[Operation] = &[
+    operation!(list_containers::SPEC, list_containers::handle),
+    operation!(get_blob_service_properties::SPEC, get_blob_service_properties::handle),
+    operation!(set_blob_service_properties::SPEC, set_blob_service_properties::handle),
+    operation!(get_blob_service_stats::SPEC, get_blob_service_stats::handle),
+    operation!(get_account_information::ACCOUNT, get_account_information::handle),
+    operation!(get_account_information::CONTAINER, get_account_information::handle),
+    operation!(get_account_information::BLOB, get_account_information::handle),
+    operation!(find_blobs_by_tags::ACCOUNT, find_blobs_by_tags::handle),
+    operation!(find_blobs_by_tags::CONTAINER, find_blobs_by_tags::handle),
+    operation!(blob_batch::ACCOUNT, blob_batch::handle),
+    operation!(blob_batch::CONTAINER, blob_batch::handle),
+    operation!(create_container::SPEC, create_container::handle),
+    operation!(get_container_properties::SPEC, get_container_properties::handle),
+    operation!(get_container_metadata::SPEC, get_container_metadata::handle),
+    operation!(set_container_metadata::SPEC, set_container_metadata::handle),
+    operation!(delete_container::SPEC, delete_container::handle),
+    operation!(get_container_acl::SPEC, get_container_acl::handle),
+    operation!(set_container_acl::SPEC, set_container_acl::handle),
+    operation!(lease_container::ACQUIRE, lease_container::acquire),
+    operation!(lease_container::RENEW, lease_container::renew),
+    operation!(lease_container::CHANGE, lease_container::change),
+    operation!(lease_container::RELEASE, lease_container::release),
+    operation!(lease_container::BREAK, lease_container::break_lease),
+    operation!(list_blobs::SPEC, list_blobs::handle),
+    operation!(put_blob::SPEC, put_blob::handle),
+    operation!(put_blob_from_url::SPEC, put_blob_from_url::handle),
+    operation!(get_blob::SPEC, get_blob::handle),
+    operation!(get_blob_properties::SPEC, get_blob_properties::handle),
+    operation!(set_blob_properties::SPEC, set_blob_properties::handle),
+    operation!(get_blob_metadata::SPEC, get_blob_metadata::handle),
+    operation!(set_blob_metadata::SPEC, set_blob_metadata::handle),
+    operation!(get_blob_tags::SPEC, get_blob_tags::handle),
+    operation!(set_blob_tags::SPEC, set_blob_tags::handle),
+    operation!(delete_blob::SPEC, delete_blob::handle),
+    operation!(snapshot_blob::SPEC, snapshot_blob::handle),
+    operation!(lease_blob::ACQUIRE, lease_blob::acquire),
+    operation!(lease_blob::RENEW, lease_blob::renew),
+    operation!(lease_blob::CHANGE, lease_blob::change),
+    operation!(lease_blob::RELEASE, lease_blob::release),
+    operation!(lease_blob::BREAK, lease_blob::break_lease),
+    operation!(set_blob_tier::SPEC, set_blob_tier::handle),
+    operation!(copy_blob::SPEC, copy_blob::handle),
+    operation!(copy_blob_from_url::SPEC, copy_blob_from_url::handle),
+    operation!(put_block::SPEC, put_block::handle),
+    operation!(put_block_from_url::SPEC, put_block_from_url::handle),
+    operation!(put_block_list::SPEC, put_block_list::handle),
+    operation!(get_block_list::SPEC, get_block_list::handle),
+    pending!(GET_USER_DELEGATION_KEY),
+    pending!(RESTORE_CONTAINER),
+    pending!(RENAME_CONTAINER),
+    pending!(PUT_APPEND_BLOB),
+    pending!(APPEND_BLOCK),
+    pending!(APPEND_BLOCK_FROM_URL),
+    pending!(APPEND_BLOB_SEAL),
+    pending!(PUT_PAGE_BLOB),
+    pending!(PUT_PAGE),
+    pending!(PUT_PAGE_FROM_URL),
+    pending!(GET_PAGE_RANGES),
+    pending!(RESIZE_PAGE_BLOB),
+    pending!(SET_PAGE_BLOB_SEQUENCE_NUMBER),
+    pending!(INCREMENTAL_COPY_BLOB),
+    pending!(ABORT_COPY_BLOB),
+    pending!(UNDELETE_BLOB),
+    pending!(SET_BLOB_EXPIRY),
+    pending!(SET_BLOB_IMMUTABILITY_POLICY),
+    pending!(DELETE_BLOB_IMMUTABILITY_POLICY),
+    pending!(SET_BLOB_LEGAL_HOLD),
+    pending!(QUERY_BLOB_CONTENTS),
+];
+
+/// The answer of an operation that is declared and not built.
+fn not_built(spec: &Spec) -> Refusal {
+    let reason = match spec.status {
+        Status::NotYet(reason) => reason,
+        Status::Built => "it is not built",
+    };
+    Refusal::new(ErrorCode::NotImplemented)
+        .with_message(format!("{} is not implemented on this server: {reason}.", spec.title))
 }
 
 /// The operation that answers a request.

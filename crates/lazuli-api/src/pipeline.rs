@@ -16,7 +16,7 @@ use crate::cors;
 use crate::message::{Body, BodyError, Observation, Request, RequestBody, Response};
 use crate::operations::{self, Operation};
 use crate::reply::Reply;
-use crate::spec::{Level, Status};
+use crate::spec::{Level, Spec, Status};
 use crate::{Api, UnknownVersions};
 
 /// The first version whose SAS tokens decide the behaviour of requests that name no version.
@@ -47,9 +47,7 @@ impl RequestBody for Counted<'_> {
         self.inner.announced()
     }
 
-    fn next(
-        &mut self,
-    ) -> lazuli_engine::BoxFuture<'_, Option<Result<bytes::Bytes, BodyError>>> {
+    fn next(&mut self) -> lazuli_engine::BoxFuture<'_, Option<Result<bytes::Bytes, BodyError>>> {
         Box::pin(async move {
             let part = self.inner.next().await;
             if let Some(Ok(bytes)) = &part {
@@ -122,6 +120,45 @@ impl Api {
         }
     }
 
+    /// Answers a part of a batch: one of the two operations a batch may have, the same for all.
+    pub(crate) async fn serve_part(
+        &self,
+        batch: &Call<'_>,
+        mut part: Request,
+        first: &mut Option<&'static str>,
+    ) -> Response {
+        let mut observation = Observation {
+            operation: "Unknown",
+            account: None,
+            request_id: self.entropy.uuid(),
+            status: 0,
+            error: None,
+            cause: None,
+            bytes_in: 0,
+        };
+        let served = batch.head.version;
+        let mut versions = Versions { served, requested: None, newer_than_known: false };
+        let outcome = match self.check_part(&part, first) {
+            Err(refusal) => Err(refusal),
+            Ok(()) => self.try_serve(&mut part, &mut versions, &mut observation).await,
+        };
+        self.encode(&part, outcome, versions, &mut observation)
+    }
+
+    /// A batch has deletes or tier changes, not both and nothing else: no batch in a batch.
+    fn check_part(&self, part: &Request, first: &mut Option<&'static str>) -> Result<(), Refusal> {
+        let (_, query) = part.target.split_once('?').unwrap_or((&part.target, ""));
+        let query = Query::parse(query)?;
+        let level = if query.contains("restype") { Level::Container } else { Level::Blob };
+        let name = operations::route(level, &part.method, &query, &part.headers)?.spec.name;
+        let allowed = matches!(name, "DeleteBlob" | "SetBlobTier");
+        if allowed && *first.get_or_insert(name) == name {
+            return Ok(());
+        }
+        Err(Refusal::new(ErrorCode::InvalidInput)
+            .with_message("A batch has deletes or tier changes, all of one kind."))
+    }
+
     /// Routes, authorises and handles a request whose head is taken apart.
     pub(crate) async fn dispatch(
         &self,
@@ -145,10 +182,8 @@ impl Api {
             return Err(Refusal::new(ErrorCode::InsufficientAccountPermissions)
                 .with_message("Write operations are not allowed."));
         }
-        if let Status::NotYet(reason) = operation.spec.status {
-            return Err(not_implemented(operation.spec.title, reason));
-        }
-        let call = Call { api: self, spec: operation.spec, head, granted, body };
+        refuse_unsupported(operation.spec, head)?;
+        let call = Call::new(self, operation.spec, head, granted, body);
         let reply = (operation.handle)(call).await?;
         debug_assert!(
             reply.headers.keys().all(|name| operation.spec.sets_header(name.as_str())),
@@ -314,7 +349,38 @@ fn check_client_request_id(request: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// The answer of an operation that is not built.
+/// Features that headers ask for and that are not built.
+const UNSUPPORTED_HEADERS: &[(&str, &str)] = &[
+    ("x-ms-encryption-key", "Customer-provided keys"),
+    ("x-ms-source-encryption-key", "Customer-provided keys"),
+    ("x-ms-encryption-scope", "Encryption scopes"),
+    ("x-ms-immutability-policy-until-date", "Immutability policies"),
+    ("x-ms-immutability-policy-mode", "Immutability policies"),
+    ("x-ms-legal-hold", "Legal holds"),
+    ("x-ms-copy-source-authorization", "Authorization of copy sources by token"),
+    ("x-ms-file-request-intent", "Copies from file shares"),
+    ("x-ms-seal-blob", "Append blobs"),
+];
+
+/// Features that query parameters ask for and that are not built.
+const UNSUPPORTED_QUERY: &[(&str, &str)] =
+    &[("versionid", "Blob versioning"), ("deletetype", "Soft delete")];
+
+/// Refuses what would be a false success: a request for a feature that is not there.
+fn refuse_unsupported(spec: &Spec, head: &Head<'_>) -> Result<(), Refusal> {
+    if matches!(spec.status, Status::NotYet(_)) {
+        return Ok(());
+    }
+    let headers = UNSUPPORTED_HEADERS.iter().filter(|(name, _)| head.headers.contains_key(*name));
+    let query =
+        UNSUPPORTED_QUERY.iter().filter(|(name, _)| head.query.get_non_empty(name).is_some());
+    match headers.chain(query).next() {
+        Some((name, feature)) => Err(not_implemented(feature, &format!("asked for by `{name}`"))),
+        None => Ok(()),
+    }
+}
+
+/// The answer to a request for what is not built.
 pub(crate) fn not_implemented(title: &str, reason: &str) -> Refusal {
     Refusal::new(ErrorCode::NotImplemented)
         .with_message(format!("{title} is not implemented on this server: {reason}."))

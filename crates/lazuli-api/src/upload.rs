@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use lazuli_model::{ErrorCode, Refusal};
-use lazuli_store::payload::{Ingest, Payload, Placement};
+use lazuli_store::payload::{Payload, Placement};
 use lazuli_wire::crc64::Crc64;
 use lazuli_wire::headers::{self, BodyChecksums};
 use lazuli_wire::md5::Md5;
@@ -66,14 +66,14 @@ impl Call<'_> {
         if expected.is_some_and(|expected| expected > terms.bytes_max) {
             return Err(too_large(terms.bytes_max));
         }
-        let announced = self.body.announced();
+        let announced = self.announced();
         let mut decoder = structured.as_ref().map(|_| StructuredDecoder::new(expected));
         let mut ingest = self.store().ingest(terms.placement, expected);
         let want_md5 = terms.md5 == WantMd5::Always || sent.md5.is_some();
         let mut hashes = Hashes::new(want_md5, expected);
         let (mut received, mut stored) = (0_u64, 0_u64);
         let mut decoded = Vec::new();
-        while let Some(part) = self.body.next().await {
+        while let Some(part) = self.next_part().await {
             let part = part.map_err(incomplete)?;
             received += part.len() as u64;
             match &mut decoder {
@@ -102,7 +102,7 @@ impl Call<'_> {
         if let Some(sent) = sent.crc64 {
             crc64::verify(sent, computed_crc64)?;
         }
-        let payload = finish(ingest).await?;
+        let payload = ingest.finish().await?;
         Ok(Uploaded { payload, md5: computed_md5, crc64: computed_crc64, sent, structured })
     }
 
@@ -116,16 +116,12 @@ impl Call<'_> {
                 .map(Some)
                 .ok_or_else(|| Refusal::missing_header("x-ms-structured-content-length"));
         }
-        match self.body.announced() {
+        match self.announced() {
             Some(len) => Ok(Some(len)),
             None if self.head.headers.contains_key("transfer-encoding") => Ok(None),
             None => Err(ErrorCode::MissingContentLengthHeader.into()),
         }
     }
-}
-
-async fn finish(ingest: Ingest<'_>) -> Result<Payload, Refusal> {
-    ingest.finish().await
 }
 
 /// Both checksums of a body. CRC-64 runs at memory speed and is taken in place; MD5 is an order of
@@ -198,8 +194,8 @@ fn hash(mut md5: Md5, batch: Vec<Bytes>) -> Running {
 async fn finished(running: Option<Running>) -> Result<Md5, Refusal> {
     match running {
         None => Ok(Md5::new()),
-        Some(running) => running
-            .await
-            .map_err(|error| Refusal::new(ErrorCode::InternalError).with_cause(error)),
+        Some(running) => {
+            running.await.map_err(|error| Refusal::new(ErrorCode::InternalError).with_cause(error))
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, Refusal};
+use crate::Refusal;
 
 /// What everybody may read (`x-ms-blob-public-access`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,29 +58,4 @@ pub struct SignedIdentifier {
     pub id: String,
     /// The policy.
     pub policy: AccessPolicy,
-}
-
-/// Most policies of one container.
-const POLICIES_MAX: usize = 5;
-
-/// Most characters of a policy's name.
-const ID_CHARACTERS_MAX: usize = 64;
-
-/// Checks the policies of one container: at most five, with different names of 1 to 64 characters.
-pub fn check_policies(policies: &[SignedIdentifier]) -> Result<(), Refusal> {
-    let invalid = |why: &'static str| Refusal::new(ErrorCode::InvalidXmlDocument).with_cause(why);
-    if policies.len() > POLICIES_MAX {
-        return Err(invalid("more than five policies"));
-    }
-    for (index, policy) in policies.iter().enumerate() {
-        if policy.id.is_empty() || policy.id.chars().count() > ID_CHARACTERS_MAX {
-            return Err(Refusal::new(ErrorCode::InvalidXmlNodeValue)
-                .with_detail("XmlNodeName", "Id")
-                .with_detail("XmlNodeValue", policy.id.clone()));
-        }
-        if policies.iter().skip(index + 1).any(|other| other.id == policy.id) {
-            return Err(invalid("two policies have one name"));
-        }
-    }
-    Ok(())
 }

@@ -103,7 +103,7 @@ impl Store {
 }
 
 /// A source that is not there: the copy fails with the source's status.
-fn no_source(refusal: Refusal) -> Refusal {
+pub(crate) fn no_source(refusal: Refusal) -> Refusal {
     match refusal.code() {
         ErrorCode::BlobNotFound | ErrorCode::ContainerNotFound => {
             Refusal::new(ErrorCode::CannotVerifyCopySource)

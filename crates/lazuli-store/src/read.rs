@@ -5,11 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lazuli_base::Timestamp;
 use lazuli_engine::{Piece, ReadPin};
+use lazuli_model::conditions::Conditions;
 use lazuli_model::range::ResolvedRange;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
-use crate::blob::{BlobPath, Terms, check_readable};
+use crate::blob::{BlobPath, Terms, check_readable, with_current};
+use crate::copy::no_source;
 use crate::payload::unreadable;
 use crate::rows::{BlobData, BlobRow, ManifestChunk, Stored};
 use crate::schema::{self, ManifestId};
@@ -61,6 +63,20 @@ impl Store {
         terms.check_read(row.as_ref(), now)?;
         let row = row.ok_or_else(|| Refusal::new(ErrorCode::BlobNotFound))?;
         Ok(OpenBlob { row, now, pin })
+    }
+
+    /// Finds a blob that content is copied from, and holds the conditions on the source against it.
+    pub async fn open_source(
+        &self,
+        path: &BlobPath<'_>,
+        snapshot: Option<Timestamp>,
+        conditions: &Conditions,
+    ) -> Result<OpenBlob, Refusal> {
+        let none = Conditions::default();
+        let terms = Terms { conditions: &none, lease: None, may_overwrite: false };
+        let blob = self.open_blob(path, snapshot, &terms).await.map_err(no_source)?;
+        with_current(Some(&blob.row), |current| conditions.check_source(current))?;
+        Ok(blob)
     }
 
     /// A reader of `range` of an opened blob; of everything for `None`.

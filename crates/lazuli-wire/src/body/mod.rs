@@ -46,6 +46,18 @@ impl<K: AsRef<str>, V: AsRef<str>> Pairs for std::collections::BTreeMap<K, V> {
     }
 }
 
+impl Pairs for lazuli_model::metadata::Metadata {
+    fn each(&self, each: &mut dyn FnMut(&str, &str)) {
+        self.iter().for_each(|(name, value)| each(name, value));
+    }
+}
+
+impl Pairs for lazuli_model::tags::TagSet {
+    fn each(&self, each: &mut dyn FnMut(&str, &str)) {
+        self.iter().for_each(|(key, value)| each(key, value));
+    }
+}
+
 /// `<Metadata>`, each name an element; a name that cannot be one is told as text.
 pub(crate) fn write_metadata(xml: &mut XmlWriter, metadata: &dyn Pairs) {
     let start = xml.len();

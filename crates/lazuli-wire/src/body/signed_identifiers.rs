@@ -15,19 +15,7 @@ const POLICIES_MAX: usize = 5;
 /// The longest identifier, in characters.
 const ID_CHARS_MAX: usize = 64;
 
-/// A stored access policy. An empty field says nothing, and a shared access signature that names
-/// the policy must say it instead.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SignedIdentifier {
-    /// The policy's identifier.
-    pub id: String,
-    /// When access begins, in the form it was sent; a date if not empty.
-    pub start: Option<String>,
-    /// When access ends, in the form it was sent; a date if not empty.
-    pub expiry: Option<String>,
-    /// The letters of the permissions, as sent.
-    pub permission: Option<String>,
-}
+use lazuli_model::acl::SignedIdentifier;
 
 /// Reads the body of Set Container ACL; no bytes are no policies.
 ///
@@ -69,9 +57,9 @@ fn read_one(xml: &mut XmlReader<'_>) -> Result<SignedIdentifier, Refusal> {
                 return Err(node_value(name, &text));
             }
             let field = match name {
-                "Start" => &mut policy.start,
-                "Expiry" => &mut policy.expiry,
-                _ => &mut policy.permission,
+                "Start" => &mut policy.policy.start,
+                "Expiry" => &mut policy.policy.expiry,
+                _ => &mut policy.policy.permission,
             };
             *field = (!text.is_empty()).then_some(text);
         }
@@ -91,9 +79,9 @@ pub fn write(policies: &[SignedIdentifier]) -> String {
         xml.open("SignedIdentifier");
         xml.element("Id", &policy.id);
         xml.open("AccessPolicy");
-        xml.optional("Start", policy.start.as_deref());
-        xml.optional("Expiry", policy.expiry.as_deref());
-        xml.optional("Permission", policy.permission.as_deref());
+        xml.optional("Start", policy.policy.start.as_deref());
+        xml.optional("Expiry", policy.policy.expiry.as_deref());
+        xml.optional("Permission", policy.policy.permission.as_deref());
         xml.close("AccessPolicy");
         xml.close("SignedIdentifier");
     }

@@ -1,0 +1,41 @@
+//! Get Container ACL.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/get-container-acl>
+
+use http::Method;
+use lazuli_model::Refusal;
+use lazuli_wire::body::signed_identifiers;
+
+use crate::access;
+use crate::call::Call;
+use crate::reply::Reply;
+use crate::spec::{ENTITY, LEASE, Level, Selector, Spec, Status};
+
+/// Get Container ACL.
+pub static SPEC: Spec = Spec {
+    name: "GetContainerAcl",
+    title: "Get Container ACL",
+    rows: &["Container_GetAccessPolicy"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/get-container-acl",
+    level: Level::Container,
+    methods: &[Method::GET, Method::HEAD],
+    selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "acl")],
+    access: access::KEY_ONLY,
+    query: &["timeout"],
+    headers: &[LEASE],
+    success: &[200],
+    response: &[ENTITY, &["x-ms-blob-public-access"]],
+    status: Status::Built,
+};
+
+/// Tells public access and stored access policies.
+pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
+    let container = call.container()?;
+    let lease = call.lease_id()?;
+    let (row, _) =
+        call.store().get_container(call.account(), container.as_str(), lease.as_ref()).await?;
+    let reply = Reply::new(200)
+        .entity(row.etag, row.modified)
+        .optional("x-ms-blob-public-access", row.public_access.name());
+    Ok(reply.xml(signed_identifiers::write(&row.policies)))
+}

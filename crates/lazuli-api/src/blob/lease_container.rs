@@ -1,0 +1,235 @@
+//! Lease Container: acquire, renew, change, release, break.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/lease-container>
+
+use http::Method;
+use lazuli_model::Refusal;
+use lazuli_model::lease::{BREAK_SECONDS_MAX, LeaseDuration, LeaseId};
+
+use crate::access;
+use crate::call::Call;
+use crate::reply::Reply;
+use crate::spec::{ENTITY, LEASE, Level, Selector, Spec, Status};
+
+/// Lease Container (acquire).
+pub static ACQUIRE: Spec = Spec {
+    name: "LeaseContainerAcquire",
+    title: "Lease Container (acquire)",
+    rows: &["Container_AcquireLease"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
+    level: Level::Container,
+    methods: &[Method::PUT],
+    selectors: &[
+        Selector::Query("restype", "container"),
+        Selector::Query("comp", "lease"),
+        Selector::HeaderNot("x-ms-lease-action", &["renew", "change", "release", "break"]),
+    ],
+    access: access::CONTAINER_WRITE,
+    query: &["timeout"],
+    headers: &[&[
+        "if-modified-since",
+        "if-unmodified-since",
+        "x-ms-lease-duration",
+        "x-ms-proposed-lease-id",
+    ]],
+    success: &[201],
+    response: &[ENTITY, &["x-ms-lease-id"]],
+    status: Status::Built,
+};
+
+/// Lease Container (renew).
+pub static RENEW: Spec = Spec {
+    name: "LeaseContainerRenew",
+    title: "Lease Container (renew)",
+    rows: &["Container_RenewLease"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
+    level: Level::Container,
+    methods: &[Method::PUT],
+    selectors: &[
+        Selector::Query("restype", "container"),
+        Selector::Query("comp", "lease"),
+        Selector::Header("x-ms-lease-action", "renew"),
+    ],
+    access: access::CONTAINER_WRITE,
+    query: &["timeout"],
+    headers: &[LEASE, &["if-modified-since", "if-unmodified-since"]],
+    success: &[200],
+    response: &[ENTITY, &["x-ms-lease-id"]],
+    status: Status::Built,
+};
+
+/// Lease Container (change).
+pub static CHANGE: Spec = Spec {
+    name: "LeaseContainerChange",
+    title: "Lease Container (change)",
+    rows: &["Container_ChangeLease"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
+    level: Level::Container,
+    methods: &[Method::PUT],
+    selectors: &[
+        Selector::Query("restype", "container"),
+        Selector::Query("comp", "lease"),
+        Selector::Header("x-ms-lease-action", "change"),
+    ],
+    access: access::CONTAINER_WRITE,
+    query: &["timeout"],
+    headers: &[LEASE, &["x-ms-proposed-lease-id", "if-modified-since", "if-unmodified-since"]],
+    success: &[200],
+    response: &[ENTITY, &["x-ms-lease-id"]],
+    status: Status::Built,
+};
+
+/// Lease Container (release).
+pub static RELEASE: Spec = Spec {
+    name: "LeaseContainerRelease",
+    title: "Lease Container (release)",
+    rows: &["Container_ReleaseLease"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
+    level: Level::Container,
+    methods: &[Method::PUT],
+    selectors: &[
+        Selector::Query("restype", "container"),
+        Selector::Query("comp", "lease"),
+        Selector::Header("x-ms-lease-action", "release"),
+    ],
+    access: access::CONTAINER_WRITE,
+    query: &["timeout"],
+    headers: &[LEASE, &["if-modified-since", "if-unmodified-since"]],
+    success: &[200],
+    response: &[ENTITY],
+    status: Status::Built,
+};
+
+/// Lease Container (break).
+pub static BREAK: Spec = Spec {
+    name: "LeaseContainerBreak",
+    title: "Lease Container (break)",
+    rows: &["Container_BreakLease"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
+    level: Level::Container,
+    methods: &[Method::PUT],
+    selectors: &[
+        Selector::Query("restype", "container"),
+        Selector::Query("comp", "lease"),
+        Selector::Header("x-ms-lease-action", "break"),
+    ],
+    access: access::CONTAINER_BREAK_LEASE,
+    query: &["timeout"],
+    headers: &[&["if-modified-since", "if-unmodified-since", "x-ms-lease-break-period"]],
+    success: &[202],
+    response: &[ENTITY, &["x-ms-lease-time"]],
+    status: Status::Built,
+};
+
+/// Acquires a lease. The action defaults to nothing: a missing or unknown one is refused here.
+pub async fn acquire(call: Call<'_>) -> Result<Reply, Refusal> {
+    let action = call.required_header("x-ms-lease-action")?;
+    if !action.eq_ignore_ascii_case("acquire") {
+        return Err(Refusal::header_value("x-ms-lease-action", action));
+    }
+    let container = call.container()?;
+    let asked = call.asked()?;
+    let duration = LeaseDuration::parse(call.required_header("x-ms-lease-duration")?)?;
+    let id = proposed(&call)?;
+    let (written, ()) = call
+        .store()
+        .lease_container(
+            call.account(),
+            container.as_str(),
+            ("LeaseContainer", &asked.conditions),
+            |lease, now| Ok((lease.acquire(now, id.clone(), duration)?, ())),
+        )
+        .await?;
+    Ok(Reply::new(201).entity(written.etag, written.modified).header("x-ms-lease-id", id))
+}
+
+/// Renews a lease.
+pub async fn renew(call: Call<'_>) -> Result<Reply, Refusal> {
+    let container = call.container()?;
+    let asked = call.asked()?;
+    let id = named(&call)?;
+    let (written, ()) = call
+        .store()
+        .lease_container(
+            call.account(),
+            container.as_str(),
+            ("LeaseContainer", &asked.conditions),
+            |lease, now| Ok((lease.renew(now, &id, true)?, ())),
+        )
+        .await?;
+    Ok(Reply::new(200).entity(written.etag, written.modified).header("x-ms-lease-id", id))
+}
+
+/// Changes a lease's id.
+pub async fn change(call: Call<'_>) -> Result<Reply, Refusal> {
+    let container = call.container()?;
+    let asked = call.asked()?;
+    let id = named(&call)?;
+    let header = "x-ms-proposed-lease-id";
+    let proposed = LeaseId::parse(header, call.required_header(header)?)?;
+    let (written, ()) = call
+        .store()
+        .lease_container(
+            call.account(),
+            container.as_str(),
+            ("LeaseContainer", &asked.conditions),
+            |lease, now| Ok((lease.change(now, &id, proposed.clone())?, ())),
+        )
+        .await?;
+    let reply = Reply::new(200).entity(written.etag, written.modified);
+    Ok(reply.header("x-ms-lease-id", proposed))
+}
+
+/// Releases a lease.
+pub async fn release(call: Call<'_>) -> Result<Reply, Refusal> {
+    let container = call.container()?;
+    let asked = call.asked()?;
+    let id = named(&call)?;
+    let (written, ()) = call
+        .store()
+        .lease_container(
+            call.account(),
+            container.as_str(),
+            ("LeaseContainer", &asked.conditions),
+            |lease, now| Ok((lease.release(now, &id)?, ())),
+        )
+        .await?;
+    Ok(Reply::new(200).entity(written.etag, written.modified))
+}
+
+/// Breaks a lease.
+pub async fn break_lease(call: Call<'_>) -> Result<Reply, Refusal> {
+    let container = call.container()?;
+    let asked = call.asked()?;
+    let period = match call.number_header("x-ms-lease-break-period")? {
+        None => None,
+        Some(seconds) if seconds <= u64::from(BREAK_SECONDS_MAX) => Some(seconds as u8),
+        Some(seconds) => {
+            return Err(Refusal::header_value("x-ms-lease-break-period", seconds.to_string()));
+        }
+    };
+    let (written, seconds) = call
+        .store()
+        .lease_container(
+            call.account(),
+            container.as_str(),
+            ("LeaseContainer", &asked.conditions),
+            |lease, now| lease.break_lease(now, period),
+        )
+        .await?;
+    let reply = Reply::new(202).entity(written.etag, written.modified);
+    Ok(reply.header("x-ms-lease-time", seconds))
+}
+
+/// The id a new lease gets if the caller proposes none.
+fn proposed(call: &Call<'_>) -> Result<LeaseId, Refusal> {
+    match call.header("x-ms-proposed-lease-id")? {
+        Some(text) => LeaseId::parse("x-ms-proposed-lease-id", text),
+        None => LeaseId::parse("x-ms-proposed-lease-id", &call.api.entropy.uuid()),
+    }
+}
+
+/// The lease the caller names, which this action needs.
+fn named(call: &Call<'_>) -> Result<LeaseId, Refusal> {
+    LeaseId::parse("x-ms-lease-id", call.required_header("x-ms-lease-id")?)
+}

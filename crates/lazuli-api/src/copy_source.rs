@@ -1,0 +1,170 @@
+//! Copy sources: the blob a URL names, if it is on this server, and whether the caller may read it.
+//!
+//! A source is authorised by the token in its URL, by being public, or, for Copy Blob only, by
+//! being in the account whose key signed the request.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/copy-blob#request-headers>
+
+use http::{HeaderMap, Method};
+use lazuli_auth::{AccessContext, AuthRequest, Principal, authenticate, authorise};
+use lazuli_base::Timestamp;
+use lazuli_model::names::{BlobName, ContainerName};
+use lazuli_model::{ErrorCode, Refusal};
+use lazuli_store::blob::BlobPath;
+use lazuli_wire::query::Query;
+use lazuli_wire::{copy_source, date, headers};
+
+use crate::access;
+use crate::address::{self, Resource};
+use crate::call::Call;
+
+const HEADER: &str = "x-ms-copy-source";
+
+/// Whether a source may be read because the caller holds the key of its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnAccount {
+    /// Yes: Copy Blob.
+    Suffices,
+    /// No: the From URL operations want a token.
+    DoesNot,
+}
+
+/// A source on this server that the caller may read.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceBlob {
+    /// The URL as it is told later: without its query's signature.
+    pub(crate) url: String,
+    account: String,
+    container: ContainerName,
+    blob: BlobName,
+    /// The snapshot, if one is named.
+    pub(crate) snapshot: Option<Timestamp>,
+}
+
+impl SourceBlob {
+    /// The blob's full name.
+    pub(crate) fn path(&self) -> BlobPath<'_> {
+        BlobPath {
+            account: &self.account,
+            container: self.container.as_str(),
+            blob: self.blob.as_str(),
+        }
+    }
+}
+
+impl Call<'_> {
+    /// The blob that `x-ms-copy-source` names.
+    ///
+    /// `CannotVerifyCopySource` with the status of what is wrong with it; 501 for one elsewhere.
+    pub(crate) async fn copy_source(&self, own: OwnAccount) -> Result<SourceBlob, Refusal> {
+        let text = self.required_header(HEADER)?;
+        let source = copy_source::parse(HEADER, text)?;
+        let default_port = if source.secure { 443 } else { 80 };
+        let host = if source.port == default_port {
+            source.host.to_owned()
+        } else {
+            format!("{}:{}", source.host, source.port)
+        };
+        let target = match source.raw_query {
+            "" => source.raw_path.to_owned(),
+            query => format!("{}?{query}", source.raw_path),
+        };
+        if !self.is_here(&host) {
+            return Err(crate::pipeline::not_implemented(
+                self.spec.title,
+                "with a source on another server",
+            ));
+        }
+        let is_account = |name: &str| self.api.accounts.contains(name);
+        let address = address::resolve(&target, Some(&host), source.secure, is_account)
+            .map_err(unverified)?;
+        let Resource::Blob(container, blob) = address.resource(None) else {
+            return Err(Refusal::header_value(HEADER, source.raw_path));
+        };
+        let query = Query::parse(address.query)?;
+        self.check_source(&address, (&container, &blob), own).await.map_err(unverified)?;
+        let snapshot = match query.get_non_empty("snapshot") {
+            None => None,
+            Some(text) => Some(
+                date::parse_iso7(text)
+                    .ok_or_else(|| Refusal::header_value(HEADER, target.as_str()))?,
+            ),
+        };
+        let scheme = if source.secure { "https" } else { "http" };
+        let shown = match query.raw_value("snapshot") {
+            Some(snapshot) => format!("?snapshot={snapshot}"),
+            None => String::new(),
+        };
+        Ok(SourceBlob {
+            url: format!("{scheme}://{host}{}{shown}", source.raw_path),
+            container: ContainerName::parse(&container).map_err(unverified)?,
+            blob: BlobName::parse(&blob, container == "$root").map_err(unverified)?,
+            account: address.account,
+            snapshot,
+        })
+    }
+
+    /// Whether a URL's host is this server: the name the request itself was sent to, or a name of
+    /// one of this server's accounts.
+    fn is_here(&self, host: &str) -> bool {
+        let own = headers::text(self.head.headers, "host").ok().flatten().unwrap_or_default();
+        if host.eq_ignore_ascii_case(own) {
+            return true;
+        }
+        let port = |host: &str| host.rsplit_once(':').map(|(_, port)| port.to_owned());
+        let label = host.split_once('.').map_or("", |(label, _)| label);
+        let address = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        address.parse::<std::net::IpAddr>().is_err()
+            && self.api.accounts.contains(label.trim_end_matches("-secondary"))
+            && (port(host).is_none() || port(host) == port(own))
+    }
+
+    async fn check_source(
+        &self,
+        address: &address::Address<'_>,
+        (container, blob): (&str, &str),
+        own: OwnAccount,
+    ) -> Result<(), Refusal> {
+        let none = HeaderMap::new();
+        let auth = AuthRequest {
+            method: Method::GET.as_str(),
+            path: address.path,
+            query: address.query,
+            headers: &none,
+            service: self.head.service,
+            account: &address.account,
+            container: Some(container),
+            blob: Some(blob),
+            secure: self.head.secure,
+            remote: self.head.remote,
+            version: self.head.version,
+            now: self.head.now,
+        };
+        let principal = authenticate(&auth, &*self.api.accounts)?;
+        let owned = self.granted.is_owner() && address.account == self.account();
+        if matches!(principal, Principal::Anonymous) && owned && own == OwnAccount::Suffices {
+            return Ok(());
+        }
+        let row = self.store().find_container(&address.account, container).await?;
+        let policy = principal.policy_id().and_then(|id| {
+            row.as_ref()?.policies.iter().find(|policy| policy.id == id).map(access::policy)
+        });
+        let principal = principal.into_effective(policy.as_ref(), &auth)?;
+        let context = AccessContext {
+            service: self.head.service,
+            requested_version: self.head.requested_version,
+            public_access: access::public(row.as_ref()),
+        };
+        authorise(&access::BLOB_READ, &principal, &context).map(|_| ())
+    }
+}
+
+/// What is wrong with a source is told as the source's answer.
+fn unverified(refusal: Refusal) -> Refusal {
+    Refusal::new(ErrorCode::CannotVerifyCopySource)
+        .with_status(refusal.status())
+        .with_message(refusal.message().to_owned())
+        .with_detail("CopySourceStatusCode", refusal.status().to_string())
+        .with_detail("CopySourceErrorCode", refusal.code().name())
+        .with_detail("CopySourceErrorMessage", refusal.message().to_owned())
+}

@@ -15,6 +15,7 @@ pub mod message;
 pub mod operations;
 pub mod pipeline;
 pub mod properties;
+pub mod reference;
 pub mod reply;
 pub mod spec;
 pub mod upload;

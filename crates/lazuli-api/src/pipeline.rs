@@ -354,6 +354,8 @@ const UNSUPPORTED_HEADERS: &[(&str, &str)] = &[
     ("x-ms-encryption-key", "Customer-provided keys"),
     ("x-ms-source-encryption-key", "Customer-provided keys"),
     ("x-ms-encryption-scope", "Encryption scopes"),
+    ("x-ms-default-encryption-scope", "Encryption scopes"),
+    ("x-ms-deny-encryption-scope-override", "Encryption scopes"),
     ("x-ms-immutability-policy-until-date", "Immutability policies"),
     ("x-ms-immutability-policy-mode", "Immutability policies"),
     ("x-ms-legal-hold", "Legal holds"),

@@ -33,7 +33,7 @@ pub static SPEC: Spec = Spec {
         ],
     ],
     success: &[202],
-    response: &[],
+    response: &[&["x-ms-delete-type-permanent"]],
     status: Status::Built,
 };
 

@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
 
 /// Get Blob Metadata.
 pub static SPEC: Spec = Spec {
@@ -21,9 +21,9 @@ pub static SPEC: Spec = Spec {
     selectors: &[Selector::Query("comp", "metadata")],
     access: access::BLOB_READ,
     query: &["timeout", "snapshot"],
-    headers: &[],
+    headers: &[CONDITIONS, LEASE],
     success: &[200],
-    response: &[],
+    response: &[ENTITY, METADATA],
     status: Status::Built,
 };
 

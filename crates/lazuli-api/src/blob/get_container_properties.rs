@@ -34,6 +34,8 @@ pub static SPEC: Spec = Spec {
             "x-ms-has-immutability-policy",
             "x-ms-has-legal-hold",
             "x-ms-immutable-storage-with-versioning-enabled",
+            "x-ms-default-encryption-scope",
+            "x-ms-deny-encryption-scope-override",
         ],
     ],
     status: Status::Built,

@@ -1,0 +1,52 @@
+//! The reference of operations, made from their declarations.
+
+use std::fmt::Write as _;
+
+use crate::operations::BLOB;
+use crate::spec::{Level, Selector, Spec, Status};
+
+/// `docs/reference/operations.md`, as the declarations have it.
+pub fn markdown() -> String {
+    let mut out = String::from(
+        "# Operations\n\n\
+         Made from the declarations in `crates/lazuli-api/src/blob/`; do not edit. \
+         `LAZULI_BLESS=1 cargo test -p lazuli-api --test reference` makes it anew.\n\n\
+         ## Blob service\n\n\
+         | operation | level | request | success | state |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for operation in BLOB {
+        row(&mut out, operation.spec);
+    }
+    out
+}
+
+fn row(out: &mut String, spec: &Spec) {
+    let level = match spec.level {
+        Level::Account => "account",
+        Level::Container => "container",
+        Level::Blob => "blob",
+    };
+    let methods: Vec<&str> = spec.methods.iter().map(http::Method::as_str).collect();
+    let selectors: Vec<String> = spec.selectors.iter().filter_map(selector).collect();
+    let mut request = methods.join("/");
+    if !selectors.is_empty() {
+        let _ = write!(request, " {}", selectors.join(", "));
+    }
+    let success: Vec<String> = spec.success.iter().map(u16::to_string).collect();
+    let state = match spec.status {
+        Status::Built => "built".to_owned(),
+        Status::NotYet(reason) => format!("501: {reason}"),
+    };
+    let (title, page) = (spec.title, spec.page);
+    let success = success.join(", ");
+    let _ = writeln!(out, "| [{title}]({page}) | {level} | {request} | {success} | {state} |");
+}
+
+fn selector(selector: &Selector) -> Option<String> {
+    match *selector {
+        Selector::Query(name, value) => Some(format!("`{name}={value}`")),
+        Selector::Header(name, value) => Some(format!("`{name}: {value}`")),
+        Selector::HasHeader(name) => Some(format!("`{name}`")),
+        Selector::NoQuery(_) | Selector::HeaderNot(..) | Selector::NoHeader(_) => None,
+    }
+}

@@ -1,0 +1,120 @@
+//! The declarations against the official description of the API.
+//!
+//! `conformance/ops-blob.tsv` is the description (service version 2026-10-06) as a table; what the
+//! declarations intend to do otherwise stands in `conformance/deviations-blob.tsv` with a reason
+//! each. A difference that is not listed fails, and so does a listed one that is no more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lazuli_api::operations::BLOB;
+use lazuli_api::spec::{REQUEST_HEADERS, RESPONSE_HEADERS, Spec};
+
+const TABLE: &str = include_str!("../../../conformance/ops-blob.tsv");
+const DEVIATIONS: &str = include_str!("../../../conformance/deviations-blob.tsv");
+
+/// A difference: the description's row, what differs, and its name.
+type Difference = (String, String, String);
+
+fn columns(table: &str) -> impl Iterator<Item = Vec<&str>> {
+    table.lines().skip(1).map(|line| line.split('\t').collect())
+}
+
+/// Names in a cell such as `a=1, b(default 0), x-ms-meta*`.
+fn names(cell: &str) -> impl Iterator<Item = String> + '_ {
+    cell.split(',').map(str::trim).filter(|item| !item.is_empty()).map(|item| {
+        let name = item.split(['=', '(', '{']).next().unwrap_or(item).trim().to_ascii_lowercase();
+        match name.strip_suffix('*') {
+            Some(collection) => format!("{collection}-*"),
+            None => name,
+        }
+    })
+}
+
+fn declared() -> BTreeMap<&'static str, Vec<&'static Spec>> {
+    let mut rows: BTreeMap<&str, Vec<&Spec>> = BTreeMap::new();
+    for operation in BLOB {
+        for row in operation.spec.rows {
+            rows.entry(row).or_default().push(operation.spec);
+        }
+    }
+    rows
+}
+
+fn differences() -> BTreeSet<Difference> {
+    let declared = declared();
+    let mut found = BTreeSet::new();
+    let mut described = BTreeSet::new();
+    for cells in columns(TABLE) {
+        let row = cells[0];
+        described.insert(row.to_owned());
+        let mut differs = |kind: &str, name: &str| {
+            found.insert((row.to_owned(), kind.to_owned(), name.to_owned()));
+        };
+        let Some(specs) = declared.get(row) else {
+            differs("operation", "missing");
+            continue;
+        };
+        let any = |holds: &dyn Fn(&Spec) -> bool| specs.iter().any(|spec| holds(spec));
+        if !any(&|spec| spec.methods.iter().any(|method| method.as_str() == cells[2])) {
+            differs("method", cells[2]);
+        }
+        for name in names(cells[5]).chain(names(cells[6])) {
+            if !any(&|spec| spec.reads_query(&name)) {
+                differs("query", &name);
+            }
+        }
+        for name in names(cells[7]).chain(names(cells[8])) {
+            let everywhere = REQUEST_HEADERS.contains(&name.as_str()) || name == "accept";
+            if !everywhere && !any(&|spec| spec.reads_header(&name)) {
+                differs("request header", &name);
+            }
+        }
+        for status in cells[10].split(',') {
+            if !any(&|spec| spec.success.iter().any(|code| code.to_string() == status)) {
+                differs("status", status);
+            }
+        }
+        for answer in cells[11].split(" | ") {
+            let Some((_, headers)) = answer.split_once(':') else { continue };
+            for name in names(headers) {
+                let everywhere = RESPONSE_HEADERS.contains(&name.as_str());
+                if !everywhere && !any(&|spec| spec.sets_header(&name)) {
+                    differs("response header", &name);
+                }
+            }
+        }
+    }
+    for row in declared.keys().filter(|row| !described.contains(**row)) {
+        found.insert(((*row).to_owned(), "operation".to_owned(), "not described".to_owned()));
+    }
+    found
+}
+
+#[test]
+fn declarations_follow_the_description() {
+    let found = differences();
+    let listed: BTreeSet<Difference> = columns(DEVIATIONS)
+        .map(|cells| {
+            assert!(cells.len() == 4 && !cells[3].is_empty(), "a deviation needs a reason");
+            (cells[0].to_owned(), cells[1].to_owned(), cells[2].to_owned())
+        })
+        .collect();
+    let unlisted: Vec<_> = found.difference(&listed).collect();
+    let stale: Vec<_> = listed.difference(&found).collect();
+    if std::env::var_os("LAZULI_SHOW_DEVIATIONS").is_some() {
+        for (row, kind, name) in &unlisted {
+            println!("{row}\t{kind}\t{name}\t");
+        }
+    }
+    assert!(unlisted.is_empty(), "differences without a reason: {unlisted:#?}");
+    assert!(stale.is_empty(), "deviations that are no more: {stale:#?}");
+}
+
+#[test]
+fn every_declaration_names_its_page() {
+    for operation in BLOB {
+        let spec = operation.spec;
+        assert!(spec.page.starts_with("https://learn.microsoft.com/rest/api/storageservices/"));
+        assert!(!spec.success.is_empty(), "{} has no success", spec.name);
+    }
+}

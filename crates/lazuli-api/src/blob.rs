@@ -1,5 +1,6 @@
 //! The operations of the Blob service, one file each.
 
+pub mod abort_copy_blob;
 pub mod blob_batch;
 pub mod copy_blob;
 pub mod copy_blob_from_url;

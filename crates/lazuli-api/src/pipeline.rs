@@ -73,7 +73,7 @@ impl Api {
         };
         let mut versions =
             Versions { served: ApiVersion::NEWEST, requested: None, newer_than_known: false };
-        let outcome = self.try_serve(&mut request, &mut versions, &mut observation).await;
+        let outcome = self.try_serve(&mut request, None, &mut versions, &mut observation).await;
         let response = self.encode(&request, outcome, versions, &mut observation);
         observation.status = response.status;
         (response, observation)
@@ -82,6 +82,7 @@ impl Api {
     async fn try_serve(
         &self,
         request: &mut Request,
+        inherited: Option<ApiVersion>,
         versions: &mut Versions,
         observation: &mut Observation,
     ) -> Result<Reply, Refusal> {
@@ -90,7 +91,8 @@ impl Api {
         let address = address::resolve(&request.target, host, request.secure, is_account)?;
         observation.account = Some(address.account.clone());
         let query = Query::parse(address.query)?;
-        *versions = self.versions_of(&address.account, &query, &request.headers).await?;
+        *versions =
+            self.versions_of((&address.account, inherited), &query, &request.headers).await?;
         check_client_request_id(&request.headers)?;
         let resource = address.resource(query.get_non_empty("restype"));
         let head = Head {
@@ -140,7 +142,9 @@ impl Api {
         let mut versions = Versions { served, requested: None, newer_than_known: false };
         let outcome = match self.check_part(&part, first) {
             Err(refusal) => Err(refusal),
-            Ok(()) => self.try_serve(&mut part, &mut versions, &mut observation).await,
+            Ok(()) => {
+                self.try_serve(&mut part, Some(served), &mut versions, &mut observation).await
+            }
         };
         self.encode(&part, outcome, versions, &mut observation)
     }
@@ -238,19 +242,19 @@ impl Api {
         authorise(spec, &principal, &context)
     }
 
-    /// Step 2: the version that decides behaviour.
+    /// Step 2: the version that decides behaviour. A part of a batch inherits the batch's.
     ///
     /// <https://learn.microsoft.com/rest/api/storageservices/versioning-for-the-azure-storage-services>
     async fn versions_of(
         &self,
-        account: &str,
+        (account, inherited): (&str, Option<ApiVersion>),
         query: &Query<'_>,
         request: &HeaderMap,
     ) -> Result<Versions, Refusal> {
         let malformed = |text: &str| Refusal::header_value("x-ms-version", text);
         let given = match headers::non_empty(request, "x-ms-version")? {
             Some(text) => Some(ApiVersion::parse(text).ok_or_else(|| malformed(text))?),
-            None => None,
+            None => inherited,
         };
         let parameter = || query.get_non_empty("api-version").and_then(ApiVersion::parse);
         let token = || {

@@ -69,16 +69,14 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     Ok(reply.full(answer.finish()))
 }
 
-/// A sub-request with what it takes from the request around it: host, version and connection.
+/// A sub-request with what it takes from the request around it: host and connection.
 fn sub_request(
     call: &Call<'_>,
     request: batch::SubRequest,
 ) -> Result<crate::message::Request, Refusal> {
     let mut headers = request.headers;
-    for name in ["host", "x-ms-version"] {
-        if let Some(value) = call.head.headers.get(name) {
-            headers.insert(name, value.clone());
-        }
+    if let Some(host) = call.head.headers.get("host") {
+        headers.insert("host", host.clone());
     }
     let target = match call.spec.level {
         Level::Container => {

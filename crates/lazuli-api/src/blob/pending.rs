@@ -438,23 +438,6 @@ pub static INCREMENTAL_COPY_BLOB: Spec = Spec {
     status: Status::NotYet("page blobs come with the issue that completes the Blob service"),
 };
 
-/// Abort Copy Blob.
-pub static ABORT_COPY_BLOB: Spec = Spec {
-    name: "AbortCopyBlob",
-    title: "Abort Copy Blob",
-    rows: &["Blob_AbortCopyFromURL"],
-    page: "https://learn.microsoft.com/rest/api/storageservices/abort-copy-blob",
-    level: Level::Blob,
-    methods: &[Method::PUT],
-    selectors: &[Selector::Query("comp", "copy")],
-    access: access::BLOB_WRITE,
-    query: &["copyid", "timeout"],
-    headers: &[LEASE],
-    success: &[204],
-    response: &[],
-    status: Status::NotYet("copies complete at once, so none is pending"),
-};
-
 /// Undelete Blob.
 pub static UNDELETE_BLOB: Spec = Spec {
     name: "UndeleteBlob",

@@ -1,0 +1,193 @@
+//! The command line as types. Other tools rely on it: what is here stays.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::config::Flag;
+
+/// An Azure Blob Storage server on your own disks.
+#[derive(Debug, Parser)]
+#[command(name = "lazuli", version, about, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the Blob service until SIGTERM or SIGINT.
+    Serve(Settings),
+    /// Check a data directory that no server has open; exit status 1 names what is damaged.
+    Fsck(Fsck),
+    /// Print the version.
+    Version,
+    /// Print a completion script.
+    Completions {
+        /// The shell to complete in.
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command.
+    Man {
+        /// The directory to write them to.
+        dir: Option<PathBuf>,
+    },
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print each setting with its value and where the value came from; keys are left out.
+    Explain(Settings),
+}
+
+/// `lazuli fsck`.
+#[derive(Debug, Args)]
+pub(crate) struct Fsck {
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+}
+
+/// The settings of `lazuli serve`; each also has a key in the configuration file and a variable.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Settings {
+    /// A configuration file (TOML); the environment and the flags outdo it.
+    #[arg(long, value_name = "FILE", env = "LAZULI_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The directory to keep data in [default: ./lazuli-data].
+    #[arg(long, value_name = "DIR", conflicts_with = "in_memory")]
+    data: Option<String>,
+    /// Keep data in memory only.
+    #[arg(long)]
+    in_memory: bool,
+    /// The address to listen on [default: 127.0.0.1].
+    #[arg(long, value_name = "ADDR")]
+    host: Option<String>,
+    /// The Blob service's port, 0 for a free one [default: 10000].
+    #[arg(long, value_name = "N")]
+    blob_port: Option<u16>,
+    /// The Queue service's port; the service is not built yet [default: 10001].
+    #[arg(long, value_name = "N")]
+    queue_port: Option<u16>,
+    /// The Table service's port; the service is not built yet [default: 10002].
+    #[arg(long, value_name = "N")]
+    table_port: Option<u16>,
+    /// The Data Lake service's port; the service is not built yet [default: 10003].
+    #[arg(long, value_name = "N")]
+    dfs_port: Option<u16>,
+    /// The port of health and metrics, 0 for a free one [default: 10004].
+    #[arg(long, value_name = "N")]
+    admin_port: Option<u16>,
+    /// An account to serve, NAME:KEY or NAME:KEY1:KEY2, instead of devstoreaccount1.
+    #[arg(long, value_name = "NAME:KEY")]
+    account: Vec<String>,
+    /// When a write is acknowledged: `sync`, once it is on disk; `relaxed`, once the operating
+    /// system has it, so that a power cut may lose the last second [default: sync].
+    #[arg(long, value_name = "sync|relaxed")]
+    durability: Option<String>,
+    /// Refuse service versions newer than the newest known one, as Azure does.
+    #[arg(long)]
+    strict_versions: bool,
+    /// The form of log lines on stderr [default: text].
+    #[arg(long, value_name = "text|json")]
+    log: Option<String>,
+    /// A file to write (JSON: endpoints, account, process id) once all listeners accept.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<String>,
+}
+
+impl Settings {
+    /// What was given, by the settings' keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let text = |text: &Option<String>| text.clone();
+        let port = |port: Option<u16>| port.map(|port| port.to_string());
+        let switch = |on: bool| on.then(|| true.to_string());
+        let account = (!self.account.is_empty()).then(|| self.account.join(";"));
+        [
+            ("data", "--data", text(&self.data)),
+            ("in-memory", "--in-memory", switch(self.in_memory)),
+            ("host", "--host", text(&self.host)),
+            ("blob-port", "--blob-port", port(self.blob_port)),
+            ("queue-port", "--queue-port", port(self.queue_port)),
+            ("table-port", "--table-port", port(self.table_port)),
+            ("dfs-port", "--dfs-port", port(self.dfs_port)),
+            ("admin-port", "--admin-port", port(self.admin_port)),
+            ("accounts", "--account", account),
+            ("durability", "--durability", text(&self.durability)),
+            ("strict-versions", "--strict-versions", switch(self.strict_versions)),
+            ("log", "--log", text(&self.log)),
+            ("ready-file", "--ready-file", text(&self.ready_file)),
+        ]
+        .into_iter()
+        .filter_map(|(key, name, text)| text.map(|text| Flag { key, name, text }))
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::config::settings;
+
+    fn flags_of(line: &str) -> Vec<(&'static str, String)> {
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Serve(settings) => {
+                settings.flags().into_iter().map(|flag| (flag.key, flag.text)).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_types_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_serve_reaches_its_setting() {
+        let line = "lazuli serve --data d --host h --blob-port 1 --queue-port 2 --table-port 3 \
+                    --dfs-port 4 --admin-port 5 --account one:YQ== --account two:YQ== \
+                    --durability relaxed --strict-versions --log json --ready-file r";
+        let want = [
+            ("data", "d"),
+            ("host", "h"),
+            ("blob-port", "1"),
+            ("queue-port", "2"),
+            ("table-port", "3"),
+            ("dfs-port", "4"),
+            ("admin-port", "5"),
+            ("accounts", "one:YQ==;two:YQ=="),
+            ("durability", "relaxed"),
+            ("strict-versions", "true"),
+            ("log", "json"),
+            ("ready-file", "r"),
+        ];
+        assert_eq!(flags_of(line), want.map(|(key, text)| (key, text.to_owned())));
+        assert!(want.iter().all(|(key, _)| settings::find(key).is_some()));
+        assert_eq!(flags_of("lazuli serve"), []);
+        assert_eq!(flags_of("lazuli serve --in-memory"), [("in-memory", "true".to_owned())]);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [
+            "lazuli serve --data d --in-memory",
+            "lazuli serve --blob-port 70000",
+            "lazuli serve --bolb-port 1",
+            "lazuli serve extra",
+            "lazuli fsck",
+            "lazuli completions cobol",
+            "lazuli config",
+        ] {
+            assert_eq!(Cli::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! One file per command.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod fsck;
+pub(crate) mod man;
+pub(crate) mod serve;
+pub(crate) mod version;

@@ -1,0 +1,3 @@
+//! Commands about the configuration.
+
+pub(crate) mod explain;

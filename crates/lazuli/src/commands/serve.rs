@@ -1,0 +1,173 @@
+//! `lazuli serve`: from the configuration to a running server, and its end.
+
+mod announce;
+mod background;
+mod files;
+mod logging;
+mod signals;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lazuli_api::{Accounts, Api};
+use lazuli_base::{SystemClock, SystemEntropy};
+use lazuli_engine::{Engine, OpenError, Options};
+use lazuli_model::Service;
+use lazuli_server::{Health, Listener, Metrics, Parts, Server, Stopped};
+use lazuli_store::Store;
+use tokio::time::Instant;
+
+use self::announce::Endpoints;
+use self::signals::Signals;
+use crate::cli::Settings;
+use crate::config::{Config, Data, Layers};
+use crate::failure::{Failure, While as _};
+
+/// How long requests in flight may take after the signal to stop.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// How long the whole stop may take.
+const STOP: Duration = Duration::from_millis(4_900);
+
+/// The least time that closing the store gets, however long the requests took.
+const CLOSE: Duration = Duration::from_millis(400);
+
+/// Serves until a signal to stop.
+pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let layers = Layers::read(settings.config.as_deref(), variable, &settings.flags())?;
+    let config = Config::from_layers(&layers)?;
+    logging::start(config.log, &config.log_filter)?;
+    files::raise_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("lazuli")
+        .build()
+        .or_fail("start the runtime")?;
+    let served = runtime.block_on(serve(&config));
+    // A blocking call that hangs on a dead disk must not keep the process.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    let mut signals = Signals::install().or_fail("listen for signals")?;
+    // Ports first: a port that is taken must not leave a new data directory behind.
+    let blob = bind(config, "blob", config.blob_port).await?;
+    let admin = bind(config, "admin", config.admin_port).await?;
+    let endpoints = Endpoints::new(config, blob.address(), admin.address());
+    let engine = Arc::new(open(config).await?);
+    let clock = Arc::new(SystemClock);
+    let entropy = Arc::new(SystemEntropy);
+    let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
+    let store = Arc::new(Store::new(meta, extents, clock.clone(), entropy.clone()));
+    let accounts = Arc::new(accounts(config));
+    let api =
+        Api::new(Arc::clone(&store), accounts, clock.clone(), entropy.clone(), config.versions);
+    let metrics = Arc::new(Metrics::new(Some(Arc::clone(&engine.stats))));
+    let limits = config.limits.clone();
+    let server = Server::new(Parts { limits, metrics, clock, entropy });
+    let readiness = Arc::new(Readiness::default());
+    server.serve(blob, Service::Blob, Arc::new(api));
+    server.serve_admin(admin, Arc::clone(&readiness) as Arc<dyn Health>);
+    let background = background::start(store, Arc::clone(&engine));
+    endpoints.announce(config)?;
+    let signal = signals.next().await;
+    let begun = Instant::now();
+    tracing::info!(signal, "stopping");
+    readiness.stopping.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = stop(server, background, engine, begun) => {}
+        signal = signals.next() => tracing::warn!(signal, "stopping at once"),
+    }
+    endpoints.withdraw(config);
+    Ok(())
+}
+
+/// Ends requests, background work and the store, in this order.
+async fn stop(
+    server: Server,
+    mut background: tokio::task::JoinSet<()>,
+    engine: Arc<Engine>,
+    begun: Instant,
+) {
+    if server.stop(GRACE).await == Stopped::Forcibly {
+        tracing::warn!("requests were cut off: they took longer than {} s", GRACE.as_secs());
+    }
+    background.shutdown().await;
+    let left = STOP.saturating_sub(begun.elapsed()).max(CLOSE);
+    let close = tokio::task::spawn_blocking(move || engine.close());
+    match tokio::time::timeout(left, close).await {
+        Ok(Ok(Ok(()))) => tracing::info!(millis = begun.elapsed().as_millis() as u64, "stopped"),
+        Ok(Ok(Err(error))) => tracing::error!(%error, "the store was not closed in good order"),
+        Ok(Err(panic)) => tracing::error!(%panic, "the store was not closed in good order"),
+        Err(_) => tracing::warn!("the store takes too long to close; the next start recovers it"),
+    }
+}
+
+/// Binds the listener of one service.
+async fn bind(config: &Config, service: &str, port: u16) -> Result<Listener, Failure> {
+    let host = config.host.trim_matches(['[', ']']);
+    let doing = || format!("listen on {}:{port} for {service}", config.host);
+    let address = tokio::net::lookup_host((host, port)).await.or_fail(doing())?.next();
+    let address: SocketAddr = address.ok_or("the host has no address").or_fail(doing())?;
+    Listener::bind(address).await.map_err(|error| {
+        let failure = Failure::new(format!("cannot {}: {error}", doing()));
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => failure.hint(format!(
+                "another server has the port; `--{service}-port N` chooses another one, 0 a free one"
+            )),
+            std::io::ErrorKind::AddrNotAvailable => {
+                failure.hint("`--host` takes an address of this machine")
+            }
+            _ => failure,
+        }
+    })
+}
+
+/// Opens the store off the runtime's threads.
+async fn open(config: &Config) -> Result<Engine, Failure> {
+    let Data::Directory(directory) = &config.data else { return Ok(Engine::in_memory()) };
+    let mut options = Options::new(directory);
+    options.durability = config.durability;
+    let opened = tokio::task::spawn_blocking(move || Engine::open(options)).await;
+    let opened = opened.or_fail(format!("open the data directory {}", directory.display()))?;
+    opened.map_err(|error| match error {
+        OpenError::InUse(_) => {
+            Failure::new(error).hint("stop that process, or choose another directory with `--data`")
+        }
+        OpenError::NotAStore(_) => {
+            Failure::new(error).hint("choose an empty or new directory with `--data`")
+        }
+        OpenError::Damaged(_) => {
+            let check = format!("lazuli fsck --data {}", directory.display());
+            Failure::new(error).hint(format!("nothing was changed; `{check}` names the damage"))
+        }
+        _ => Failure::new(error),
+    })
+}
+
+fn accounts(config: &Config) -> Accounts {
+    let mut accounts = Accounts::default();
+    for account in &config.accounts {
+        accounts.insert(account.name.as_str(), account.keys.clone());
+    }
+    accounts
+}
+
+/// Ready until the server is told to stop.
+#[derive(Debug, Default)]
+struct Readiness {
+    stopping: AtomicBool,
+}
+
+impl Health for Readiness {
+    fn ready(&self) -> Result<(), String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err("stopping".to_owned());
+        }
+        Ok(())
+    }
+}

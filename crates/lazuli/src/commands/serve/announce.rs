@@ -1,0 +1,187 @@
+//! What is told of a server that is ready: lines for people, a file for programs.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use lazuli_engine::Durability;
+use serde_json::{Value, json};
+
+use crate::config::accounts::DEVELOPMENT_KEY;
+use crate::config::{Config, Data};
+use crate::failure::{Failure, While as _};
+use crate::output;
+
+/// Where a running server is reached.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    account: String,
+    blob: String,
+    admin: String,
+}
+
+impl Endpoints {
+    /// The endpoints of listeners at these addresses, for the first account.
+    pub(super) fn new(config: &Config, blob: SocketAddr, admin: SocketAddr) -> Self {
+        let account =
+            config.accounts.first().map(|account| account.name.clone()).unwrap_or_default();
+        let blob = format!("http://{}/{account}", reachable(blob));
+        Self { blob, admin: format!("http://{}", reachable(admin)), account }
+    }
+
+    /// Prints the endpoints and writes the ready file, now that all listeners accept.
+    pub(super) fn announce(&self, config: &Config) -> Result<(), Failure> {
+        output::line(self.text(config))?;
+        match &config.ready_file {
+            Some(path) => write_atomically(path, &self.json().to_string())
+                .or_fail(format!("write the ready file {}", path.display())),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the ready file: it promised listeners that are gone.
+    pub(super) fn withdraw(&self, config: &Config) {
+        let Some(path) = &config.ready_file else { return };
+        // Only ours: another server may have written it since.
+        let ours = self.json().to_string();
+        if fs::read_to_string(path).is_ok_and(|text| text == ours) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "blob": self.blob,
+            "queue": null,
+            "table": null,
+            "dfs": null,
+            "admin": self.admin,
+            "account": self.account,
+            "pid": std::process::id(),
+        })
+    }
+
+    fn text(&self, config: &Config) -> String {
+        let Self { account, blob, admin } = self;
+        let key = if config.is_development() { DEVELOPMENT_KEY } else { "KEY" };
+        let version = env!("CARGO_PKG_VERSION");
+        let data = data_line(config);
+        format!(
+            "lazuli {version}, {data}\n\
+             blob   ready at {blob}\n\
+             admin  ready at {admin} (/health/live, /health/ready, /metrics)\n\
+             \n\
+             Connection string:\n\
+             DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};\
+             BlobEndpoint={blob};"
+        )
+    }
+}
+
+/// What an operator has to know about where the data is and when it is safe.
+fn data_line(config: &Config) -> String {
+    match (&config.data, config.durability) {
+        (Data::Memory, _) => "data in memory: it is gone when the server stops".to_owned(),
+        (Data::Directory(path), Durability::Sync) => {
+            format!("data in {}, durability sync: what is acknowledged is on disk", path.display())
+        }
+        (Data::Directory(path), Durability::Relaxed) => format!(
+            "data in {}, durability relaxed: a power cut may lose the last second of acknowledged \
+             writes, a crash of the process none",
+            path.display()
+        ),
+    }
+}
+
+/// The address as a client on this machine would write it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Writes beside `path` and renames, so that a reader finds the whole text or no file.
+fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside: PathBuf = path.with_file_name(name);
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+
+    fn config(environment: &[(&str, &str)]) -> Config {
+        let find = |name: &str| {
+            let found = environment.iter().find(|(have, _)| *have == name);
+            found.map(|(_, text)| (*text).to_owned())
+        };
+        Config::from_layers(&Layers::read(None, find, &[]).unwrap()).unwrap()
+    }
+
+    fn endpoints(config: &Config) -> Endpoints {
+        let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        Endpoints::new(config, any(1), any(2))
+    }
+
+    #[test]
+    fn the_connection_string_can_be_pasted() {
+        let config = config(&[]);
+        let text = endpoints(&config).text(&config);
+        let last = text.lines().last().unwrap();
+        assert_eq!(
+            last,
+            format!(
+                "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;\
+                 AccountKey={DEVELOPMENT_KEY};BlobEndpoint=http://127.0.0.1:1/devstoreaccount1;"
+            )
+        );
+        assert!(text.contains("blob   ready at http://127.0.0.1:1/devstoreaccount1\n"), "{text}");
+        assert!(text.contains("admin  ready at http://127.0.0.1:2 "), "{text}");
+    }
+
+    #[test]
+    fn keys_that_are_not_public_are_not_printed() {
+        let config = config(&[("LAZULI_ACCOUNTS", "devstoreaccount1:c2VjcmV0")]);
+        let text = endpoints(&config).text(&config);
+        assert!(text.contains("AccountKey=KEY;") && !text.contains("c2VjcmV0"), "{text}");
+    }
+
+    #[test]
+    fn what_may_be_lost_is_said() {
+        let line = |environment: &[(&str, &str)]| data_line(&config(environment));
+        assert!(line(&[]).ends_with("durability sync: what is acknowledged is on disk"));
+        assert!(line(&[("LAZULI_DURABILITY", "relaxed")]).contains("may lose the last second"));
+        assert!(line(&[("LAZULI_IN_MEMORY", "true")]).contains("gone when the server stops"));
+    }
+
+    #[test]
+    fn the_ready_file_is_written_whole_and_withdrawn_by_its_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ready.json");
+        let config = config(&[("LAZULI_READY_FILE", path.to_str().unwrap())]);
+        let endpoints = endpoints(&config);
+        write_atomically(&path, &endpoints.json().to_string()).unwrap();
+        let ready: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(ready["blob"], "http://127.0.0.1:1/devstoreaccount1");
+        assert_eq!(ready["account"], "devstoreaccount1");
+        assert_eq!(
+            (&ready["queue"], &ready["admin"]),
+            (&Value::Null, &json!("http://127.0.0.1:2"))
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        endpoints.withdraw(&config);
+        assert!(!path.exists());
+        fs::write(&path, "another's").unwrap();
+        endpoints.withdraw(&config);
+        assert!(path.exists());
+    }
+}

@@ -1,0 +1,278 @@
+//! The configuration as types: every text checked, every wrong one blamed on its place.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use lazuli_api::UnknownVersions;
+use lazuli_engine::Durability;
+use lazuli_server::Limits;
+
+use super::accounts::{self, Account, DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY};
+use super::settings::{self, Kind};
+use super::{Layers, Origin, Value};
+use crate::failure::Failure;
+
+/// Where the data is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Data {
+    /// In a directory.
+    Directory(PathBuf),
+    /// In memory, gone with the process.
+    Memory,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Everything `lazuli serve` needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) data: Data,
+    pub(crate) durability: Durability,
+    /// At least one, no name twice.
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) host: String,
+    pub(crate) blob_port: u16,
+    pub(crate) admin_port: u16,
+    pub(crate) versions: UnknownVersions,
+    pub(crate) log: LogFormat,
+    pub(crate) log_filter: String,
+    pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) limits: Limits,
+}
+
+impl Config {
+    /// Whether the only account is the development account with its public key.
+    pub(crate) fn is_development(&self) -> bool {
+        matches!(self.accounts.as_slice(), [account] if account.is_development)
+    }
+
+    /// Checks every setting, those of services that are not built yet included.
+    pub(crate) fn from_layers(layers: &Layers) -> Result<Self, Failure> {
+        for key in ["queue-port", "table-port", "dfs-port"] {
+            layers.parse::<u16>(key)?;
+        }
+        let data = if layers.parse::<bool>("in-memory")? {
+            Data::Memory
+        } else {
+            Data::Directory(PathBuf::from(layers.non_empty("data")?))
+        };
+        let durability = match layers.word("durability")? {
+            "relaxed" => Durability::Relaxed,
+            _ => Durability::Sync,
+        };
+        let versions = if layers.parse::<bool>("strict-versions")? {
+            UnknownVersions::Refuse
+        } else {
+            UnknownVersions::Serve
+        };
+        let log = match layers.word("log")? {
+            "json" => LogFormat::Json,
+            _ => LogFormat::Text,
+        };
+        let ready_file =
+            Some(layers.last("ready-file").text.as_str()).filter(|text| !text.is_empty());
+        Ok(Self {
+            data,
+            durability,
+            accounts: layers.accounts()?,
+            host: layers.non_empty("host")?.to_owned(),
+            blob_port: layers.parse("blob-port")?,
+            admin_port: layers.parse("admin-port")?,
+            versions,
+            log,
+            log_filter: layers.last("log-filter").text.clone(),
+            ready_file: ready_file.map(PathBuf::from),
+            limits: layers.limits()?,
+        })
+    }
+}
+
+/// Blames a value on its place.
+fn wrong(key: &str, value: &Value, what: impl fmt::Display) -> Failure {
+    let Value { text, origin } = value;
+    match origin {
+        Origin::Default => Failure::usage(format!("`{key}`: {what}")),
+        _ => Failure::usage(format!("{origin}: `{text}` is no value for `{key}`: {what}")),
+    }
+}
+
+impl Layers {
+    fn parse<T: FromStr>(&self, key: &str) -> Result<T, Failure> {
+        let value = self.last(key);
+        value.text.trim().parse().map_err(|_| wrong(key, value, expected(key)))
+    }
+
+    fn non_empty(&self, key: &str) -> Result<&str, Failure> {
+        let value = self.last(key);
+        match value.text.as_str() {
+            "" => Err(wrong(key, value, "it must not be empty")),
+            text => Ok(text),
+        }
+    }
+
+    fn word(&self, key: &str) -> Result<&'static str, Failure> {
+        let value = self.last(key);
+        let words = match settings::find(key).map(|setting| setting.kind) {
+            Some(Kind::Word(words)) => words,
+            _ => &[],
+        };
+        let found = words.iter().find(|word| **word == value.text).copied();
+        found.ok_or_else(|| wrong(key, value, format!("it is one of: {}", words.join(", "))))
+    }
+
+    fn count(&self, key: &str) -> Result<u64, Failure> {
+        match self.parse(key)? {
+            0 => Err(wrong(key, self.last(key), expected(key))),
+            count => Ok(count),
+        }
+    }
+
+    fn size(&self, key: &str) -> Result<usize, Failure> {
+        let count = self.count(key)?;
+        usize::try_from(count).map_err(|_| wrong(key, self.last(key), expected(key)))
+    }
+
+    fn seconds(&self, key: &str) -> Result<Duration, Failure> {
+        let seconds: f64 = self.parse(key)?;
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(duration) if !duration.is_zero() => Ok(duration),
+            _ => Err(wrong(key, self.last(key), expected(key))),
+        }
+    }
+
+    fn limits(&self) -> Result<Limits, Failure> {
+        Ok(Limits {
+            connections_max: self.size("limits.connections")?,
+            head_bytes_max: self.size("limits.head-bytes")?,
+            headers_max: self.size("limits.headers")?,
+            head_read: self.seconds("limits.head-seconds")?,
+            idle: self.seconds("limits.idle-seconds")?,
+            body_stall: self.seconds("limits.body-stall-seconds")?,
+            write_stall: self.seconds("limits.write-stall-seconds")?,
+            bytes_per_second_min: self.count("limits.bytes-per-second")?,
+            rate_window: self.seconds("limits.rate-window-seconds")?,
+            linger: self.seconds("limits.linger-seconds")?,
+        })
+    }
+
+    /// The accounts of all layers, or the development account if nobody named one. A name that
+    /// comes again replaces the keys it had.
+    fn accounts(&self) -> Result<Vec<Account>, Failure> {
+        let mut found: Vec<Account> = Vec::new();
+        for value in self.all("accounts") {
+            let accounts = accounts::parse(&value.text)
+                .map_err(|what| Failure::usage(format!("{}: {what}", value.origin)))?;
+            for account in accounts {
+                found.retain(|known| known.name != account.name);
+                found.push(account);
+            }
+        }
+        if found.is_empty() {
+            let text = format!("{DEVELOPMENT_ACCOUNT}:{DEVELOPMENT_KEY}");
+            found = accounts::parse(&text).map_err(Failure::new)?;
+        }
+        Ok(found)
+    }
+}
+
+/// What a setting takes, in words.
+fn expected(key: &str) -> &'static str {
+    match settings::find(key).map(|setting| setting.kind) {
+        Some(Kind::Switch) => "it is `true` or `false`",
+        Some(Kind::Port) => "it is a port, 0 to 65535; 0 picks a free one",
+        Some(Kind::Count) => "it is a positive whole number",
+        Some(Kind::Seconds) => "it is a positive number of seconds",
+        _ => "it is malformed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(environment: &[(&str, &str)]) -> Result<Config, String> {
+        let find = |name: &str| {
+            let found = environment.iter().find(|(have, _)| *have == name);
+            found.map(|(_, text)| (*text).to_owned())
+        };
+        let layers = Layers::read(None, find, &[]).map_err(|failure| failure.to_string())?;
+        Config::from_layers(&layers).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.data, Data::Directory("./lazuli-data".into()));
+        assert_eq!(
+            (config.host.as_str(), config.blob_port, config.admin_port),
+            ("127.0.0.1", 10000, 10004)
+        );
+        assert_eq!(config.durability, Durability::Sync);
+        assert_eq!(config.versions, UnknownVersions::Serve);
+        assert_eq!((config.log, config.ready_file.clone()), (LogFormat::Text, None));
+        assert_eq!(config.limits, Limits::default());
+        assert!(config.is_development());
+    }
+
+    #[test]
+    fn given_accounts_replace_the_development_account() {
+        let config = config(&[
+            ("AZURITE_ACCOUNTS", "one:YQ==;two:YQ=="),
+            ("LAZULI_ACCOUNTS", "one:Yg==:Yw=="),
+        ]);
+        let config = config.unwrap();
+        let accounts: Vec<_> = config
+            .accounts
+            .iter()
+            .map(|account| (account.name.as_str(), account.keys.len()))
+            .collect();
+        assert_eq!(accounts, [("two", 1), ("one", 2)]);
+        assert!(!config.is_development());
+    }
+
+    #[test]
+    fn a_wrong_value_is_blamed_on_its_place() {
+        for (name, text, want) in [
+            (
+                "LAZULI_DFS_PORT",
+                "70000",
+                "error: LAZULI_DFS_PORT: `70000` is no value for `dfs-port`: \
+                 it is a port, 0 to 65535; 0 picks a free one",
+            ),
+            (
+                "LAZULI_DURABILITY",
+                "none",
+                "error: LAZULI_DURABILITY: `none` is no value for `durability`: \
+                 it is one of: sync, relaxed",
+            ),
+            (
+                "LAZULI_LIMITS_IDLE_SECONDS",
+                "-1",
+                "error: LAZULI_LIMITS_IDLE_SECONDS: `-1` is no value for `limits.idle-seconds`: \
+                 it is a positive number of seconds",
+            ),
+            (
+                "LAZULI_LIMITS_HEADERS",
+                "0",
+                "error: LAZULI_LIMITS_HEADERS: `0` is no value for `limits.headers`: \
+                 it is a positive whole number",
+            ),
+            (
+                "LAZULI_ACCOUNTS",
+                "one:secret!",
+                "error: LAZULI_ACCOUNTS: a key of account `one` is empty or not base64",
+            ),
+        ] {
+            assert_eq!(config(&[(name, text)]).unwrap_err(), want);
+        }
+    }
+}

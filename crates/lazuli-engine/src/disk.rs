@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use sim::{Fault, SimDisk};
 pub use system::SystemDisk;
 
 /// What an opened file is for.

@@ -12,6 +12,7 @@ use crate::embedded::queue::Bounds;
 use crate::embedded::store::{Sizes, Store};
 use crate::extent_files::{self, ExtentFiles};
 use crate::headroom::Headroom;
+use crate::journal_file;
 use crate::memory::{MemoryExtents, MemoryMeta};
 use crate::meta::Version;
 use crate::state::{self, State, StateFile};
@@ -143,8 +144,33 @@ impl Engine {
         }
     }
 
+    /// Extents on any disk, with metadata in memory: for simulation. `meta` is the metadata that
+    /// outlived a simulated power cut, or a new one.
+    pub fn simulated(options: &Options, meta: Arc<MemoryMeta>) -> Result<Self, OpenError> {
+        let (disk, data) = (Arc::clone(&options.disk), options.data_dir.clone());
+        let dir = data.join(state::EXTENTS_DIR);
+        let previous = read_state(&*disk, &data)?.unwrap_or_default();
+        let next_extent = recover_extents(&*disk, &dir, &previous)?;
+        let running = State { next_extent, first_unsealed: next_extent, ..State::default() };
+        let state =
+            StateFile::create(Arc::clone(&disk), &data, running).map_err(io_error(&data))?;
+        let stats = Arc::new(Stats::default());
+        let headroom = Headroom::new(Arc::clone(&disk), data, options.reserve_bytes);
+        let extents = ExtentFiles::new(extent_files::Parts {
+            disk,
+            dir,
+            state: Arc::new(state),
+            headroom: Arc::new(headroom),
+            stats: Arc::clone(&stats),
+            next_extent,
+            extent_bytes: options.extent_bytes,
+        });
+        Ok(Self { meta, extents: Arc::new(extents), stats, embedded: None })
+    }
+
     /// Opens the store in a data directory, creating it if the directory is missing or empty.
     /// Blocking.
+    #[expect(clippy::needless_pass_by_value, reason = "options are made for one store")]
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let data = options.data_dir.clone();
         create_dir_durably(&*options.disk, &data).map_err(io_error(&data))?;
@@ -228,6 +254,7 @@ impl Embedded {
         flushed.map_err(|error| broken(error.to_string()))?;
         let deadline = Instant::now() + Duration::from_secs(2);
         let meta_dir = self.data_dir.join(state::META_DIR);
+        journal_file::trim(&meta_dir).map_err(io_error(&meta_dir))?;
         let files = sums::compute(&self.data_dir, &meta_dir, Some(deadline));
         let files = files.map_err(io_error(&meta_dir))?;
         let clean = self.state.update(|state| {
@@ -379,6 +406,10 @@ fn open_store(options: &Options, previous: &State) -> Result<(Arc<Store>, Versio
     let path = options.data_dir.join(state::META_DIR);
     let sizes = Sizes { cache_bytes: options.cache_bytes, memtable_bytes: options.memtable_bytes };
     let damaged = |what: String| OpenError::Damaged(format!("{}: {what}", path.display()));
+    if !previous.clean {
+        let repaired = journal_file::repair(&path, previous.relaxed).map_err(io_error(&path))?;
+        repaired.map_err(OpenError::Damaged)?;
+    }
     let store = Store::open(&path, sizes).map_err(|error| damaged(error.to_string()))?;
     sync_dirs(&path).map_err(io_error(&path))?;
     let last = store.last_version().map_err(|error| damaged(error.to_string()))?;

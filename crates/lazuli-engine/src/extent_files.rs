@@ -220,6 +220,12 @@ impl Inner {
 
     fn append_to_shared(&self, payload: &[u8]) -> Result<(Settled, Piece), ExtentsError> {
         let mut slot = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Slot::Open(extent) = &*slot
+            && extent.failed()
+        {
+            extent.abandon();
+            *slot = Slot::None;
+        }
         let extent = match &*slot {
             Slot::Open(extent) => Arc::clone(extent),
             Slot::Closed => return Err(ExtentsError::Io("the store is closing".into())),

@@ -11,7 +11,9 @@ pub mod engine;
 mod extent_files;
 pub mod extents;
 mod frame;
+pub mod fsck;
 mod headroom;
+mod journal_file;
 pub mod memory;
 pub mod meta;
 mod pins;
@@ -22,7 +24,10 @@ mod sums;
 
 pub use engine::{Durability, Engine, OpenError, Options};
 pub use extents::{ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Settled};
-pub use meta::{Commit, CommitError, Committed, Expect, KeyRange, Meta, MetaError, Row, Version};
+pub use fsck::Fsck;
+pub use meta::{
+    Commit, CommitError, Committed, Expect, JournalRow, KeyRange, Meta, MetaError, Row, Version,
+};
 pub use scrub::Damage;
 pub use stats::Stats;
 

@@ -10,7 +10,9 @@ use crate::BoxFuture;
 use crate::extents::{
     ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Settle, Settled,
 };
-use crate::meta::{Commit, CommitError, Committed, KeyRange, Meta, MetaError, Row, Version};
+use crate::meta::{
+    Commit, CommitError, Committed, JournalRow, KeyRange, Meta, MetaError, Row, Version,
+};
 use crate::pins::Pins;
 
 /// Metadata in a sorted map.
@@ -82,7 +84,7 @@ impl Meta for MemoryMeta {
         &self,
         from: Version,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<(Version, Vec<Bytes>)>, MetaError>> {
+    ) -> BoxFuture<'_, Result<Vec<JournalRow>, MetaError>> {
         let first = from.0.max(1);
         let skip = usize::try_from(first - 1).unwrap_or(usize::MAX);
         let entries =
@@ -116,7 +118,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn store(&self, payload: Bytes) -> Result<(Piece, Settled), ExtentsError> {
+    fn store(&self, payload: &Bytes) -> Result<(Piece, Settled), ExtentsError> {
         if payload.is_empty() {
             return Err(ExtentsError::Io("a payload has at least one byte".into()));
         }
@@ -126,7 +128,7 @@ impl Shared {
         let settled = Arc::new(AlreadySettled(extent));
         let piece = Piece { extent, offset: 0, len: payload.len() as u64 };
         // A copy of its own, so that a small slice does not keep a large network buffer alive.
-        let copy = Bytes::copy_from_slice(&payload);
+        let copy = Bytes::copy_from_slice(payload);
         state.stored.insert(extent, (copy, Arc::downgrade(&settled)));
         Ok((piece, settled))
     }
@@ -157,7 +159,7 @@ impl ExtentWriter for MemoryWriter {
     }
 
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<(Piece, Settled), ExtentsError>> {
-        Box::pin(std::future::ready(self.shared.store(self.bytes.freeze())))
+        Box::pin(std::future::ready(self.shared.store(&self.bytes.freeze())))
     }
 }
 
@@ -174,7 +176,7 @@ impl Default for MemoryExtents {
 
 impl Extents for MemoryExtents {
     fn append(&self, payload: Bytes) -> BoxFuture<'_, Result<(Piece, Settled), ExtentsError>> {
-        Box::pin(std::future::ready(self.shared.store(payload)))
+        Box::pin(std::future::ready(self.shared.store(&payload)))
     }
 
     fn create(

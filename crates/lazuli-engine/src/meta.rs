@@ -62,6 +62,9 @@ pub struct KeyRange {
     pub end: Option<Bytes>,
 }
 
+/// A commit's place in the history with its journal entries.
+pub type JournalRow = (Version, Vec<Bytes>);
+
 /// Why the metadata could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -149,7 +152,7 @@ pub trait Meta: Send + Sync + 'static {
         &self,
         from: Version,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<(Version, Vec<Bytes>)>, MetaError>>;
+    ) -> BoxFuture<'_, Result<Vec<JournalRow>, MetaError>>;
 }
 
 impl KeyRange {

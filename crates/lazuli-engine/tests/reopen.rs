@@ -1,9 +1,8 @@
 //! A store keeps what it acknowledged, refuses a second opener, and closes in good order.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
-use lazuli_engine::{
-    Commit, CommitError, Engine, Expect, KeyRange, OpenError, Options, Version,
-};
+use lazuli_engine::{Commit, CommitError, Engine, Expect, KeyRange, OpenError, Options, Version};
 
 fn options(dir: &tempfile::TempDir) -> Options {
     Options { reserve_bytes: 0, ..Options::new(dir.path().join("data")) }

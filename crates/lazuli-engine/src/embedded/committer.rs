@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::queue::{Next, Queue, Waiting};
 use super::row;
-use super::store::Store;
+use super::store::{Change, Store};
 use crate::engine::Durability;
 use crate::extents::{ExtentId, ExtentsError};
 use crate::headroom::Headroom;
@@ -140,10 +140,7 @@ impl Committer {
 
     /// Answers the commits whose expectations do not hold; returns the others with their sequence
     /// numbers, and what they change together.
-    fn decide(
-        &self,
-        group: Vec<Waiting>,
-    ) -> (Vec<(Waiting, Version)>, Vec<(Bytes, Option<Bytes>)>) {
+    fn decide(&self, group: Vec<Waiting>) -> (Vec<(Waiting, Version)>, Vec<Change>) {
         let mut overlay = Overlay::default();
         let mut journal = Vec::with_capacity(group.len());
         let mut accepted = Vec::with_capacity(group.len());

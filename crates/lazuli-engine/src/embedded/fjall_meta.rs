@@ -12,7 +12,9 @@ use super::store::Store;
 use crate::BoxFuture;
 use crate::engine::Durability;
 use crate::headroom::Headroom;
-use crate::meta::{Commit, CommitError, Committed, KeyRange, Meta, MetaError, Row, Version};
+use crate::meta::{
+    Commit, CommitError, Committed, JournalRow, KeyRange, Meta, MetaError, Row, Version,
+};
 use crate::stats::Stats;
 
 /// Scans of more rows leave the caller's thread.
@@ -133,7 +135,7 @@ impl Meta for FjallMeta {
         &self,
         from: Version,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<(Version, Vec<Bytes>)>, MetaError>> {
+    ) -> BoxFuture<'_, Result<Vec<JournalRow>, MetaError>> {
         Box::pin(self.long(limit, move |store| store.journal(from, limit)))
     }
 }

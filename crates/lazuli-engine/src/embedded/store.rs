@@ -45,7 +45,7 @@ impl Store {
     pub(crate) fn reopen(&self) -> Result<(), MetaError> {
         let mut slot = self.open.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         drop(slot.take());
-        *slot = Some(open(&self.path, self.sizes).map_err(unavailable)?);
+        *slot = Some(open(&self.path, self.sizes).map_err(|error| unavailable(&error))?);
         Ok(())
     }
 
@@ -193,11 +193,11 @@ fn open(path: &Path, sizes: Sizes) -> Result<Open, fjall::Error> {
 /// A failed read: the disk or its contents.
 fn damaged(error: fjall::Error) -> MetaError {
     match error {
-        fjall::Error::Poisoned => unavailable(fjall::Error::Poisoned),
+        fjall::Error::Poisoned => unavailable(&fjall::Error::Poisoned),
         error => MetaError::Damaged(error.to_string()),
     }
 }
 
-fn unavailable(error: fjall::Error) -> MetaError {
+fn unavailable(error: &fjall::Error) -> MetaError {
     MetaError::Unavailable(format!("the metadata store failed: {error}"))
 }

@@ -94,6 +94,11 @@ impl SharedExtent {
         self.guard.extent
     }
 
+    /// Whether a sync failed: nothing more is written to such a file. Recovery seals it.
+    pub(crate) fn failed(&self) -> bool {
+        self.synced.try_lock().is_ok_and(|synced| synced.is_err())
+    }
+
     /// Syncs if too much is not.
     pub(crate) fn bound_unsynced(&self) -> Result<(), ExtentsError> {
         let synced = self.synced.try_lock().ok().map(|synced| synced.clone());

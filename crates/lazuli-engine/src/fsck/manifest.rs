@@ -1,0 +1,109 @@
+//! Verifies the files of fjall's trees by the checksums fjall keeps: `current` holds that of the
+//! manifest, the manifest those of all tables (XXH3-128 of the whole file).
+//!
+//! Files no manifest names are left-overs of a crash; fjall removes them at the next start.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::frame::Fields;
+
+const FORMAT: [u8; 4] = *b"FJL\x03";
+
+type Findings = Vec<(PathBuf, String)>;
+
+/// What is wrong with the trees below a metadata directory.
+pub(super) fn check(meta_dir: &Path) -> io::Result<Findings> {
+    let mut found = Findings::new();
+    let version = meta_dir.join("version");
+    match std::fs::read(&version) {
+        Ok(bytes) if bytes == FORMAT => {}
+        Ok(_) => found.push((version, "is not fjall's format mark".into())),
+        // Never completely made.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(error),
+    }
+    let lock = meta_dir.join("lock");
+    if lock.metadata()?.len() != 0 {
+        found.push((lock, "the lock file is not empty".into()));
+    }
+    for entry in std::fs::read_dir(meta_dir.join("keyspaces"))? {
+        let tree = entry?.path();
+        if tree.join("current").exists() {
+            check_tree(&tree, &mut found)?;
+        }
+    }
+    Ok(found)
+}
+
+fn check_tree(tree: &Path, found: &mut Findings) -> io::Result<()> {
+    let current = tree.join("current");
+    let Some((id, sum)) = parse_current(&std::fs::read(&current)?) else {
+        found.push((current, "is malformed".into()));
+        return Ok(());
+    };
+    let manifest = tree.join(format!("v{id}"));
+    if !manifest.exists() {
+        found.push((current, format!("names manifest {id}, which is missing")));
+        return Ok(());
+    }
+    if xxh3_128_of(&manifest)? != sum {
+        found.push((manifest, "does not match the checksum in current".into()));
+        return Ok(());
+    }
+    let Some(tables) = tables_of(&manifest) else {
+        found.push((manifest, "is malformed".into()));
+        return Ok(());
+    };
+    for (id, sum) in tables {
+        let table = tree.join("tables").join(id.to_string());
+        match xxh3_128_of(&table) {
+            Ok(read) if read == sum => {}
+            Ok(_) => found.push((table, "does not match the checksum in the manifest".into())),
+            Err(error) => found.push((table, error.to_string())),
+        }
+    }
+    Ok(())
+}
+
+fn parse_current(bytes: &[u8]) -> Option<(u64, u128)> {
+    let mut fields = Fields(bytes);
+    let id = fields.u64()?;
+    let sum = u128::from_le_bytes(fields.array()?);
+    (fields.u8()? == 0 && fields.0.is_empty()).then_some((id, sum))
+}
+
+/// The tables a manifest names, with their checksums.
+fn tables_of(manifest: &Path) -> Option<Vec<(u64, u128)>> {
+    let reader = sfa::Reader::new(manifest).ok()?;
+    let mut section = Vec::new();
+    let entry = reader.toc().section(b"tables")?;
+    entry.buf_reader(manifest).ok()?.read_to_end(&mut section).ok()?;
+    let mut fields = Fields(&section);
+    let mut tables = Vec::new();
+    for _level in 0..fields.u8()? {
+        for _run in 0..fields.u8()? {
+            for _table in 0..fields.u32()? {
+                let id = fields.u64()?;
+                fields.u8()?;
+                tables.push((id, u128::from_le_bytes(fields.array()?)));
+                fields.u64()?;
+            }
+        }
+    }
+    Some(tables)
+}
+
+fn xxh3_128_of(path: &Path) -> io::Result<u128> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hasher = Xxh3::new();
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hasher.digest128()),
+            read => hasher.update(chunk.get(..read).unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One flipped byte anywhere in a closed data directory is found by fsck, and by name.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use lazuli_engine::fsck::fsck;
+use lazuli_engine::{Commit, Engine, Fsck, KeyRange, OpenError, Options, Piece};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+/// Files up to this size are flipped at every byte, larger ones at as many random places. (That
+/// every byte of the small formats counts is tested where they are defined.)
+const EVERY_BYTE: u64 = 60;
+
+async fn fill(engine: &Engine) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for index in 0..30_usize {
+        let payload = Bytes::from(vec![index as u8; 100 + index * 50]);
+        let (piece, settled) = engine.extents.append(payload).await.unwrap();
+        let commit = Commit {
+            puts: vec![(format!("key {index}").into(), vec![7; index].into())],
+            entries: vec!["entry".into()],
+            payloads: vec![settled],
+            ..Commit::default()
+        };
+        engine.meta.commit(commit).await.unwrap();
+        pieces.push(piece);
+    }
+    let mut writer = engine.extents.create(None).await.unwrap();
+    writer.write(Bytes::from(vec![3; 70_000])).await.unwrap();
+    pieces.push(writer.finish().await.unwrap().0);
+    pieces
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.append(&mut files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+fn store(dir: &tempfile::TempDir) -> Options {
+    Options { reserve_bytes: 0, ..Options::new(dir.path()) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_flipped_byte_after_a_clean_shutdown_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(store(&dir)).unwrap();
+    let pieces = fill(&engine).await;
+    engine.close().unwrap();
+    drop(engine);
+
+    let check = Fsck::open(dir.path()).unwrap();
+    assert_eq!(check.report().damage, []);
+    assert!(check.report().clean_shutdown);
+    assert_eq!((check.report().rows, check.report().commits), (30, 30));
+    assert_eq!(check.rows(&KeyRange::prefix("key "), 100).unwrap().len(), 30);
+    for piece in pieces {
+        check.verify_piece(piece).unwrap();
+    }
+    drop(check);
+
+    let mut random = StdRng::seed_from_u64(1);
+    for path in files(dir.path()) {
+        let whole = std::fs::read(&path).unwrap();
+        let len = whole.len() as u64;
+        let count = len.min(EVERY_BYTE);
+        for index in 0..count {
+            let at = if len <= EVERY_BYTE { index } else { random.random_range(0..len) } as usize;
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << random.random_range(0..8);
+            std::fs::write(&path, &flipped).unwrap();
+            let name = path.strip_prefix(dir.path()).unwrap().to_string_lossy().into_owned();
+            match fsck(dir.path()) {
+                Ok(report) => {
+                    let named = report.damage.iter().any(|damage| damage.file == name);
+                    assert!(named, "{name}, byte {at}: {:?}", report.damage);
+                }
+                Err(error) => panic!("{name}, byte {at}: {error}"),
+            }
+        }
+        std::fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(fsck(dir.path()).unwrap().damage, []);
+    let again = Engine::open(store(&dir)).unwrap();
+    assert_eq!(again.meta.scan(KeyRange::prefix(""), 100).await.unwrap().len(), 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unclean_directory_is_sound_and_flips_in_it_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let engine = Engine::open(store(&dir)).unwrap();
+    let pieces = fill(&engine).await;
+    // A copy of the files while the store is open is what a killed process leaves.
+    for path in files(dir.path()) {
+        let target = copy.path().join(path.strip_prefix(dir.path()).unwrap());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(&path, target).unwrap();
+    }
+    for empty in ["meta/keyspaces/0/tables", "meta/keyspaces/1/tables"] {
+        std::fs::create_dir_all(copy.path().join(empty)).unwrap();
+    }
+    let check = Fsck::open(copy.path()).unwrap();
+    assert_eq!(check.report().damage, []);
+    assert!(!check.report().clean_shutdown);
+    for piece in &pieces {
+        check.verify_piece(*piece).unwrap();
+    }
+    drop(check);
+    let journal = copy.path().join("meta/0.jnl");
+    let mut whole = std::fs::read(&journal).unwrap();
+    whole.truncate(whole.iter().rposition(|byte| *byte != 0).unwrap() + 1);
+    for at in (0..whole.len() / 2).step_by(97) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x80;
+        std::fs::write(&journal, flipped).unwrap();
+        let damage = fsck(copy.path()).unwrap().damage;
+        assert_ne!(damage, [], "byte {at}");
+        assert!(matches!(Engine::open(store(&copy)), Err(OpenError::Damaged(_))), "byte {at}");
+    }
+    // A torn last batch was never acknowledged.
+    std::fs::write(&journal, [&whole[..], &whole[..40]].concat()).unwrap();
+    assert_eq!(fsck(copy.path()).unwrap().damage, []);
+    let again = Engine::open(store(&copy)).unwrap();
+    assert_eq!(again.meta.scan(KeyRange::prefix(""), 100).await.unwrap().len(), 30);
+    for piece in pieces {
+        assert!(again.extents.read(piece, 0..piece.len).await.is_ok());
+    }
+    again.close().unwrap();
+    drop(again);
+    assert_eq!(fsck(copy.path()).unwrap().damage, []);
+}

@@ -54,6 +54,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
 
 async fn serve(config: &Config) -> Result<(), Failure> {
     let mut signals = Signals::install().or_fail("listen for signals")?;
+    announce::clear(config)?;
     // Ports first: a port that is taken must not leave a new data directory behind.
     let blob = bind(config, "blob", config.blob_port).await?;
     let admin = bind(config, "admin", config.admin_port).await?;
@@ -78,12 +79,13 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let begun = Instant::now();
     tracing::info!(signal, "stopping");
     readiness.stopping.store(true, Ordering::Relaxed);
-    tokio::select! {
-        () = stop(server, background, engine, begun) => {}
-        signal = signals.next() => tracing::warn!(signal, "stopping at once"),
-    }
     endpoints.withdraw(config);
-    Ok(())
+    tokio::select! {
+        () = stop(server, background, engine, begun) => Ok(()),
+        signal = signals.next() => {
+            Err(Failure::new(format!("{signal} while stopping: the next start recovers the store")))
+        }
+    }
 }
 
 /// Ends requests, background work and the store, in this order.

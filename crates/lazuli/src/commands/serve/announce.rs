@@ -30,14 +30,13 @@ impl Endpoints {
         Self { blob, admin: format!("http://{}", reachable(admin)), account }
     }
 
-    /// Prints the endpoints and writes the ready file, now that all listeners accept.
+    /// Writes the ready file and prints the endpoints, now that all listeners accept.
     pub(super) fn announce(&self, config: &Config) -> Result<(), Failure> {
-        output::line(self.text(config))?;
-        match &config.ready_file {
-            Some(path) => write_atomically(path, &self.json().to_string())
-                .or_fail(format!("write the ready file {}", path.display())),
-            None => Ok(()),
+        if let Some(path) = &config.ready_file {
+            write_atomically(path, &self.json().to_string())
+                .or_fail(format!("write the ready file {}", path.display()))?;
         }
+        output::line(self.text(config))
     }
 
     /// Removes the ready file: it promised listeners that are gone.
@@ -76,6 +75,17 @@ impl Endpoints {
              DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};\
              BlobEndpoint={blob};"
         )
+    }
+}
+
+/// Removes a ready file that a server which was killed left behind.
+pub(super) fn clear(config: &Config) -> Result<(), Failure> {
+    let Some(path) = &config.ready_file else { return Ok(()) };
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).or_fail(format!("remove the old ready file {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -183,5 +193,8 @@ mod tests {
         fs::write(&path, "another's").unwrap();
         endpoints.withdraw(&config);
         assert!(path.exists());
+        clear(&config).unwrap();
+        assert!(!path.exists());
+        clear(&config).unwrap();
     }
 }

@@ -1,0 +1,7 @@
+//! The program as its users meet it: output, messages, exit statuses, signals.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
+
+mod commands;
+mod program;
+mod serving;

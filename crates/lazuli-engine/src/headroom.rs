@@ -31,6 +31,16 @@ impl Headroom {
         Self { disk, path, reserve_bytes, measured: Mutex::new(None) }
     }
 
+    /// Whether a write of `bytes` that gives space back later may go on: it may use half the reserve,
+    /// for otherwise nothing could be deleted from a full store.
+    pub(crate) fn take_to_free(&self, bytes: u64) -> bool {
+        self.take(bytes) || self.free().saturating_sub(self.reserve_bytes / 2) >= bytes
+    }
+
+    fn free(&self) -> u64 {
+        self.disk.free_bytes(&self.path).unwrap_or(u64::MAX)
+    }
+
     /// Whether `bytes` more may be written; counts them if so. A file system that does not tell its
     /// free space is taken to have room.
     pub(crate) fn take(&self, bytes: u64) -> bool {
@@ -42,11 +52,29 @@ impl Headroom {
             measured.budget -= bytes;
             return true;
         }
-        let free = self.disk.free_bytes(&self.path).unwrap_or(u64::MAX);
-        let budget = free.saturating_sub(self.reserve_bytes);
+        let budget = self.free().saturating_sub(self.reserve_bytes);
         let room = budget >= bytes;
         let left = budget.saturating_sub(if room { bytes } else { 0 });
         *measured = Some(Measured { at: Instant::now(), budget: left });
         room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::SimDisk;
+
+    #[test]
+    fn deletes_may_use_half_the_reserve() {
+        let disk = SimDisk::new(1);
+        let headroom = Headroom::new(Arc::new(disk.clone()), PathBuf::from("/"), 1000);
+        disk.set_free_bytes(1500);
+        assert!(headroom.take(400));
+        assert!(!headroom.take(501));
+        disk.set_free_bytes(700);
+        assert!(!headroom.take(501));
+        assert!(headroom.take_to_free(200));
+        assert!(!headroom.take_to_free(201));
     }
 }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
-use lazuli_engine::{Commit, CommitError, Engine, Expect, KeyRange, OpenError, Options, Version};
+use lazuli_engine::{
+    Commit, CommitError, Durability, Engine, Expect, KeyRange, OpenError, Options, Version,
+};
 
 fn options(dir: &tempfile::TempDir) -> Options {
     Options { reserve_bytes: 0, ..Options::new(dir.path().join("data")) }
@@ -126,6 +128,47 @@ async fn payloads_of_all_sizes_read_back_before_and_after_reopening() {
     assert_eq!(engine.extents.sealed().await.unwrap(), []);
     let (piece, _) = engine.extents.append(payload(10)).await.unwrap();
     assert!(piece.extent.0 > highest, "an id is never used twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_commits_are_refused_and_reads_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&dir)).unwrap();
+    engine.meta.commit(put("k", "v")).await.unwrap();
+    drop(engine);
+    let full = Options { reserve_bytes: u64::MAX, ..options(&dir) };
+    let engine = Engine::open(full).unwrap();
+    assert_eq!(engine.meta.commit(put("l", "w")).await, Err(CommitError::Full));
+    assert!(engine.extents.append("bytes".into()).await.is_err());
+    assert_eq!(engine.meta.get(b"k").await.unwrap().unwrap().value, "v");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relaxed_commits_outlive_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let relaxed = || Options { durability: Durability::Relaxed, ..options(&dir) };
+    let engine = Engine::open(relaxed()).unwrap();
+    for index in 0..100 {
+        engine.meta.commit(put(&format!("{index:03}"), "v")).await.unwrap();
+    }
+    drop(engine);
+    let engine = Engine::open(relaxed()).unwrap();
+    assert_eq!(engine.meta.scan(KeyRange::prefix(""), 1000).await.unwrap().len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_journal_tail_is_refused_after_a_clean_shutdown() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&dir)).unwrap();
+    engine.meta.commit(put("k", "v")).await.unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    let journal = dir.path().join("data/meta/0.jnl");
+    let bytes = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, &bytes[..bytes.len() - 1]).unwrap();
+    assert!(matches!(Engine::open(options(&dir)), Err(OpenError::Damaged(_))));
+    std::fs::write(&journal, &bytes).unwrap();
+    assert!(Engine::open(options(&dir)).is_ok());
 }
 
 #[test]

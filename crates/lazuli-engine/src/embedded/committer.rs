@@ -20,6 +20,8 @@ use crate::stats::Stats;
 
 /// Acknowledged writes a power cut may take in relaxed mode are younger than this.
 const SYNC_INTERVAL: Duration = Duration::from_millis(900);
+/// A commit up to this size that deletes rows and names no payload is taken to give space back.
+const FREEING_BYTES_MAX: usize = 64 * 1024;
 /// Time between two attempts to open the database again after it failed.
 const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -74,6 +76,14 @@ impl Committer {
         self.last
     }
 
+    fn has_room(&self, waiting: &Waiting) -> bool {
+        let frees = !waiting.commit.deletes.is_empty()
+            && waiting.commit.payloads.is_empty()
+            && waiting.bytes <= FREEING_BYTES_MAX;
+        let bytes = waiting.bytes as u64;
+        if frees { self.headroom.take_to_free(bytes) } else { self.headroom.take(bytes) }
+    }
+
     fn sync(&mut self) {
         let start = Instant::now();
         if let Err(error) = self.store.sync() {
@@ -86,10 +96,9 @@ impl Committer {
         if let Err(error) = self.heal() {
             return answer_all(group, &error.into());
         }
-        let bytes = group.iter().map(|waiting| waiting.bytes as u64).sum::<u64>();
-        if !self.headroom.take(bytes) {
-            return answer_all(group, &CommitError::Full);
-        }
+        let (group, refused): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|waiting| self.has_room(waiting));
+        answer_all(refused, &CommitError::Full);
         let group = self.settle(group);
         let (accepted, changes) = self.decide(group);
         if accepted.is_empty() {

@@ -12,6 +12,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::row;
 use crate::engine::Durability;
+use crate::journal_file;
 use crate::meta::{KeyRange, MetaError, Row, Version};
 
 /// Sizes of the metadata store, in bytes.
@@ -45,6 +46,9 @@ impl Store {
     pub(crate) fn reopen(&self) -> Result<(), MetaError> {
         let mut slot = self.open.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         drop(slot.take());
+        // What a failed write left behind is at most the beginning of one batch.
+        let repaired = journal_file::repair(&self.path, false);
+        repaired.map_err(|error| unavailable(&error.into()))?.map_err(MetaError::Damaged)?;
         *slot = Some(open(&self.path, self.sizes).map_err(|error| unavailable(&error))?);
         Ok(())
     }

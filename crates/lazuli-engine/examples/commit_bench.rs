@@ -1,6 +1,6 @@
 //! Measures the embedded engine: durable commits per second and extent throughput.
 //!
-//! `cargo run --release -p lazuli-engine --example commit_bench -- DIRECTORY [rows]`
+//! `cargo run --release -p lazuli-engine --example commit_bench -- DIRECTORY [rows|extents]`
 #![allow(clippy::print_stdout, reason = "prints its result")]
 
 use std::sync::Arc;
@@ -22,7 +22,11 @@ async fn main() -> Result<(), Failure> {
     let engine = Arc::new(Engine::open(Options::new(&dir))?);
     println!("open: {:?}", start.elapsed());
     println!("{}", memory());
-    if std::env::args().nth(2).as_deref() != Some("rows") {
+    let only = std::env::args().nth(2);
+    if only.as_deref() == Some("extents") {
+        return extents(&engine).await;
+    }
+    if only.as_deref() != Some("rows") {
         for writers in [1, 16, 64] {
             commits(&engine, writers).await?;
         }
@@ -88,7 +92,7 @@ async fn commits(engine: &Arc<Engine>, writers: usize) -> Result<(), Failure> {
 async fn extents(engine: &Arc<Engine>) -> Result<(), Failure> {
     const LEN: u64 = 64 << 20;
     let part = Bytes::from(vec![0x5a; 64 << 10]);
-    for round in 0..4 {
+    for round in 0..6 {
         let start = Instant::now();
         let mut writer = engine.extents.create(Some(LEN)).await?;
         for _ in 0..LEN / part.len() as u64 {

@@ -60,7 +60,7 @@ impl Options {
         Self {
             data_dir: data_dir.into(),
             durability: Durability::Sync,
-            cache_bytes: 64 << 20,
+            cache_bytes: 48 << 20,
             memtable_bytes: 16 << 20,
             extent_bytes: 64 << 20,
             reserve_bytes: 128 << 20,
@@ -310,6 +310,7 @@ fn prepare(options: &Options) -> Result<State, OpenError> {
         let text = state::format_text(state::FORMAT_VERSION);
         disk::replace_file(disk, &format, text.as_bytes()).map_err(io_error(&format))?;
     }
+    crate::fsck::shadow::discard(data).map_err(io_error(data))?;
     let previous = read_state(disk, data)?;
     let meta_dir = data.join(state::META_DIR);
     if previous.is_none() {

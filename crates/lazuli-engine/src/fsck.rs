@@ -8,7 +8,7 @@
 //! The layer above checks its references between [`Fsck::open`] and [`Fsck::finish`].
 
 mod manifest;
-mod shadow;
+pub(crate) mod shadow;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

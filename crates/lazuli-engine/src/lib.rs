@@ -26,7 +26,8 @@ pub use engine::{Durability, Engine, OpenError, Options};
 pub use extents::{ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Settled};
 pub use fsck::Fsck;
 pub use meta::{
-    Commit, CommitError, Committed, Expect, JournalRow, KeyRange, Meta, MetaError, Row, Version,
+    ASCENDING, Commit, CommitError, Committed, Expect, JournalRow, KeyRange, Meta, MetaError, Row,
+    Version,
 };
 pub use scrub::Damage;
 pub use stats::Stats;

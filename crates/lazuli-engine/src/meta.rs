@@ -31,6 +31,10 @@ pub struct Expect {
     pub version: Option<Version>,
 }
 
+/// First byte from which on keys are for rows written in ascending key order, such as those keyed
+/// by a counter: an implementation may keep them apart from the others.
+pub const ASCENDING: u8 = 0x80;
+
 /// One atomic change: all of it happens, durably, or nothing does.
 #[derive(Debug, Default)]
 pub struct Commit {

@@ -13,7 +13,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use super::row;
 use crate::engine::Durability;
 use crate::journal_file;
-use crate::meta::{KeyRange, MetaError, Row, Version};
+use crate::meta::{ASCENDING, KeyRange, MetaError, Row, Version};
 
 /// Sizes of the metadata store, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +29,32 @@ pub(crate) struct Store {
 }
 
 struct Open {
-    rows: Keyspace,
+    spaces: [Keyspace; SPACES.len()],
     database: Database,
+}
+
+/// The trees rows are kept in, with the first stored key of each.
+///
+/// The journal and the rows whose user key begins with [`ASCENDING`] or more are written in
+/// ascending key order: kept apart, their tables never overlap and are merged by moving, where in
+/// one tree with the others every flush would rewrite them.
+const SPACES: [(&str, &[u8]); 3] =
+    [("journal", &[row::JOURNAL]), ("rows", &[row::USER]), ("ascending", &[row::USER, ASCENDING])];
+
+impl Open {
+    /// The place in [`SPACES`] of the tree a stored key belongs to.
+    fn space(key: &[u8]) -> usize {
+        SPACES.iter().rposition(|(_, first)| key >= *first).unwrap_or(0)
+    }
+
+    fn of(&self, key: &[u8]) -> &Keyspace {
+        let [journal, rows, ascending] = &self.spaces;
+        match Self::space(key) {
+            0 => journal,
+            1 => rows,
+            _ => ascending,
+        }
+    }
 }
 
 /// A put, or a delete without a value.
@@ -60,10 +84,12 @@ impl Store {
         let Some(open) = slot.take() else { return Ok(()) };
         let deadline = Instant::now() + patience;
         open.database.persist(PersistMode::SyncAll)?;
-        if open.rows.rotate_memtable()? {
-            while open.rows.sealed_memtable_count() > 0 && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(2));
-            }
+        for space in &open.spaces {
+            space.rotate_memtable()?;
+        }
+        let sealed = |space: &Keyspace| space.sealed_memtable_count() > 0;
+        while open.spaces.iter().any(sealed) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
         }
         open.database.persist(PersistMode::SyncAll)
     }
@@ -83,7 +109,7 @@ impl Store {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Row>, MetaError> {
         let key = row::user_key(key);
         self.read(|open| {
-            let value = open.rows.get(&key).map_err(damaged)?;
+            let value = open.of(&key).get(&key).map_err(damaged)?;
             value.map(|value| row::user_row(&key, &value.into())).transpose()
         })
     }
@@ -91,7 +117,7 @@ impl Store {
     /// The version of the row at a stored key.
     pub(crate) fn version(&self, key: &Bytes) -> Result<Option<Version>, MetaError> {
         self.read(|open| {
-            let value = open.rows.get(key).map_err(damaged)?;
+            let value = open.of(key).get(key).map_err(damaged)?;
             value.map(|value| Ok(row::decode(key, &value.into())?.0)).transpose()
         })
     }
@@ -125,9 +151,14 @@ impl Store {
         }
         self.read(|open| {
             let mut rows = Vec::with_capacity(limit.min(1024));
-            for guard in open.rows.range(start..end).take(limit) {
-                let (key, value) = guard.into_inner().map_err(damaged)?;
-                rows.push(decode(&key.into(), &value.into())?);
+            for space in open.spaces.get(Open::space(&start)..).unwrap_or_default() {
+                for guard in space.range(start.clone()..end.clone()).take(limit - rows.len()) {
+                    let (key, value) = guard.into_inner().map_err(damaged)?;
+                    rows.push(decode(&key.into(), &value.into())?);
+                }
+                if rows.len() == limit {
+                    break;
+                }
             }
             Ok(rows)
         })
@@ -136,7 +167,7 @@ impl Store {
     /// The sequence number of the last commit.
     pub(crate) fn last_version(&self) -> Result<Version, MetaError> {
         let range = Bytes::from_static(&[row::JOURNAL])..Bytes::from_static(&[row::JOURNAL + 1]);
-        self.read(|open| match open.rows.range(range).next_back() {
+        self.read(|open| match open.of(&[row::JOURNAL]).range(range).next_back() {
             None => Ok(Version(0)),
             Some(guard) => {
                 let (key, value) = guard.into_inner().map_err(damaged)?;
@@ -160,8 +191,8 @@ impl Store {
         let mut batch = open.database.batch().durability(Some(mode));
         for (key, value) in changes {
             match value {
-                Some(value) => batch.insert(&open.rows, key, value),
-                None => batch.remove(&open.rows, key),
+                Some(value) => batch.insert(open.of(&key), key, value),
+                None => batch.remove(open.of(&key), key),
             }
         }
         batch.commit()
@@ -183,15 +214,16 @@ fn open(path: &Path, sizes: Sizes) -> Result<Open, fjall::Error> {
         .journal_compression(fjall::CompressionType::None)
         .manual_journal_persist(true)
         .max_cached_files(Some(200))
-        .worker_threads(2)
+        // One worker: with more, fjall 3.1 keeps the first one spinning while another compacts.
+        .worker_threads(1)
         .open()?;
     let options = || {
         KeyspaceCreateOptions::default()
             .manual_journal_persist(true)
             .max_memtable_size(sizes.memtable_bytes)
     };
-    let rows = database.keyspace("rows", options)?;
-    Ok(Open { rows, database })
+    let [journal, rows, ascending] = SPACES.map(|(name, _)| database.keyspace(name, options));
+    Ok(Open { spaces: [journal?, rows?, ascending?], database })
 }
 
 /// A failed read: the disk or its contents.

@@ -31,7 +31,7 @@ impl Drop for Shadow {
 }
 
 /// Removes what a check that was cut off left.
-pub(super) fn discard(data: &Path) -> io::Result<()> {
+pub(crate) fn discard(data: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(data.join(NAME)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

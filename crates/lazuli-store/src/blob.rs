@@ -216,7 +216,7 @@ pub(crate) fn index_tags(
 
 impl Store {
     /// A state id that was never used.
-    pub(crate) fn new_state(&self) -> StateId {
-        StateId(self.new_id())
+    pub(crate) async fn new_state(&self) -> Result<StateId, Refusal> {
+        Ok(StateId(self.new_id().await?))
     }
 }

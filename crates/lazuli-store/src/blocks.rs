@@ -104,7 +104,7 @@ impl Store {
                 self.check_block_count(staging).await?;
             }
             let row = BlockRow {
-                holder: self.new_id(),
+                holder: self.new_id().await?,
                 put: txn.now(),
                 piece: StoredPiece::from(*piece),
             };
@@ -137,21 +137,21 @@ impl Store {
             return Ok(staging.id);
         }
         let staging = StagingRow {
-            id: StagingId(self.new_id()),
+            id: StagingId(self.new_id().await?),
             block_id_len: id.as_bytes().len() as u8,
             started: txn.now(),
         };
         txn.put(key, &staging)?;
         if found.row.is_none() {
-            txn.put(schema::blob(found.container.id, path.blob, None), &self.placeholder(txn))?;
+            txn.put(schema::blob(found.container.id, path.blob, None), &self.placeholder(txn).await?)?;
         }
         Ok(staging.id)
     }
 
     /// The row of a name that has uncommitted blocks only: listings can show it, reads do not.
-    fn placeholder(&self, txn: &Txn<'_>) -> BlobRow {
-        BlobRow {
-            state: self.new_state(),
+    async fn placeholder(&self, txn: &Txn<'_>) -> Result<BlobRow, Refusal> {
+        Ok(BlobRow {
+            state: self.new_state().await?,
             committed: false,
             blob_type: BlobType::Block,
             created: txn.now(),
@@ -167,7 +167,7 @@ impl Store {
             rehydrating: None,
             lease: Lease::default(),
             copy: None,
-        }
+        })
     }
 
     async fn check_block_count(&self, staging: StagingId) -> Result<(), Refusal> {
@@ -214,9 +214,9 @@ impl Store {
             let found = find(&mut txn, path, None).await?;
             let lease = terms.check_create(found.committed(), txn.now())?;
             let blocks = self.resolve(&mut txn, path, &found, list).await?;
-            let state = self.new_state();
+            let state = self.new_state().await?;
             let length = blocks.iter().map(|block| block.piece.len).sum();
-            let data = self.name_blocks(&mut txn, state, blocks)?;
+            let data = self.name_blocks(&mut txn, state, blocks).await?;
             let content = Content { state, length, data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
             record(&mut txn, "PutBlockList", path, length);
@@ -305,7 +305,7 @@ impl Store {
     }
 
     /// Writes a manifest of `blocks` for a state.
-    fn name_blocks(
+    async fn name_blocks(
         &self,
         txn: &mut Txn<'_>,
         state: schema::StateId,
@@ -314,7 +314,7 @@ impl Store {
         if blocks.is_empty() {
             return Ok(BlobData::Empty);
         }
-        let manifest = ManifestId(self.new_id());
+        let manifest = ManifestId(self.new_id().await?);
         let count = blocks.len() as u32;
         let mut holds: HashMap<u64, Vec<(u64, u64)>> = HashMap::new();
         for block in &blocks {

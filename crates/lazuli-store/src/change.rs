@@ -258,7 +258,7 @@ impl Store {
         base: &BlobRow,
         key: &Bytes,
     ) -> Result<Content, Refusal> {
-        let state = self.new_state();
+        let state = self.new_state().await?;
         match &base.data {
             BlobData::Empty => {}
             BlobData::Inline => {

@@ -73,7 +73,7 @@ impl Store {
                 return Err(ErrorCode::ContainerAlreadyExists.into());
             }
             let row = ContainerRow {
-                id: ContainerId(self.new_id()),
+                id: ContainerId(self.new_id().await?),
                 etag: ETag::after(txn.now(), None),
                 modified: txn.now(),
                 metadata: new.metadata.clone(),

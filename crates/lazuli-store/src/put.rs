@@ -64,7 +64,7 @@ impl Store {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
             let lease = terms.check_create(found.committed(), txn.now())?;
-            let state = self.new_state();
+            let state = self.new_state().await?;
             let data = name_payload(&mut txn, state, path, &found, payload)?;
             let content = Content { state, length: payload.len(), data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;

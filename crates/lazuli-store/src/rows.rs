@@ -79,6 +79,7 @@ stored! {
     ExtentHold = 1 "extent hold";
     GarbageRow = 1 "garbage row";
     TagRow = 1 "tag row";
+    RunRow = 1 "run row";
 }
 
 /// What an account's service properties say.
@@ -249,4 +250,11 @@ pub struct GarbageRow {
 pub struct TagRow {
     /// The container's name.
     pub container: String,
+}
+
+/// How often the store was opened to write: no two runs draw the same identifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// The number of the last run.
+    pub run: u32,
 }

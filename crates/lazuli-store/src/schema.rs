@@ -9,11 +9,12 @@
 //! | `s` | container id, blob name | [`StagingRow`]: the blob has uncommitted blocks |
 //! | `u` | staging id, block id | [`BlockRow`]: one uncommitted block |
 //! | `m` | manifest id, chunk | [`ManifestChunk`]: part of a committed block list |
-//! | `i` | state id | the payload of a blob small enough to live here |
 //! | `r` | `e`, extent, holder | [`ExtentHold`]: what of an extent the holder still names |
 //! | `r` | `m`, manifest id, state id | empty: the state names the manifest |
 //! | `t` | account, 0, tag key, 0, value, 0, container id, blob name | [`TagRow`]: the tag index |
 //! | `g` | kind, id | [`GarbageRow`]: work for the collector |
+//! | `R` | | [`RunRow`]: how often identifiers were begun anew |
+//! | `0xe9` | state id | the payload of a blob small enough to live here |
 //!
 //! Numbers are big-endian, so byte order is their order. Account and container names hold no zero
 //! byte and neither do blob names, so a name ends at the first zero and a shorter name sorts before
@@ -31,6 +32,7 @@
 //! [`ManifestChunk`]: crate::rows::ManifestChunk
 //! [`ExtentHold`]: crate::rows::ExtentHold
 //! [`GarbageRow`]: crate::rows::GarbageRow
+//! [`RunRow`]: crate::rows::RunRow
 //! [`TagRow`]: crate::rows::TagRow
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -56,6 +58,15 @@ pub struct ManifestId(pub u64);
 
 const BASE: u8 = 0xff;
 const SNAPSHOT: u8 = 1;
+
+/// Payloads are keyed by states, which are drawn in ascending order: see
+/// [`lazuli_engine::ASCENDING`].
+const INLINE: u8 = lazuli_engine::ASCENDING | b'i';
+
+/// The key of the row that counts the store's runs.
+pub fn run() -> Bytes {
+    key(b'R', &[])
+}
 
 /// The key of an account's row.
 pub fn account(account: &str) -> Bytes {
@@ -159,7 +170,7 @@ pub fn manifest(manifest: ManifestId) -> KeyRange {
 
 /// The key of a payload that lives in the metadata.
 pub fn inline(state: StateId) -> Bytes {
-    key(b'i', &[&state.0.to_be_bytes()])
+    key(INLINE, &[&state.0.to_be_bytes()])
 }
 
 /// The key of a back-reference: `holder` still names bytes of `extent`. Holders are state ids,

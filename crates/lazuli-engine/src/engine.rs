@@ -313,15 +313,20 @@ fn prepare(options: &Options) -> Result<State, OpenError> {
     crate::fsck::shadow::discard(data).map_err(io_error(data))?;
     let previous = read_state(disk, data)?;
     let meta_dir = data.join(state::META_DIR);
-    if previous.is_none() {
-        discard_half_made(&meta_dir)?;
-    }
+    discard_half_made(&meta_dir)?;
     for dir in [meta_dir.clone(), data.join(state::EXTENTS_DIR)] {
         disk.create_dir(&dir).map_err(io_error(&dir))?;
         disk.sync_dir(&dir).map_err(io_error(&dir))?;
     }
     disk.sync_dir(data).map_err(io_error(data))?;
-    let previous = previous.unwrap_or_default();
+    let previous = match previous {
+        Some(previous) => previous,
+        None if meta_dir.join("version").exists() => {
+            let path = data.join(state::STATE_FILE);
+            return Err(OpenError::Damaged(format!("{} is missing", path.display())));
+        }
+        None => State::default(),
+    };
     if previous.clean {
         sums::verify_quickly(data, &previous.files).map_err(OpenError::Damaged)?;
     }
@@ -355,11 +360,15 @@ pub(crate) fn read_state(disk: &dyn Disk, data: &Path) -> Result<Option<State>, 
     }
 }
 
-/// Without a state the store was never opened to the end, so nothing in it was acknowledged: a
-/// metadata directory that fjall did not finish making would be in its way.
+/// fjall writes its format mark when it has made its directory, and the first tree after that. A
+/// directory a crash left with neither holds nothing, and would be in fjall's way.
 fn discard_half_made(meta_dir: &Path) -> Result<(), OpenError> {
+    let mark = meta_dir.join("version");
+    if mark.metadata().is_ok_and(|mark| mark.len() > 0) {
+        return Ok(());
+    }
     if meta_dir.join("keyspaces").join("1").exists() {
-        return Err(OpenError::Damaged(format!("{} has no state file", meta_dir.display())));
+        return Err(OpenError::Damaged(format!("{} is missing", mark.display())));
     }
     match std::fs::remove_dir_all(meta_dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(meta_dir)(error)),

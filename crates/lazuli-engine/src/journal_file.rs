@@ -11,8 +11,10 @@
 //! The file is as long as fjall reserved it: zeros after the last batch are no batch.
 //!
 //! With `Durability::Sync` at most one batch is on its way to the disk at any time, so a torn batch
-//! can only be the last one: a whole batch behind a broken one means that what broke was durable. (A
-//! byte that flips in the last batch before a crash looks like a torn batch; nothing tells them apart.)
+//! can only be the last one: a whole batch behind a broken one means that what broke was durable. A
+//! last batch that is there from start to trailer with a wrong checksum is torn only if a sector of
+//! it reads as zeros, which is how a sector that never reached the disk reads. (A byte that flips in
+//! the structure of the last batch before a crash still looks torn: nothing tells them apart.)
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::frame::Fields;
 
 const TRAILER: [u8; 4] = *b"FJL\x03";
+const SECTOR_BYTES: usize = 512;
 
 /// What a journal file turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,13 +92,34 @@ fn judge(rest: &[u8], at: u64, tail: Tail) -> Verdict {
     match tail {
         _ if rest.iter().all(|byte| *byte == 0) => Verdict::Whole(at),
         Tail::Unsynced => Verdict::Torn(at),
-        Tail::OneBatch if !whole_behind() => Verdict::Torn(at),
+        Tail::OneBatch if !whole_behind() && !complete_but_wrong(rest, at) => Verdict::Torn(at),
         Tail::OneBatch | Tail::None => Verdict::Damaged(at),
     }
 }
 
-/// The batch at the start of `bytes`: its sequence number and length.
+/// Whether the batch at the start of `rest`, at file offset `at`, was written to the end and is not
+/// what was written.
+fn complete_but_wrong(rest: &[u8], at: u64) -> bool {
+    let Some(batch) = outline(rest).filter(|batch| !batch.sound) else { return false };
+    let lead = (SECTOR_BYTES - at as usize % SECTOR_BYTES) % SECTOR_BYTES;
+    let sectors = rest.get(lead..batch.len).unwrap_or_default().chunks_exact(SECTOR_BYTES);
+    !sectors.into_iter().any(|sector| sector.iter().all(|byte| *byte == 0))
+}
+
+/// A batch with a beginning and an end.
+struct Outline {
+    seqno: u64,
+    len: usize,
+    /// Whether the items match their checksum.
+    sound: bool,
+}
+
+/// The sound batch at the start of `bytes`: its sequence number and length.
 fn batch(bytes: &[u8]) -> Option<(u64, usize)> {
+    outline(bytes).filter(|batch| batch.sound).map(|batch| (batch.seqno, batch.len))
+}
+
+fn outline(bytes: &[u8]) -> Option<Outline> {
     let mut fields = Fields(bytes);
     if fields.u8()? != 1 {
         return None;
@@ -121,10 +145,12 @@ fn batch(bytes: &[u8]) -> Option<(u64, usize)> {
         }
     }
     let items = items.get(..items.len() - fields.0.len())?;
-    if fields.u8()? != 3 || fields.u64()? != xxh3_64(items) || fields.array()? != TRAILER {
+    if fields.u8()? != 3 {
         return None;
     }
-    Some((seqno, bytes.len() - fields.0.len()))
+    let (sum, trailer) = (fields.u64()?, fields.array()?);
+    let len = bytes.len() - fields.0.len();
+    (trailer == TRAILER).then(|| Outline { seqno, len, sound: sum == xxh3_64(items) })
 }
 
 /// Before fjall opens a directory that was not closed in good order: cuts off a torn tail, and
@@ -206,6 +232,13 @@ mod tests {
             assert_eq!(check(&flipped, Tail::OneBatch), Verdict::Damaged(one.len() as u64));
             assert_eq!(check(&flipped, Tail::Unsynced), Verdict::Torn(one.len() as u64));
         }
+        let mut flipped = whole.clone();
+        flipped[whole.len() - 15] ^= 1;
+        assert_eq!(check(&flipped, Tail::OneBatch), Verdict::Damaged(kept as u64));
+        let long = a_batch(1, &[5; 2000]);
+        let mut lost_sector = long.clone();
+        lost_sector[512..1024].fill(0);
+        assert_eq!(check(&lost_sector, Tail::OneBatch), Verdict::Torn(0));
         let swapped = [two, one.clone()].concat();
         assert_eq!(check(&swapped, Tail::OneBatch), Verdict::Damaged(one.len() as u64));
     }

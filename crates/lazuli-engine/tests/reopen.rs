@@ -156,6 +156,19 @@ async fn relaxed_commits_outlive_the_process() {
     assert_eq!(engine.meta.scan(KeyRange::prefix(""), 1000).await.unwrap().len(), 100);
 }
 
+#[test]
+fn a_directory_that_was_not_made_to_the_end_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&dir)).unwrap();
+    drop(engine);
+    let data = dir.path().join("data");
+    std::fs::remove_dir_all(data.join("meta/keyspaces")).unwrap();
+    std::fs::remove_file(data.join("meta/version")).unwrap();
+    assert!(Engine::open(options(&dir)).is_ok());
+    std::fs::remove_file(data.join("meta/version")).unwrap();
+    assert!(matches!(Engine::open(options(&dir)), Err(OpenError::Damaged(_))));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_journal_tail_is_refused_after_a_clean_shutdown() {
     let dir = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use std::sync::{RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 
 use super::row;
 use crate::engine::Durability;
@@ -126,7 +126,7 @@ impl Store {
     pub(crate) fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<Row>, MetaError> {
         let start = row::user_key(&range.start);
         let end = range.end.as_deref().map_or(Bytes::from_static(&[row::USER + 1]), row::user_key);
-        self.stored(start, end, limit, row::user_row)
+        self.stored(&start, &end, limit, row::user_row)
     }
 
     /// Up to `limit` journal rows from a sequence number on.
@@ -136,13 +136,13 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(Version, Vec<Bytes>)>, MetaError> {
         let end = Bytes::from_static(&[row::JOURNAL + 1]);
-        self.stored(row::journal_key(from), end, limit, row::journal_row)
+        self.stored(&row::journal_key(from), &end, limit, row::journal_row)
     }
 
     fn stored<T>(
         &self,
-        start: Bytes,
-        end: Bytes,
+        start: &Bytes,
+        end: &Bytes,
         limit: usize,
         decode: impl Fn(&Bytes, &Bytes) -> Result<T, MetaError>,
     ) -> Result<Vec<T>, MetaError> {
@@ -151,8 +151,11 @@ impl Store {
         }
         self.read(|open| {
             let mut rows = Vec::with_capacity(limit.min(1024));
-            for space in open.spaces.get(Open::space(&start)..).unwrap_or_default() {
-                for guard in space.range(start.clone()..end.clone()).take(limit - rows.len()) {
+            // One snapshot for all trees: the rows are from one point in time.
+            let snapshot = open.database.snapshot();
+            for space in open.spaces.get(Open::space(start)..).unwrap_or_default() {
+                let range = snapshot.range(space, start.clone()..end.clone());
+                for guard in range.take(limit - rows.len()) {
                     let (key, value) = guard.into_inner().map_err(damaged)?;
                     rows.push(decode(&key.into(), &value.into())?);
                 }

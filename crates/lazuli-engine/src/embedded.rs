@@ -6,5 +6,6 @@
 pub(crate) mod committer;
 pub(crate) mod fjall_meta;
 pub(crate) mod queue;
+mod recent;
 pub(crate) mod row;
 pub(crate) mod store;

@@ -65,6 +65,10 @@ impl Meta for MemoryMeta {
         Box::pin(std::future::ready(Ok(found)))
     }
 
+    fn latest(&self) -> Version {
+        Version(self.state().journal.len() as u64)
+    }
+
     fn scan(&self, range: KeyRange, limit: usize) -> BoxFuture<'_, Result<Vec<Row>, MetaError>> {
         let rows = if range.end.as_ref().is_some_and(|end| *end <= range.start) {
             Vec::new()

@@ -46,6 +46,9 @@ pub struct Commit {
     pub deletes: Vec<Bytes>,
     /// Journal entries: opaque to the engine, stored in order with the commit's sequence number.
     pub entries: Vec<Bytes>,
+    /// What [`Meta::latest`] said before the first row of `expect` was read. An implementation that
+    /// knows which rows changed since need not read the others again.
+    pub since: Version,
     /// Payloads this commit names; the committer makes them durable before the commit.
     pub payloads: Vec<Settled>,
 }
@@ -143,6 +146,9 @@ impl From<ExtentsError> for CommitError {
 pub trait Meta: Send + Sync + 'static {
     /// The row at `key`, if there is one.
     fn get<'a>(&'a self, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Row>, MetaError>>;
+
+    /// A commit that every later read sees, with those before it.
+    fn latest(&self) -> Version;
 
     /// Up to `limit` rows of `range` in ascending key order, from one point in time.
     fn scan(&self, range: KeyRange, limit: usize) -> BoxFuture<'_, Result<Vec<Row>, MetaError>>;

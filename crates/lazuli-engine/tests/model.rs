@@ -13,6 +13,7 @@ enum Step {
     /// Commit these keys (a value, or a delete), expecting the current version of some, or a wrong
     /// one.
     Commit {
+        since: lazuli_engine::Version(0),
         changes: Vec<(u8, Option<u8>)>,
         expects: Vec<(u8, bool)>,
         entries: u8,
@@ -67,6 +68,7 @@ fn commit(changes: &[(u8, Option<u8>)], expect: Vec<Expect>, entries: u8) -> Com
     let puts = changes.iter().filter_map(|(k, v)| v.map(|v| (key(*k), vec![v; 3].into())));
     let deletes = changes.iter().filter(|(_, v)| v.is_none()).map(|(k, _)| key(*k));
     Commit {
+        since: lazuli_engine::Version(0),
         expect,
         puts: puts.collect(),
         deletes: deletes.collect(),

@@ -143,7 +143,10 @@ impl Store {
         };
         txn.put(key, &staging)?;
         if found.row.is_none() {
-            txn.put(schema::blob(found.container.id, path.blob, None), &self.placeholder(txn).await?)?;
+            txn.put(
+                schema::blob(found.container.id, path.blob, None),
+                &self.placeholder(txn).await?,
+            )?;
         }
         Ok(staging.id)
     }

@@ -29,7 +29,8 @@ pub struct Txn<'s> {
 
 impl<'s> Txn<'s> {
     pub(crate) fn new(meta: &'s dyn Meta, now: Timestamp) -> Self {
-        Self { meta, now, commit: Commit::default(), expected: Vec::new() }
+        let commit = Commit { since: meta.latest(), ..Commit::default() };
+        Self { meta, now, commit, expected: Vec::new() }
     }
 
     /// The time of the change: one clock reading for all of it.
@@ -54,7 +55,13 @@ impl<'s> Txn<'s> {
         Ok(row)
     }
 
-    /// Relies on a row that a scan gave: the commit conflicts if it changed meanwhile.
+    /// Relies on a row that was read before this change began.
+    pub fn rely_on_earlier(&mut self, row: &Row) {
+        self.commit.since = self.commit.since.min(row.version);
+        self.rely_on(row);
+    }
+
+    /// Relies on a row that a scan of this change gave: the commit conflicts if it changed.
     pub fn rely_on(&mut self, row: &Row) {
         self.commit.expect.push(Expect { key: row.key.clone(), version: Some(row.version) });
     }

@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::queue::{Next, Queue, Waiting};
+use super::recent::Recent;
 use super::row;
 use super::store::{Change, Store};
 use crate::engine::Durability;
@@ -32,6 +34,9 @@ pub(crate) struct Committer {
     pub(crate) headroom: Arc<Headroom>,
     pub(crate) durability: Durability,
     pub(crate) last: Version,
+    /// What is told to readers as the last commit they see.
+    pub(crate) latest: Arc<AtomicU64>,
+    pub(crate) recent: Recent,
     pub(crate) health: Health,
 }
 
@@ -112,6 +117,7 @@ impl Committer {
             return answer_all(accepted.into_iter().map(|(waiting, _)| waiting), &error.into());
         }
         self.last = accepted.last().map_or(self.last, |(_, version)| *version);
+        self.latest.store(self.last.0, Ordering::Release);
         Stats::add(&self.stats.groups, 1);
         Stats::add(&self.stats.commits, accepted.len() as u64);
         self.stats.group_commits.record(accepted.len() as u64);
@@ -149,7 +155,7 @@ impl Committer {
 
     /// Answers the commits whose expectations do not hold; returns the others with their sequence
     /// numbers, and what they change together.
-    fn decide(&self, group: Vec<Waiting>) -> (Vec<(Waiting, Version)>, Vec<Change>) {
+    fn decide(&mut self, group: Vec<Waiting>) -> (Vec<(Waiting, Version)>, Vec<Change>) {
         let mut overlay = Overlay::default();
         let mut journal = Vec::with_capacity(group.len());
         let mut accepted = Vec::with_capacity(group.len());
@@ -161,6 +167,9 @@ impl Committer {
                     let key = row::journal_key(version);
                     let entries = row::encode_entries(&waiting.commit.entries);
                     journal.push((key.clone(), Some(row::encode(&key, version, &entries))));
+                    let commit = &waiting.commit;
+                    let keys = commit.puts.iter().map(|(key, _)| key).chain(&commit.deletes);
+                    keys.for_each(|key| self.recent.changed(key, version));
                     overlay.apply(&mut waiting.commit, version);
                     accepted.push((waiting, version));
                 }
@@ -178,6 +187,9 @@ impl Committer {
 
     fn check(&self, overlay: &Overlay, commit: &Commit) -> Result<(), CommitError> {
         for (index, expect) in commit.expect.iter().enumerate() {
+            if !self.recent.may_have_changed(&expect.key, commit.since) {
+                continue;
+            }
             let key = row::user_key(&expect.key);
             let found = match overlay.0.get(&key) {
                 Some((version, value)) => value.as_ref().map(|_| *version),
@@ -221,6 +233,7 @@ impl Committer {
             Ok(last) if last >= self.last => {
                 tracing::info!("the metadata store works again");
                 self.last = last;
+                self.latest.store(last.0, Ordering::Release);
                 self.health = Health::Good;
                 Ok(())
             }

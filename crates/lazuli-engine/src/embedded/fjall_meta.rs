@@ -1,5 +1,6 @@
 //! [`Meta`] on the embedded store: reads go straight to it, commits through the committer.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -7,6 +8,7 @@ use bytes::Bytes;
 
 use super::committer::{Committer, Health};
 use super::queue::{Bounds, Queue};
+use super::recent::Recent;
 use super::row;
 use super::store::Store;
 use crate::BoxFuture;
@@ -24,6 +26,7 @@ pub(crate) struct FjallMeta {
     store: Arc<Store>,
     queue: Arc<Queue>,
     stats: Arc<Stats>,
+    latest: Arc<AtomicU64>,
     thread: Mutex<Option<JoinHandle<Version>>>,
 }
 
@@ -41,6 +44,7 @@ impl FjallMeta {
     /// Starts the committer's thread.
     pub(crate) fn start(parts: Parts) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(parts.bounds));
+        let latest = Arc::new(AtomicU64::new(parts.last.0));
         let (store, stats) = (Arc::clone(&parts.store), Arc::clone(&parts.stats));
         let committer = Committer {
             store: parts.store,
@@ -49,11 +53,13 @@ impl FjallMeta {
             headroom: parts.headroom,
             durability: parts.durability,
             last: parts.last,
+            latest: Arc::clone(&latest),
+            recent: Recent::new(parts.last),
             health: Health::Good,
         };
         let name = std::thread::Builder::new().name("committer".into());
         let thread = Mutex::new(Some(name.spawn(move || committer.run())?));
-        Ok(Self { store, queue, stats, thread })
+        Ok(Self { store, queue, stats, latest, thread })
     }
 
     /// Answers what waits, refuses what comes, and stops the thread: the last sequence number, or
@@ -110,6 +116,10 @@ impl Meta for FjallMeta {
             return Box::pin(std::future::ready(Ok(None)));
         }
         Box::pin(std::future::ready(self.counted(self.store.get(key))))
+    }
+
+    fn latest(&self) -> Version {
+        Version(self.latest.load(Ordering::Acquire))
     }
 
     fn scan(&self, range: KeyRange, limit: usize) -> BoxFuture<'_, Result<Vec<Row>, MetaError>> {

@@ -8,6 +8,7 @@ use std::sync::{RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 
 use super::row;
@@ -40,6 +41,9 @@ struct Open {
 /// one tree with the others every flush would rewrite them.
 const SPACES: [(&str, &[u8]); 3] =
     [("journal", &[row::JOURNAL]), ("rows", &[row::USER]), ("ascending", &[row::USER, ASCENDING])];
+
+/// Size of a block of the trees whose rows are written in order, in bytes.
+const IN_ORDER_BLOCK_BYTES: u32 = 16 * 1024;
 
 impl Open {
     /// The place in [`SPACES`] of the tree a stored key belongs to.
@@ -220,12 +224,22 @@ fn open(path: &Path, sizes: Sizes) -> Result<Open, fjall::Error> {
         // One worker: with more, fjall 3.1 keeps the first one spinning while another compacts.
         .worker_threads(1)
         .open()?;
-    let options = || {
+    let rows = || {
         KeyspaceCreateOptions::default()
             .manual_journal_persist(true)
             .max_memtable_size(sizes.memtable_bytes)
     };
-    let [journal, rows, ascending] = SPACES.map(|(name, _)| database.keyspace(name, options));
+    // Keys of these are in one table at most, so a filter would never spare a read.
+    let in_order = || {
+        rows()
+            .filter_policy(FilterPolicy::disabled())
+            .data_block_size_policy(BlockSizePolicy::all(IN_ORDER_BLOCK_BYTES))
+    };
+    let [journal, rows, ascending] = [
+        database.keyspace(SPACES[0].0, in_order),
+        database.keyspace(SPACES[1].0, rows),
+        database.keyspace(SPACES[2].0, in_order),
+    ];
     Ok(Open { spaces: [journal?, rows?, ascending?], database })
 }
 

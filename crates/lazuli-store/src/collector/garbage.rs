@@ -44,7 +44,7 @@ impl Store {
                     None => {}
                 }
                 let mut txn = self.begin();
-                txn.rely_on(row);
+                txn.rely_on_earlier(row);
                 txn.delete(row.key.clone());
                 // On a conflict the row was written again: the next turn of the loop finds it.
                 self.commit(txn, &mut Attempts::default()).await?;
@@ -200,7 +200,7 @@ impl Store {
         collected: &mut Collected,
     ) -> Result<(), Refusal> {
         let mut txn = self.begin();
-        txn.rely_on(row);
+        txn.rely_on_earlier(row);
         txn.delete(row.key.clone());
         txn.put(schema::garbage(Garbage::Staging(id)), &GarbageRow::default())?;
         let container = schema::container_of(&row.key);

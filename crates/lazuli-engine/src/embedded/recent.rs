@@ -1,0 +1,58 @@
+//! Which rows may have changed since some commit: what spares the committer most reads.
+//!
+//! A table of the last commit that wrote a row of each hash. Rows share places in it, so it can say
+//! that a row changed that did not, never the other way round.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use crate::meta::Version;
+
+/// Places in the table: a few times as many as commits are under way between a read and its commit.
+const PLACES: usize = 1 << 16;
+
+pub(crate) struct Recent {
+    hasher: RandomState,
+    /// Nothing is known of commits up to this one.
+    since: Version,
+    last: Box<[Version]>,
+}
+
+impl Recent {
+    /// A table that knows of commits after `last`.
+    pub(crate) fn new(last: Version) -> Self {
+        let places = vec![Version(0); PLACES].into_boxed_slice();
+        Self { hasher: RandomState::new(), since: last, last: places }
+    }
+
+    fn place(&self, key: &[u8]) -> usize {
+        self.hasher.hash_one(key) as usize % PLACES
+    }
+
+    /// Notes that a commit wrote a row.
+    pub(crate) fn changed(&mut self, key: &[u8], version: Version) {
+        let place = self.place(key);
+        if let Some(last) = self.last.get_mut(place) {
+            *last = version;
+        }
+    }
+
+    /// Whether a row may differ from what a reader saw who knew of commit `since`.
+    pub(crate) fn may_have_changed(&self, key: &[u8], since: Version) -> bool {
+        since < self.since || self.last.get(self.place(key)).is_none_or(|last| *last > since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_written_since_may_have_changed() {
+        let mut recent = Recent::new(Version(5));
+        assert!(recent.may_have_changed(b"a", Version(4)), "nothing is known that far back");
+        assert!(!recent.may_have_changed(b"a", Version(5)));
+        recent.changed(b"a", Version(6));
+        assert!(recent.may_have_changed(b"a", Version(5)));
+        assert!(!recent.may_have_changed(b"a", Version(6)));
+    }
+}

@@ -13,7 +13,6 @@ enum Step {
     /// Commit these keys (a value, or a delete), expecting the current version of some, or a wrong
     /// one.
     Commit {
-        since: lazuli_engine::Version(0),
         changes: Vec<(u8, Option<u8>)>,
         expects: Vec<(u8, bool)>,
         entries: u8,

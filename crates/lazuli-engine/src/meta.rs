@@ -47,7 +47,7 @@ pub struct Commit {
     /// Journal entries: opaque to the engine, stored in order with the commit's sequence number.
     pub entries: Vec<Bytes>,
     /// What [`Meta::latest`] said before the first row of `expect` was read. An implementation that
-    /// knows which rows changed since need not read the others again.
+    /// knows which rows changed since need not read the others again. Version 0 has all read.
     pub since: Version,
     /// Payloads this commit names; the committer makes them durable before the commit.
     pub payloads: Vec<Settled>,

@@ -1,6 +1,6 @@
 //! The storage engine: an ordered key-value space ([`Meta`]) and immutable byte runs ([`Extents`]).
 //!
-//! Nothing here knows Azure. Everything above stores names and rules in `Meta` and bytes in
+//! Nothing here knows the service above. That stores names and rules in `Meta` and bytes in
 //! `Extents`, and relies on two promises: a commit is acknowledged only when it is durable, and the
 //! bytes a commit names are durable before it.
 

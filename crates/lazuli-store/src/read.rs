@@ -1,5 +1,6 @@
 //! Reading a blob: its row, and its bytes in bounded pieces.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use lazuli_engine::{Piece, ReadPin};
 use lazuli_model::conditions::Conditions;
 use lazuli_model::range::ResolvedRange;
 use lazuli_model::{ErrorCode, Refusal};
+use tokio::task::JoinHandle;
 
 use crate::Store;
 use crate::blob::{BlobPath, Terms, check_readable, with_current};
@@ -29,12 +31,17 @@ pub struct OpenBlob {
     pin: Box<dyn ReadPin>,
 }
 
-/// Reads a range of a blob's content, from its first byte to its last.
+/// Reads a range of a blob's content, from its first byte to its last, one piece ahead of who
+/// takes it.
 pub struct ContentReader {
     store: Arc<Store>,
     source: Source,
-    /// Bytes still to be read.
+    /// Bytes not yet given.
     left: u64,
+    /// Bytes whose reading has not begun.
+    unread: u64,
+    /// The piece that is being read while the one before is sent.
+    ahead: Option<JoinHandle<Result<Bytes, Refusal>>>,
     /// Keeps what was found in metadata from being freed while it is read.
     _pin: Box<dyn ReadPin>,
 }
@@ -106,7 +113,8 @@ impl Store {
             BlobData::Extent(piece) => Source::Piece { piece: piece.into(), at: first },
             BlobData::Blocks { manifest, count } => self.seek(manifest, count, first).await?,
         };
-        Ok(ContentReader { store: self.clone(), source, left, _pin: pin })
+        let store = self.clone();
+        Ok(ContentReader { store, source, left, unread: left, ahead: None, _pin: pin })
     }
 
     /// The payload of a blob that lives in the metadata.
@@ -166,13 +174,36 @@ impl ContentReader {
         if self.left == 0 {
             return Ok(None);
         }
-        let bytes = match &mut self.source {
-            Source::Bytes(bytes) => std::mem::take(bytes),
+        let bytes = match self.ahead.take() {
+            Some(reading) => reading.await.map_err(broken)??,
+            None => match self.advance().await? {
+                Next::Here(bytes) => bytes,
+                Next::Stored(piece, range) => read(&self.store, piece, range).await?,
+            },
+        };
+        if bytes.is_empty() {
+            return Err(broken("stored content is shorter than its blob"));
+        }
+        self.left = self.left.saturating_sub(bytes.len() as u64);
+        if self.left > 0 {
+            if let Next::Stored(piece, range) = self.advance().await? {
+                let store = Arc::clone(&self.store);
+                let reading = async move { read(&store, piece, range).await };
+                self.ahead = Some(tokio::spawn(reading));
+            }
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Where the next bytes are.
+    async fn advance(&mut self) -> Result<Next, Refusal> {
+        let wanted = READ_BYTES.min(self.unread);
+        let (piece, range) = match &mut self.source {
+            Source::Bytes(bytes) => return Ok(Next::Here(std::mem::take(bytes))),
             Source::Piece { piece, at } => {
-                let end = piece.len.min(*at + READ_BYTES.min(self.left));
-                let range = *at..end;
-                *at = end;
-                self.store.extents.read(*piece, range).await.map_err(|e| unreadable(&e))?
+                let range = *at..piece.len.min(*at + wanted);
+                *at = range.end;
+                (*piece, range)
             }
             Source::Blocks { manifest, chunk, loaded, index, at } => {
                 if *index >= loaded.blocks.len() {
@@ -181,27 +212,38 @@ impl ContentReader {
                     *index = 0;
                 }
                 let Some(block) = loaded.blocks.get(*index) else {
-                    return Err(Refusal::new(ErrorCode::InternalError)
-                        .with_cause("a manifest is shorter than its blob"));
+                    return Err(broken("a manifest is shorter than its blob"));
                 };
                 let piece = Piece::from(block.piece);
-                let end = piece.len.min(*at + READ_BYTES.min(self.left));
-                let range = *at..end;
-                *at = end;
-                if end == piece.len {
+                let range = *at..piece.len.min(*at + wanted);
+                *at = range.end;
+                if range.end == piece.len {
                     *index += 1;
                     *at = 0;
                 }
-                self.store.extents.read(piece, range).await.map_err(|e| unreadable(&e))?
+                (piece, range)
             }
         };
-        if bytes.is_empty() {
-            return Err(Refusal::new(ErrorCode::InternalError)
-                .with_cause("stored content is shorter than its blob"));
-        }
-        self.left = self.left.saturating_sub(bytes.len() as u64);
-        Ok(Some(bytes))
+        self.unread = self.unread.saturating_sub(range.end - range.start);
+        Ok(Next::Stored(piece, range))
     }
+}
+
+/// Where bytes are.
+enum Next {
+    /// In memory.
+    Here(Bytes),
+    /// In an extent.
+    Stored(Piece, Range<u64>),
+}
+
+async fn read(store: &Store, piece: Piece, range: Range<u64>) -> Result<Bytes, Refusal> {
+    store.extents.read(piece, range).await.map_err(|error| unreadable(&error))
+}
+
+/// The answer when content cannot be read to its end.
+fn broken(cause: impl std::fmt::Display) -> Refusal {
+    Refusal::new(ErrorCode::InternalError).with_cause(cause)
 }
 
 /// Decodes a manifest chunk's row: for scans that read the rows themselves.

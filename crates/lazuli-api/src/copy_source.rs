@@ -77,12 +77,14 @@ impl Call<'_> {
         }
         let is_account = |name: &str| self.api.accounts.contains(name);
         let address = address::resolve(&target, Some(&host), source.secure, is_account)
-            .map_err(unverified)?;
+            .map_err(|refusal| unverified(&refusal))?;
         let Resource::Blob(container, blob) = address.resource(None) else {
             return Err(Refusal::header_value(HEADER, source.raw_path));
         };
         let query = Query::parse(address.query)?;
-        self.check_source(&address, (&container, &blob), own).await.map_err(unverified)?;
+        self.check_source(&address, (&container, &blob), own)
+            .await
+            .map_err(|refusal| unverified(&refusal))?;
         let snapshot = match query.get_non_empty("snapshot") {
             None => None,
             Some(text) => Some(
@@ -97,8 +99,9 @@ impl Call<'_> {
         };
         Ok(SourceBlob {
             url: format!("{scheme}://{host}{}{shown}", source.raw_path),
-            container: ContainerName::parse(&container).map_err(unverified)?,
-            blob: BlobName::parse(&blob, container == "$root").map_err(unverified)?,
+            container: ContainerName::parse(&container).map_err(|refusal| unverified(&refusal))?,
+            blob: BlobName::parse(&blob, container == "$root")
+                .map_err(|refusal| unverified(&refusal))?,
             account: address.account,
             snapshot,
         })
@@ -160,7 +163,7 @@ impl Call<'_> {
 }
 
 /// What is wrong with a source is told as the source's answer.
-fn unverified(refusal: Refusal) -> Refusal {
+fn unverified(refusal: &Refusal) -> Refusal {
     Refusal::new(ErrorCode::CannotVerifyCopySource)
         .with_status(refusal.status())
         .with_message(refusal.message().to_owned())

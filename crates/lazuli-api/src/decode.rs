@@ -35,36 +35,36 @@ impl Asked {
 
 /// The names of a set of conditional headers.
 struct ConditionNames {
-    if_match: &'static str,
-    if_none_match: &'static str,
-    if_modified_since: &'static str,
-    if_unmodified_since: &'static str,
-    if_tags: &'static str,
+    matches: &'static str,
+    differs: &'static str,
+    modified_since: &'static str,
+    unmodified_since: &'static str,
+    tags: &'static str,
 }
 
 const PLAIN: ConditionNames = ConditionNames {
-    if_match: "if-match",
-    if_none_match: "if-none-match",
-    if_modified_since: "if-modified-since",
-    if_unmodified_since: "if-unmodified-since",
-    if_tags: "x-ms-if-tags",
+    matches: "if-match",
+    differs: "if-none-match",
+    modified_since: "if-modified-since",
+    unmodified_since: "if-unmodified-since",
+    tags: "x-ms-if-tags",
 };
 
 const SOURCE: ConditionNames = ConditionNames {
-    if_match: "x-ms-source-if-match",
-    if_none_match: "x-ms-source-if-none-match",
-    if_modified_since: "x-ms-source-if-modified-since",
-    if_unmodified_since: "x-ms-source-if-unmodified-since",
-    if_tags: "x-ms-source-if-tags",
+    matches: "x-ms-source-if-match",
+    differs: "x-ms-source-if-none-match",
+    modified_since: "x-ms-source-if-modified-since",
+    unmodified_since: "x-ms-source-if-unmodified-since",
+    tags: "x-ms-source-if-tags",
 };
 
 /// The tag operations have names of their own since 2026-02-06.
 const BLOB: ConditionNames = ConditionNames {
-    if_match: "x-ms-blob-if-match",
-    if_none_match: "x-ms-blob-if-none-match",
-    if_modified_since: "x-ms-blob-if-modified-since",
-    if_unmodified_since: "x-ms-blob-if-unmodified-since",
-    if_tags: "x-ms-if-tags",
+    matches: "x-ms-blob-if-match",
+    differs: "x-ms-blob-if-none-match",
+    modified_since: "x-ms-blob-if-modified-since",
+    unmodified_since: "x-ms-blob-if-unmodified-since",
+    tags: "x-ms-if-tags",
 };
 
 impl Call<'_> {
@@ -93,18 +93,21 @@ impl Call<'_> {
     }
 
     fn conditions(&self, names: &ConditionNames) -> Result<Conditions, Refusal> {
-        let date = |name: &'static str| match self.spec.reads_header(name) {
-            true => headers::date(self.head.headers, name),
-            false => Ok(None),
+        let date = |name: &'static str| {
+            if self.spec.reads_header(name) {
+                headers::date(self.head.headers, name)
+            } else {
+                Ok(None)
+            }
         };
         Ok(Conditions {
-            if_match: self.declared(names.if_match)?.map(ETagMatch::parse),
-            if_none_match: self.declared(names.if_none_match)?.map(ETagMatch::parse),
-            if_modified_since: date(names.if_modified_since)?,
-            if_unmodified_since: date(names.if_unmodified_since)?,
+            if_match: self.declared(names.matches)?.map(ETagMatch::parse),
+            if_none_match: self.declared(names.differs)?.map(ETagMatch::parse),
+            if_modified_since: date(names.modified_since)?,
+            if_unmodified_since: date(names.unmodified_since)?,
             if_tags: self
-                .declared(names.if_tags)?
-                .map(|text| TagExpression::parse(names.if_tags, text))
+                .declared(names.tags)?
+                .map(|text| TagExpression::parse(names.tags, text))
                 .transpose()?,
         })
     }

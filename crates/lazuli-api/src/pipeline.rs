@@ -140,27 +140,13 @@ impl Api {
         };
         let served = batch.head.version;
         let mut versions = Versions { served, requested: None, newer_than_known: false };
-        let outcome = match self.check_part(&part, first) {
+        let outcome = match check_part(&part, first) {
             Err(refusal) => Err(refusal),
             Ok(()) => {
                 self.try_serve(&mut part, Some(served), &mut versions, &mut observation).await
             }
         };
         self.encode(&part, outcome, versions, &mut observation)
-    }
-
-    /// A batch has deletes or tier changes, not both and nothing else: no batch in a batch.
-    fn check_part(&self, part: &Request, first: &mut Option<&'static str>) -> Result<(), Refusal> {
-        let (_, query) = part.target.split_once('?').unwrap_or((&part.target, ""));
-        let query = Query::parse(query)?;
-        let level = if query.contains("restype") { Level::Container } else { Level::Blob };
-        let name = operations::route(level, &part.method, &query, &part.headers)?.spec.name;
-        let allowed = matches!(name, "DeleteBlob" | "SetBlobTier");
-        if allowed && *first.get_or_insert(name) == name {
-            return Ok(());
-        }
-        Err(Refusal::new(ErrorCode::InvalidInput)
-            .with_message("A batch has deletes or tier changes, all of one kind."))
     }
 
     /// Routes, authorises and handles a request whose head is taken apart.
@@ -306,10 +292,10 @@ impl Api {
             set("warning", &format!("299 - \"served as version {known}, the newest known\""));
         }
         headers.insert("server", HeaderValue::from_static(server_name(request.service)));
-        if let Some(id) = request.headers.get("x-ms-client-request-id") {
-            if id.len() <= CLIENT_REQUEST_ID_MAX {
-                headers.insert("x-ms-client-request-id", id.clone());
-            }
+        if let Some(id) = request.headers.get("x-ms-client-request-id")
+            && id.len() <= CLIENT_REQUEST_ID_MAX
+        {
+            headers.insert("x-ms-client-request-id", id.clone());
         }
         response
     }
@@ -332,6 +318,20 @@ impl Api {
         };
         Response { status, headers, body }
     }
+}
+
+/// A batch has deletes or tier changes, not both and nothing else: no batch in a batch.
+fn check_part(part: &Request, first: &mut Option<&'static str>) -> Result<(), Refusal> {
+    let (_, query) = part.target.split_once('?').unwrap_or((&part.target, ""));
+    let query = Query::parse(query)?;
+    let level = if query.contains("restype") { Level::Container } else { Level::Blob };
+    let name = operations::route(level, &part.method, &query, &part.headers)?.spec.name;
+    let allowed = matches!(name, "DeleteBlob" | "SetBlobTier");
+    if allowed && *first.get_or_insert(name) == name {
+        return Ok(());
+    }
+    Err(Refusal::new(ErrorCode::InvalidInput)
+        .with_message("A batch has deletes or tier changes, all of one kind."))
 }
 
 fn server_name(service: Service) -> &'static str {

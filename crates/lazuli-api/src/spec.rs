@@ -44,7 +44,7 @@ impl Selector {
             Self::Query(name, value) => {
                 query.get(name).is_some_and(|given| given.eq_ignore_ascii_case(value))
             }
-            Self::NoQuery(name) => query.get(name).is_none_or(|given| given.is_empty()),
+            Self::NoQuery(name) => query.get(name).is_none_or(str::is_empty),
             Self::Header(name, value) => {
                 header(name).is_some_and(|given| given.eq_ignore_ascii_case(value))
             }

@@ -175,13 +175,12 @@ impl Store {
 
     async fn check_block_count(&self, staging: StagingId) -> Result<(), Refusal> {
         let known = self.staged_blocks(staging);
-        let count = match known {
-            Some(count) => count,
-            None => {
-                let count = self.count_rows(schema::blocks(staging)).await?;
-                self.set_staged_blocks(staging, count);
-                count
-            }
+        let count = if let Some(count) = known {
+            count
+        } else {
+            let count = self.count_rows(schema::blocks(staging)).await?;
+            self.set_staged_blocks(staging, count);
+            count
         };
         if count >= UNCOMMITTED_BLOCKS_MAX {
             return Err(Refusal::new(ErrorCode::BlockCountExceedsLimit).with_message(

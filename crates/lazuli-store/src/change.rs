@@ -143,10 +143,10 @@ impl Store {
             }
             let archived = row.tier == Some(AccessTier::Archive);
             let pending = archived && tier != AccessTier::Archive;
-            if let (true, Some((to, _))) = (archived, row.rehydrating) {
-                if to != tier {
-                    return Err(ErrorCode::BlobBeingRehydrated.into());
-                }
+            if let (true, Some((to, _))) = (archived, row.rehydrating)
+                && to != tier
+            {
+                return Err(ErrorCode::BlobBeingRehydrated.into());
             }
             if pending {
                 row.rehydrating = Some((tier, priority));

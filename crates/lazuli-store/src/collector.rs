@@ -62,6 +62,13 @@ impl Store {
         self.collect_soon();
     }
 
+    /// Tells the collector that extents lost back-references.
+    pub(crate) fn touched_all(&self, extents: impl IntoIterator<Item = ExtentId>) {
+        for extent in extents {
+            self.touched(extent);
+        }
+    }
+
     /// Tells the collector of a state that was overwritten or deleted.
     pub(crate) fn collect_after(&self, row: Option<&BlobRow>) {
         match row.map(|row| &row.data) {

@@ -185,12 +185,12 @@ impl ContentReader {
             return Err(broken("stored content is shorter than its blob"));
         }
         self.left = self.left.saturating_sub(bytes.len() as u64);
-        if self.left > 0 {
-            if let Next::Stored(piece, range) = self.advance().await? {
-                let store = Arc::clone(&self.store);
-                let reading = async move { read(&store, piece, range).await };
-                self.ahead = Some(tokio::spawn(reading));
-            }
+        if self.left > 0
+            && let Next::Stored(piece, range) = self.advance().await?
+        {
+            let store = Arc::clone(&self.store);
+            let reading = async move { read(&store, piece, range).await };
+            self.ahead = Some(tokio::spawn(reading));
         }
         Ok(Some(bytes))
     }

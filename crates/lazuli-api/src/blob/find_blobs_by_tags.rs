@@ -62,7 +62,7 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let position = call.query("marker").map(marker::decode).transpose()?;
     let query = FindQuery {
         account: call.account(),
-        container: container.as_ref().map(|container| container.as_str()),
+        container: container.as_ref().map(lazuli_model::names::ContainerName::as_str),
         expression: &expression,
         position: position.as_deref(),
         max: listing::max_results(call.query("maxresults"))? as usize,

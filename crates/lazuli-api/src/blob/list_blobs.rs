@@ -105,7 +105,8 @@ fn write_blob(
     include: BlobInclude,
     now: Timestamp,
 ) {
-    let progress = row.copy.as_ref().map(|copy| copy.progress()).unwrap_or_default();
+    let progress =
+        row.copy.as_ref().map(lazuli_model::copy::CopyState::progress).unwrap_or_default();
     let archive_status = archive_status(row);
     let base = snapshot.is_none();
     let content = &row.content;

@@ -108,7 +108,8 @@ impl Destination for NewFromUrl {
     fn build(&self, source: &BlobRow) -> Result<NewBlob, Refusal> {
         check_source_md5(self.source_md5, source)?;
         let given = &self.content;
-        let from = if self.copy_properties { source.content.clone() } else { Default::default() };
+        let from =
+            if self.copy_properties { source.content.clone() } else { ContentHeaders::default() };
         let content = ContentHeaders {
             content_type: given.content_type.clone().or(from.content_type),
             encoding: given.encoding.clone().or(from.encoding),

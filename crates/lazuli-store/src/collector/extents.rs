@@ -150,9 +150,9 @@ impl Store {
             let Some(hold) = txn.get::<ExtentHold>(key).await? else { return Ok(0) };
             let mut bytes = 0;
             for &(offset, len) in &hold.pieces {
-                if !moved.contains_key(&(offset, len)) {
+                if let std::collections::hash_map::Entry::Vacant(e) = moved.entry((offset, len)) {
                     let payload = self.copy_piece(Piece { extent, offset, len }).await?;
-                    moved.insert((offset, len), payload);
+                    e.insert(payload);
                     bytes += len;
                 }
             }

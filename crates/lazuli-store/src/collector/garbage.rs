@@ -23,7 +23,7 @@ const BATCH: usize = 500;
 /// How long uncommitted blocks are kept after the last Put Block.
 ///
 /// <https://learn.microsoft.com/rest/api/storageservices/put-block#remarks>
-const STAGING_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const STAGING_KEPT: Duration = Duration::from_hours(168);
 
 impl Store {
     /// Does all the work that rows of garbage tell of.
@@ -74,12 +74,12 @@ impl Store {
                     extents.push(ExtentId(piece.extent));
                 }
                 if let Some((name, None)) = schema::blob_name(&row.key) {
-                    self.drop_tags(&mut txn, account, (id, name), &blob.tags);
+                    Self::drop_tags(&mut txn, account, (id, name), &blob.tags);
                 }
                 txn.delete(row.key.clone());
             }
             self.removed(txn, rows.len(), collected).await?;
-            extents.into_iter().for_each(|extent| self.touched(extent));
+            self.touched_all(extents);
         }
         loop {
             let rows = self.rows(schema::stagings(Some(id)), BATCH).await?;
@@ -96,13 +96,7 @@ impl Store {
         }
     }
 
-    fn drop_tags(
-        &self,
-        txn: &mut Txn<'_>,
-        account: &str,
-        (id, name): (ContainerId, &str),
-        tags: &TagSet,
-    ) {
+    fn drop_tags(txn: &mut Txn<'_>, account: &str, (id, name): (ContainerId, &str), tags: &TagSet) {
         for tag in tags.iter() {
             txn.delete(schema::tag(account, tag, id, name));
         }
@@ -125,7 +119,7 @@ impl Store {
                 extents.push(extent);
             }
             self.removed(txn, rows.len(), collected).await?;
-            extents.into_iter().for_each(|extent| self.touched(extent));
+            self.touched_all(extents);
         }
     }
 
@@ -151,7 +145,7 @@ impl Store {
             txn.delete(schema::extent_hold(*extent, id.0));
         }
         self.removed(txn, rows.len(), collected).await?;
-        extents.into_iter().for_each(|extent| self.touched(extent));
+        self.touched_all(extents);
         Ok(())
     }
 

@@ -92,6 +92,7 @@ pub fn write(policies: &[SignedIdentifier]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lazuli_model::acl::AccessPolicy;
     use proptest::prelude::*;
 
     fn policy(id: &str) -> String {
@@ -114,12 +115,14 @@ mod tests {
             policies[0],
             SignedIdentifier {
                 id: "a".to_owned(),
-                start: Some("2024-01-01".to_owned()),
-                expiry: None,
-                permission: Some("rl".to_owned()),
+                policy: AccessPolicy {
+                    start: Some("2024-01-01".to_owned()),
+                    expiry: None,
+                    permission: Some("rl".to_owned()),
+                },
             }
         );
-        assert_eq!(policies[1].permission, None);
+        assert_eq!(policies[1].policy.permission, None);
         assert_eq!(
             write(&policies[..1]),
             "<?xml version=\"1.0\" encoding=\"utf-8\"?><SignedIdentifiers><SignedIdentifier>\

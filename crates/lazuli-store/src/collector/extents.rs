@@ -1,6 +1,7 @@
 //! Extents: which of their bytes are named, freeing those of which none is, and moving the rest out
 //! of those of which few are.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use lazuli_engine::{ExtentId, Piece};
@@ -150,9 +151,8 @@ impl Store {
             let Some(hold) = txn.get::<ExtentHold>(key).await? else { return Ok(0) };
             let mut bytes = 0;
             for &(offset, len) in &hold.pieces {
-                if let std::collections::hash_map::Entry::Vacant(e) = moved.entry((offset, len)) {
-                    let payload = self.copy_piece(Piece { extent, offset, len }).await?;
-                    e.insert(payload);
+                if let Entry::Vacant(place) = moved.entry((offset, len)) {
+                    place.insert(self.copy_piece(Piece { extent, offset, len }).await?);
                     bytes += len;
                 }
             }

@@ -1,6 +1,6 @@
 //! Counters of the engine, for whoever exports metrics. Reading them costs nothing to the engine.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A histogram with buckets at powers of two.
@@ -52,6 +52,8 @@ impl Histogram {
 /// What the engine counts since it was opened.
 #[derive(Debug, Default)]
 pub struct Stats {
+    /// Whether commits are refused because the disk failed under one: see [`crate::Meta`].
+    pub failing: AtomicBool,
     /// Durable commits.
     pub commits: AtomicU64,
     /// Commits refused because an expectation did not hold.

@@ -206,6 +206,7 @@ impl Committer {
     fn fail(&mut self, error: &fjall::Error) -> MetaError {
         let what = format!("writing metadata failed: {error}");
         tracing::error!(error = %what, "the metadata store failed");
+        self.stats.failing.store(true, Ordering::Relaxed);
         let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
         self.health = match error {
             fjall::Error::Io(error) if !full(error) => Health::Poisoned(what.clone()),
@@ -235,6 +236,7 @@ impl Committer {
                 self.last = last;
                 self.latest.store(last.0, Ordering::Release);
                 self.health = Health::Good;
+                self.stats.failing.store(false, Ordering::Relaxed);
                 Ok(())
             }
             Ok(last) => {

@@ -39,7 +39,9 @@ impl Recent {
     /// Whether a row may differ from what a reader saw who knew of commit `since`; who knew of none
     /// is told that it may.
     pub(crate) fn may_have_changed(&self, key: &[u8], since: Version) -> bool {
-        since.0 == 0 || since < self.since || self.last.get(self.place(key)).is_none_or(|last| *last > since)
+        since.0 == 0
+            || since < self.since
+            || self.last.get(self.place(key)).is_none_or(|last| *last > since)
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use lazuli_api::{Accounts, Api};
 use lazuli_base::{SystemClock, SystemEntropy};
-use lazuli_engine::{Engine, OpenError, Options};
+use lazuli_engine::{Engine, OpenError, Options, Stats};
 use lazuli_model::Service;
 use lazuli_server::{Health, Listener, Metrics, Parts, Server, Stopped};
 use lazuli_store::Store;
@@ -70,7 +70,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let metrics = Arc::new(Metrics::new(Some(Arc::clone(&engine.stats))));
     let limits = config.limits.clone();
     let server = Server::new(Parts { limits, metrics, clock, entropy });
-    let readiness = Arc::new(Readiness::default());
+    let stats = Arc::clone(&engine.stats);
+    let readiness = Arc::new(Readiness { stopping: AtomicBool::new(false), stats });
     server.serve(blob, Service::Blob, Arc::new(api));
     server.serve_admin(admin, Arc::clone(&readiness) as Arc<dyn Health>);
     let background = background::start(store, Arc::clone(&engine));
@@ -159,16 +160,20 @@ fn accounts(config: &Config) -> Accounts {
     accounts
 }
 
-/// Ready until the server is told to stop.
-#[derive(Debug, Default)]
+/// Ready until the server is told to stop, or the disk failed under it.
+#[derive(Debug)]
 struct Readiness {
     stopping: AtomicBool,
+    stats: Arc<Stats>,
 }
 
 impl Health for Readiness {
     fn ready(&self) -> Result<(), String> {
         if self.stopping.load(Ordering::Relaxed) {
             return Err("stopping".to_owned());
+        }
+        if self.stats.failing.load(Ordering::Relaxed) {
+            return Err("the disk failed: writes are refused, reads go on".to_owned());
         }
         Ok(())
     }

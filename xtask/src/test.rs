@@ -243,7 +243,7 @@ fn unit_tests(log: &Path) -> Outcome {
             "--color=never",
             "--hide-progress-bar",
             "-E",
-            "not binary(crash)",
+            "not binary(/^crash$/)",
         ];
         return counted(process::cargo(&arguments), log, report::nextest_counts);
     }

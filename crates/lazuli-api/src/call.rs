@@ -13,10 +13,10 @@ use lazuli_store::Store;
 use lazuli_wire::query::Query;
 use lazuli_wire::{date, headers};
 
-use crate::Api;
 use crate::address::{Address, Resource};
 use crate::message::{BodyError, RequestBody};
 use crate::spec::Spec;
+use crate::{Api, Spelling};
 
 /// The head of a request, taken apart.
 pub struct Head<'a> {
@@ -32,6 +32,8 @@ pub struct Head<'a> {
     pub query: Query<'a>,
     /// The headers.
     pub headers: &'a HeaderMap,
+    /// How the metadata names among the headers are written.
+    pub spelling: &'a Spelling,
     /// The version that decides behaviour.
     pub version: ApiVersion,
     /// The version the request named in `x-ms-version`, if it named one.

@@ -12,6 +12,7 @@ use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_wire::headers;
 
 use crate::call::Call;
+use crate::spelling::METADATA_PREFIX;
 
 /// What a request asks to hold: its conditions and the lease it names.
 #[derive(Clone, Debug, Default)]
@@ -122,13 +123,13 @@ impl Call<'_> {
         BlobPath { account: self.account(), container, blob }
     }
 
-    /// The metadata in `x-ms-meta-*` headers. Header names arrive in lower case.
+    /// The metadata in `x-ms-meta-*` headers, names as the client wrote them.
     pub fn metadata(&self) -> Result<Metadata, Refusal> {
         let mut pairs = Vec::new();
         for name in self.head.headers.keys() {
-            if let Some(key) = name.as_str().strip_prefix("x-ms-meta-") {
+            if let Some(key) = name.as_str().strip_prefix(METADATA_PREFIX) {
                 let value = headers::text(self.head.headers, name.as_str())?.unwrap_or_default();
-                pairs.push((key, value));
+                pairs.push((self.head.spelling.of(key), value));
             }
         }
         Metadata::new(pairs)

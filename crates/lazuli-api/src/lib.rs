@@ -18,12 +18,14 @@ pub mod properties;
 pub mod reference;
 pub mod reply;
 pub mod spec;
+pub mod spelling;
 pub mod upload;
 
 pub use accounts::Accounts;
 pub use message::{
     Body, BodyError, FullBody, Observation, Request, RequestBody, Response, ResponseBody,
 };
+pub use spelling::Spelling;
 
 use std::sync::Arc;
 

@@ -7,6 +7,8 @@ use http::{HeaderMap, Method};
 use lazuli_engine::BoxFuture;
 use lazuli_model::{Refusal, Service};
 
+use crate::Spelling;
+
 /// A request whose head has arrived and whose body has not been read.
 pub struct Request {
     /// The listener it came in by.
@@ -17,6 +19,8 @@ pub struct Request {
     pub target: String,
     /// The headers, `Host` among them.
     pub headers: HeaderMap,
+    /// How the metadata names among the headers are written.
+    pub spelling: Spelling,
     /// The peer's address.
     pub remote: IpAddr,
     /// Whether it came over TLS.
@@ -49,8 +53,10 @@ pub trait RequestBody: Send {
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// All headers, `Content-Length` included where the length is known.
+    /// All headers; `Content-Length` among them where a stream's length is known.
     pub headers: HeaderMap,
+    /// How the metadata names among the headers are to be written.
+    pub spelling: Spelling,
     /// The body.
     pub body: Body,
 }

@@ -17,7 +17,7 @@ use crate::message::{Body, BodyError, Observation, Request, RequestBody, Respons
 use crate::operations::{self, Operation};
 use crate::reply::Reply;
 use crate::spec::{Level, Spec, Status};
-use crate::{Api, UnknownVersions};
+use crate::{Api, Spelling, UnknownVersions};
 
 /// The first version whose SAS tokens decide the behaviour of requests that name no version.
 const SAS_VERSION_DECIDES: ApiVersion = ApiVersion::new(2014, 2, 14);
@@ -102,6 +102,7 @@ impl Api {
             resource,
             query,
             headers: &request.headers,
+            spelling: &request.spelling,
             version: versions.served,
             requested_version: versions.requested,
             remote: request.remote,
@@ -271,7 +272,8 @@ impl Api {
     ) -> Response {
         let mut response = match outcome {
             Ok(reply) => {
-                Response { status: reply.status, headers: reply.headers, body: reply.body }
+                let Reply { status, headers, spelling, body } = reply;
+                Response { status, headers, spelling, body }
             }
             Err(refusal) => {
                 observation.error = Some(refusal.code().name());
@@ -316,7 +318,7 @@ impl Api {
             headers.insert("content-type", HeaderValue::from_static("application/xml"));
             Body::Full(error_body::xml(refusal, request_id, self.clock.now()).into())
         };
-        Response { status, headers, body }
+        Response { status, headers, spelling: Spelling::default(), body }
     }
 }
 

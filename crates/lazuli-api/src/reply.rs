@@ -9,7 +9,9 @@ use lazuli_model::etag::ETag;
 use lazuli_model::metadata::Metadata;
 use lazuli_wire::date;
 
+use crate::Spelling;
 use crate::message::{Body, ResponseBody};
+use crate::spelling::METADATA_PREFIX;
 
 /// A successful answer.
 pub struct Reply {
@@ -17,6 +19,8 @@ pub struct Reply {
     pub status: u16,
     /// The operation's own headers.
     pub headers: HeaderMap,
+    /// How the metadata names among them are to be written.
+    pub spelling: Spelling,
     /// The body.
     pub body: Body,
 }
@@ -24,7 +28,8 @@ pub struct Reply {
 impl Reply {
     /// An answer without headers and body.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: HeaderMap::with_capacity(24), body: Body::Empty }
+        let headers = HeaderMap::with_capacity(24);
+        Self { status, headers, spelling: Spelling::default(), body: Body::Empty }
     }
 
     /// Sets a header. A value that cannot stand in a header is left out: the values come from
@@ -67,7 +72,8 @@ impl Reply {
     #[must_use]
     pub fn metadata(mut self, metadata: &Metadata) -> Self {
         for (name, value) in metadata.iter() {
-            let name = format!("x-ms-meta-{name}");
+            self.spelling.note(name);
+            let name = format!("{METADATA_PREFIX}{name}");
             if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
                 self.set(name, value);
             }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use lazuli_api::{Body, Response, Spelling};
 
 use crate::metrics::{self, Metrics};
 
@@ -16,17 +16,18 @@ pub trait Health: Send + Sync + 'static {
 }
 
 /// Answers a request to the admin listener.
-pub(crate) fn answer<B>(
-    request: &http::Request<B>,
+pub(crate) fn answer(
+    method: &Method,
+    target: &str,
     health: &dyn Health,
     metrics: &Metrics,
-) -> Response<Full<Bytes>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+) -> Response {
+    if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        refused.headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
-    match request.uri().path() {
+    match target.split('?').next().unwrap_or_default() {
         "/health/live" => text(StatusCode::OK, "live\n"),
         "/health/ready" => match health.ready() {
             Ok(()) => text(StatusCode::OK, "ready\n"),
@@ -40,21 +41,16 @@ pub(crate) fn answer<B>(
     }
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response {
     with_type(status, TEXT, body)
 }
 
-fn with_type(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
+fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    let body = Body::Full(body.into());
+    Response { status: status.as_u16(), headers, spelling: Spelling::default(), body }
 }
 
 #[cfg(test)]
@@ -69,9 +65,8 @@ mod tests {
         }
     }
 
-    fn status_of(method: Method, path: &str, broken: Option<&'static str>) -> u16 {
-        let request = http::Request::builder().method(method).uri(path).body(()).unwrap();
-        answer(&request, &Broken(broken), &Metrics::new(None)).status().as_u16()
+    fn status_of(method: &Method, path: &str, broken: Option<&'static str>) -> u16 {
+        answer(method, path, &Broken(broken), &Metrics::new(None)).status
     }
 
     #[test]
@@ -82,9 +77,9 @@ mod tests {
             ("/metrics", 200, 200),
             ("/", 404, 404),
         ] {
-            assert_eq!(status_of(Method::GET, path, None), well, "{path}");
-            assert_eq!(status_of(Method::GET, path, Some("poisoned")), broken, "{path}");
+            assert_eq!(status_of(&Method::GET, path, None), well, "{path}");
+            assert_eq!(status_of(&Method::GET, path, Some("poisoned")), broken, "{path}");
         }
-        assert_eq!(status_of(Method::POST, "/metrics", None), 405);
+        assert_eq!(status_of(&Method::POST, "/metrics", None), 405);
     }
 }

@@ -1,30 +1,27 @@
 //! A request's body as the handler reads it: with time-outs, and given back if it is not read.
 
-use std::error::Error as _;
-use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Body as _;
-use hyper::body::Incoming;
 use lazuli_api::{BodyError, RequestBody};
 use lazuli_engine::BoxFuture;
 use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
+use crate::inbound::{Inbound, Incoming};
 use crate::pace::Pace;
 
 /// What is left of a body after the handler let go of it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) enum Rest {
     /// The handler has not let go of it.
     #[default]
     Held,
     /// It was read to its end.
-    Read,
+    Read(Inbound),
     /// It ended early: the connection cannot carry another request.
     Failed,
     /// Not read to its end.
@@ -36,11 +33,10 @@ pub(crate) type RestSlot = Arc<Mutex<Rest>>;
 
 /// A body on the wire.
 pub(crate) struct WireBody {
-    /// `None` once it ended.
+    /// `None` once it failed.
     incoming: Option<Incoming>,
     announced: Option<u64>,
     slot: RestSlot,
-    failed: bool,
     stall: Duration,
     pace: Pace,
     waiting_since: Option<Instant>,
@@ -53,10 +49,9 @@ impl WireBody {
     pub(crate) fn new(incoming: Incoming, limits: &Limits) -> (Self, RestSlot) {
         let slot = RestSlot::default();
         let body = Self {
-            announced: incoming.size_hint().exact(),
+            announced: incoming.announced(),
             incoming: Some(incoming),
             slot: Arc::clone(&slot),
-            failed: false,
             stall: limits.body_stall,
             pace: Pace::new(limits),
             waiting_since: None,
@@ -66,28 +61,19 @@ impl WireBody {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        loop {
-            let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
-            let part = match Pin::new(incoming).poll_frame(cx) {
-                Poll::Pending if self.is_overdue(cx) => return self.fail(BodyError::TimedOut),
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => {
-                    self.incoming = None;
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Err(error))) => return self.fail(reason(&error)),
-                Poll::Ready(Some(Ok(frame))) => frame.into_data(),
-            };
-            // Trailers mean nothing to any operation.
-            let Ok(bytes) = part else { continue };
-            let waited = self.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
-            if !self.pace.moved(bytes.len() as u64, waited) {
-                return self.fail(BodyError::TimedOut);
-            }
-            if !bytes.is_empty() {
-                return Poll::Ready(Some(Ok(bytes)));
-            }
+        let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
+        let bytes = match incoming.poll_next(cx) {
+            Poll::Pending if self.is_overdue(cx) => return self.fail(BodyError::TimedOut),
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => return self.fail(error),
+            Poll::Ready(Some(Ok(bytes))) => bytes,
+        };
+        let waited = self.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        if !self.pace.moved(bytes.len() as u64, waited) {
+            return self.fail(BodyError::TimedOut);
         }
+        Poll::Ready(Some(Ok(bytes)))
     }
 
     /// Whether the wait that this call is part of has lasted too long.
@@ -107,17 +93,7 @@ impl WireBody {
 
     fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Bytes, BodyError>>> {
         self.incoming = None;
-        self.failed = true;
         Poll::Ready(Some(Err(error)))
-    }
-}
-
-/// What hyper's error means; it tells by the kind of the I/O error inside.
-fn reason(error: &hyper::Error) -> BodyError {
-    let kind = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    match kind.map(io::Error::kind) {
-        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => BodyError::Malformed,
-        _ => BodyError::Incomplete,
     }
 }
 
@@ -134,9 +110,9 @@ impl RequestBody for WireBody {
 impl Drop for WireBody {
     fn drop(&mut self) {
         let rest = match self.incoming.take() {
-            _ if self.failed => Rest::Failed,
-            Some(incoming) if !incoming.is_end_stream() => Rest::Unread(incoming),
-            _ => Rest::Read,
+            Some(incoming) if incoming.is_over() => Rest::Read(incoming.into_inbound()),
+            Some(incoming) => Rest::Unread(incoming),
+            None => Rest::Failed,
         };
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = rest;
     }
@@ -158,20 +134,20 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 ///
 /// The SDKs send head and body in separate packets: a refusal decided by the head alone is ready
 /// before the body has arrived.
-pub(crate) async fn drain(mut rest: Incoming) -> bool {
-    if rest.size_hint().exact().is_none_or(|bytes| bytes > DRAIN_BYTES_MAX) {
+pub(crate) async fn drain(rest: &mut Incoming) -> bool {
+    // A client that waits for `100 Continue` sends no body after a final answer; reading on would
+    // ask for it.
+    if !rest.is_asked_for() || rest.announced().is_none_or(|bytes| bytes > DRAIN_BYTES_MAX) {
         return false;
     }
     let read = async {
-        while !rest.is_end_stream() {
-            let frame = std::future::poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await;
-            match frame {
+        loop {
+            match std::future::poll_fn(|cx| rest.poll_next(cx)).await {
                 Some(Ok(_)) => {}
                 Some(Err(_)) => return false,
                 None => return true,
             }
         }
-        true
     };
     tokio::time::timeout(DRAIN_TIME, read).await.unwrap_or(false)
 }

@@ -1,22 +1,25 @@
-//! One connection: HTTP on it, its limits, its end.
+//! One connection: one request after the other, its limits, its end.
 
 use std::future::Future as _;
-use std::io;
-use std::pin::{Pin, pin};
+use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::HttpService;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use lazuli_api::{Body, FullBody, RequestBody, Response, Spelling};
+use lazuli_base::Clock;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Limits;
-use crate::socket::Socket;
+use crate::body::{self, Rest, RestSlot, WireBody};
+use crate::exchange::Respond;
+use crate::head::{Framing, Head};
+use crate::inbound::{Inbound, Incoming, NoHead};
+use crate::outbound::{Manner, Outbound};
 use crate::vitals::{Cut, Vitals};
 
 /// How far the server has come in stopping.
@@ -31,93 +34,51 @@ pub(crate) enum Stage {
     Cutting,
 }
 
-/// The most that is read from a socket at once, and that is held of a response.
-const BUFFER_BYTES_MAX: usize = 512 * 1024;
-
-/// hyper's settings by `limits`. Its own time-outs are off: [`Vitals`] has them for less.
-pub(crate) fn protocol(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .max_headers(limits.headers_max)
-        .max_header_size(limits.head_bytes_max)
-        .max_buf_size(BUFFER_BYTES_MAX)
-        .header_read_timeout(None)
-        // A client that has sent its last request and closed its side still reads the answer, and
-        // a write under way is not dropped half-way because its client left.
-        .half_close(true);
-    builder
-}
-
-/// Why a connection ended.
-#[derive(Debug)]
-enum End {
-    /// The peer closed it, the protocol did, or it failed.
-    Over(hyper::Result<()>),
-    /// This side did.
-    Cut(Cut),
+/// What the connections of one listener share.
+pub(crate) struct Shared<R> {
+    /// Who answers.
+    pub(crate) responder: R,
+    /// The bounds on clients.
+    pub(crate) limits: Arc<Limits>,
+    /// The time in `Date`.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// Serves requests on `stream` until it ends.
-pub(crate) async fn serve<S>(
+pub(crate) async fn serve<R: Respond>(
     stream: TcpStream,
-    vitals: Arc<Vitals>,
-    (protocol, limits): (&http1::Builder, &Limits),
-    service: S,
+    remote: IpAddr,
+    shared: Arc<Shared<R>>,
     stage: watch::Receiver<Stage>,
-) where
-    S: HttpService<Incoming> + Unpin,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::Future: Unpin,
-    S::ResBody: 'static,
-    <S::ResBody as http_body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let socket = Socket::new(stream, Arc::clone(&vitals), limits);
-    let mut http = protocol.serve_connection(TokioIo::new(socket), service);
+) {
+    let vitals = Arc::new(Vitals::new());
+    let limits = &*shared.limits;
     let interval = limits.check_interval();
+    let mut conversation = pin!(converse(stream, remote, &shared, &vitals));
     let mut cutting = pin!(reached(stage.clone(), Stage::Cutting));
-    let end = {
-        let mut timer = pin!(tokio::time::sleep(interval));
-        let mut draining = pin!(reached(stage, Stage::Draining));
-        let mut drains = false;
-        std::future::poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(over) = http.poll_without_shutdown(cx) {
-                    return Poll::Ready(End::Over(over));
-                }
-                if !drains && draining.as_mut().poll(cx).is_ready() {
-                    drains = true;
-                    Pin::new(&mut http).graceful_shutdown();
-                    continue;
-                }
-                if drains && cutting.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(End::Cut(Cut::Stopping));
-                }
-                ready!(timer.as_mut().poll(cx));
-                if let Some(cut) = vitals.verdict(limits) {
-                    return Poll::Ready(End::Cut(cut));
-                }
-                timer.as_mut().reset(Instant::now() + interval);
-            }
-        })
-        .await
-    };
-    match &end {
-        End::Over(Ok(())) => {}
-        End::Over(Err(error)) => tracing::debug!(%error, "connection failed"),
-        End::Cut(cut) => tracing::debug!(?cut, "connection closed"),
-    }
-    let unread = match &end {
-        End::Over(Ok(())) => vitals.is_unread(),
-        // The refusal of a head, too, is to be read.
-        End::Over(Err(error)) => error.is_parse(),
-        End::Cut(_) => false,
-    };
-    let socket = http.into_parts().io.into_inner();
-    if unread {
-        tokio::select! {
-            () = linger(socket, limits) => {}
-            () = cutting => {}
+    let mut draining = pin!(reached(stage, Stage::Draining));
+    let mut timer = pin!(tokio::time::sleep(interval));
+    let cut = std::future::poll_fn(|cx| {
+        if !vitals.is_draining() && draining.as_mut().poll(cx).is_ready() {
+            vitals.drain();
         }
+        if conversation.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        if vitals.is_draining() && cutting.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Cut::Stopping));
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if let Some(cut) = vitals.verdict(limits) {
+                return Poll::Ready(Some(cut));
+            }
+            timer.as_mut().reset(Instant::now() + interval);
+        }
+    })
+    .await;
+    if let Some(cut) = cut {
+        tracing::debug!(?cut, "connection closed");
     }
 }
 
@@ -126,14 +87,122 @@ pub(crate) async fn reached(mut stage: watch::Receiver<Stage>, wanted: Stage) {
     let _ = stage.wait_for(|stage| *stage >= wanted).await;
 }
 
+/// What is left of a request when its response is ready.
+enum After {
+    /// The next request can be read.
+    Next(Inbound),
+    /// The client may still be sending this one.
+    Unread(Inbound),
+    /// Nothing can be read any more.
+    Broken,
+}
+
+/// Answers one request after the other.
+async fn converse<R: Respond>(
+    stream: TcpStream,
+    remote: IpAddr,
+    shared: &Shared<R>,
+    vitals: &Arc<Vitals>,
+) {
+    let limits = &*shared.limits;
+    let (reads, writes) = stream.into_split();
+    let mut inbound = Inbound::new(reads, Arc::clone(vitals));
+    let clock = Arc::clone(&shared.clock);
+    let mut outbound = Outbound::new(writes, Arc::clone(vitals), limits, clock);
+    loop {
+        let head = match inbound.head(limits).await {
+            Ok(head) => head,
+            Err(NoHead::Over) => return,
+            Err(NoHead::Refused(status)) => {
+                tracing::debug!(%status, "request head refused");
+                vitals.begin_request();
+                let manner = Manner { is_1_1: true, is_head: false, keeps: false };
+                if outbound.send(bare(status), manner, None).await.is_ok() {
+                    linger(inbound, outbound, limits).await;
+                }
+                return;
+            }
+        };
+        vitals.begin_request();
+        let mut report = shared.responder.report(remote);
+        let is_head = head.method == Method::HEAD;
+        let (is_1_1, keeps) = (head.is_1_1, head.keeps);
+        let (body, waiting) = split(inbound, &head, limits);
+        let (response, observation) = shared.responder.respond(head, body, remote).await;
+        let after = waiting.after().await;
+        if let (Some(report), Some(observation)) = (&mut report, observation) {
+            report.answer(observation);
+        }
+        let keeps = keeps && matches!(after, After::Next(_)) && !vitals.is_draining();
+        let sent = outbound.send(response, Manner { is_1_1, is_head, keeps }, report.as_mut());
+        let sent = sent.await;
+        vitals.end_request();
+        drop(report);
+        inbound = match (after, sent) {
+            (After::Next(inbound), Ok(true)) => inbound,
+            (After::Unread(inbound), Ok(_)) => return linger(inbound, outbound, limits).await,
+            (_, Ok(_)) => return,
+            (_, Err(error)) => {
+                tracing::debug!(%error, "response not sent");
+                return;
+            }
+        };
+    }
+}
+
+/// Where the receiving side of a connection is while a request is answered.
+enum Waiting {
+    /// Here, for the request has no body.
+    Here(Inbound),
+    /// With the body.
+    Lent(RestSlot),
+}
+
+/// A request's body, and how the receiving side comes back from it.
+fn split(inbound: Inbound, head: &Head, limits: &Limits) -> (Box<dyn RequestBody>, Waiting) {
+    if head.framing == Framing::Length(0) {
+        return (Box::new(FullBody::new(Bytes::new())), Waiting::Here(inbound));
+    }
+    let (body, slot) = WireBody::new(Incoming::new(inbound, head), limits);
+    (Box::new(body), Waiting::Lent(slot))
+}
+
+impl Waiting {
+    /// Decides what becomes of a request body that the handler is done with.
+    async fn after(self) -> After {
+        let slot = match self {
+            Self::Here(inbound) => return After::Next(inbound),
+            Self::Lent(slot) => slot,
+        };
+        match body::take_rest(&slot) {
+            Rest::Read(inbound) => After::Next(inbound),
+            Rest::Unread(mut rest) => {
+                let drained = body::drain(&mut rest).await;
+                let inbound = rest.into_inbound();
+                if drained { After::Next(inbound) } else { After::Unread(inbound) }
+            }
+            Rest::Failed | Rest::Held => After::Broken,
+        }
+    }
+}
+
+/// The answer to what is no request.
+fn bare(status: StatusCode) -> Response {
+    Response {
+        status: status.as_u16(),
+        headers: HeaderMap::new(),
+        spelling: Spelling::default(),
+        body: Body::Empty,
+    }
+}
+
 /// Ends the sending side and discards what the client still sends: closing a socket with unread
 /// bytes resets the connection, and the client could not read why it was refused.
-async fn linger(mut socket: Socket, limits: &Limits) {
+async fn linger(mut inbound: Inbound, mut outbound: Outbound, limits: &Limits) {
     let discard = async {
-        socket.shutdown().await?;
-        let mut scratch = vec![0; 64 * 1024];
-        while socket.read(&mut scratch).await? > 0 {}
-        io::Result::Ok(())
+        if outbound.shutdown().await.is_ok() {
+            inbound.discard().await;
+        }
     };
     // Whether the client hung up, failed or used up its time: the socket is closed next.
     let _ = tokio::time::timeout(limits.linger, discard).await;

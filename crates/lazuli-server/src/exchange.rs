@@ -1,111 +1,92 @@
-//! One request and its response: from hyper's types to the handler's and back.
+//! One request and its response: from the connection to the handler and back.
 
 use std::any::Any;
-use std::convert::Infallible;
+use std::future::Future;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::header::{CONNECTION, EXPECT, HOST};
-use http::{HeaderMap, HeaderValue, Method, Uri};
-use http_body::Body as _;
-use hyper::body::Incoming;
-use lazuli_api::{Body, FullBody, Handler, Observation, Request, RequestBody, Response};
+use http::{HeaderMap, HeaderValue};
+use lazuli_api::{Body, Handler, Observation, Request, RequestBody, Response, Spelling};
 use lazuli_base::{Clock, Entropy};
 use lazuli_model::{ErrorCode, Refusal, Service};
 use lazuli_wire::error_body;
 
-use crate::body::{self, Rest, RestSlot, WireBody};
-use crate::reply::Reply;
+use crate::Metrics;
+use crate::admin::{self, Health};
+use crate::head::Head;
 use crate::report::Report;
-use crate::vitals::Vitals;
-use crate::{Limits, Metrics};
 
 /// What all requests of a storage listener share.
 pub(crate) struct Storage {
     pub(crate) service: Service,
     pub(crate) handler: Arc<dyn Handler>,
-    pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
 
-/// Answers one request. A handler that panics costs its own request and nothing else.
-pub(crate) async fn exchange(
-    storage: Arc<Storage>,
-    vitals: Arc<Vitals>,
-    remote: IpAddr,
-    request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Reply>, Infallible> {
-    let mut report = Report::begin(Arc::clone(&storage.metrics), Arc::clone(&vitals), remote);
-    let (mut head, incoming) = request.into_parts();
-    let (is_head, expects) = (head.method == Method::HEAD, head.headers.contains_key(EXPECT));
-    // An absolute-form target overrides Host (RFC 9112, 3.2.2).
-    if let Some(authority) = head.uri.authority()
-        && let Ok(host) = HeaderValue::from_str(authority.as_str())
-    {
-        head.headers.insert(HOST, host);
-    }
-    let (body, slot) = request_body(incoming, &storage.limits);
-    let request = Request {
-        service: storage.service,
-        method: head.method,
-        target: target(&head.uri),
-        headers: head.headers,
-        remote,
-        secure: false,
-        body,
-    };
-    let (mut response, observation) = handle(&storage, request).await;
-    if is_head {
-        response.body = Body::Empty;
-    }
-    if let Some(slot) = slot
-        && !settle(&slot, expects, &vitals).await
-    {
-        response.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    report.answer(observation);
-    let mut reply = hyper::Response::new(Reply::new(response.body, report));
-    *reply.status_mut() = status(response.status);
-    *reply.headers_mut() = response.headers;
-    Ok(reply)
+/// Who answers the requests of a listener.
+pub(crate) trait Respond: Send + Sync + 'static {
+    /// The report of a request whose head has just been read; `None` where requests are not
+    /// counted.
+    fn report(&self, remote: IpAddr) -> Option<Report>;
+
+    /// Answers a request, with what there is to tell of it.
+    fn respond(
+        &self,
+        head: Head,
+        body: Box<dyn RequestBody>,
+        remote: IpAddr,
+    ) -> impl Future<Output = (Response, Option<Observation>)> + Send;
 }
 
-/// The path and query as sent.
-fn target(uri: &Uri) -> String {
-    uri.path_and_query().map_or_else(String::new, |target| target.as_str().to_owned())
-}
-
-fn request_body(incoming: Incoming, limits: &Limits) -> (Box<dyn RequestBody>, Option<RestSlot>) {
-    if incoming.is_end_stream() {
-        return (Box::new(FullBody::new(bytes::Bytes::new())), None);
+impl Respond for Storage {
+    fn report(&self, remote: IpAddr) -> Option<Report> {
+        Some(Report::begin(Arc::clone(&self.metrics), remote))
     }
-    let (body, slot) = WireBody::new(incoming, limits);
-    (Box::new(body), Some(slot))
+
+    /// A handler that panics costs its own request and nothing else.
+    async fn respond(
+        &self,
+        head: Head,
+        body: Box<dyn RequestBody>,
+        remote: IpAddr,
+    ) -> (Response, Option<Observation>) {
+        let request = Request {
+            service: self.service,
+            method: head.method,
+            target: head.target,
+            headers: head.headers,
+            spelling: head.spelling,
+            remote,
+            secure: false,
+            body,
+        };
+        let (response, observation) = handle(self, request).await;
+        (response, Some(observation))
+    }
 }
 
-/// Decides what becomes of a request body that the handler is done with; `false` if the connection
-/// has to be closed after the response.
-async fn settle(slot: &RestSlot, expects: bool, vitals: &Vitals) -> bool {
-    match body::take_rest(slot) {
-        Rest::Read => true,
-        Rest::Failed => false,
-        Rest::Unread(rest) => {
-            // A client that waits for `100 Continue` sends no body after a final answer; reading
-            // on would ask for it.
-            let drained = !expects && body::drain(rest).await;
-            if !drained {
-                vitals.set_unread();
-            }
-            drained
-        }
-        Rest::Held => {
-            vitals.set_unread();
-            false
-        }
+/// What the admin listener answers with.
+pub(crate) struct Admin {
+    pub(crate) health: Arc<dyn Health>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Respond for Admin {
+    fn report(&self, _: IpAddr) -> Option<Report> {
+        None
+    }
+
+    async fn respond(
+        &self,
+        head: Head,
+        _: Box<dyn RequestBody>,
+        _: IpAddr,
+    ) -> (Response, Option<Observation>) {
+        (admin::answer(&head.method, &head.target, &*self.health, &self.metrics), None)
     }
 }
 
@@ -149,28 +130,6 @@ fn panicked(storage: &Storage, panic: &(dyn Any + Send)) -> (Response, Observati
         bytes_in: 0,
     };
     let body = Body::Full(xml.into());
-    (Response { status: refusal.status(), headers, body }, observation)
-}
-
-fn status(code: u16) -> http::StatusCode {
-    http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_target_is_kept_as_sent() {
-        for (uri, want) in [
-            ("/a%2Fb//c%20d?x=%2f&y", "/a%2Fb//c%20d?x=%2f&y"),
-            ("http://account.host/c/b?comp=list", "/c/b?comp=list"),
-            ("http://account.host", "/"),
-            ("//account/c", "//account/c"),
-            ("*", "*"),
-            ("host:443", ""),
-        ] {
-            assert_eq!(target(&uri.parse().unwrap()), want, "{uri}");
-        }
-    }
+    let spelling = Spelling::default();
+    (Response { status: refusal.status(), headers, spelling, body }, observation)
 }

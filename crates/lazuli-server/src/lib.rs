@@ -9,13 +9,14 @@ mod body;
 mod connection;
 mod engine_metrics;
 mod exchange;
+mod head;
+mod inbound;
 mod limits;
 mod metrics;
+mod outbound;
 mod pace;
-mod reply;
 mod report;
 mod server;
-mod socket;
 mod vitals;
 
 pub use admin::Health;

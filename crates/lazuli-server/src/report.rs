@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tracing::Level;
 
 use crate::metrics::{Answered, Metrics};
-use crate::vitals::Vitals;
 
 /// The target of the event of each request.
 const TARGET: &str = "lazuli::request";
@@ -18,7 +17,6 @@ const TARGET: &str = "lazuli::request";
 #[derive(Debug)]
 pub(crate) struct Report {
     metrics: Arc<Metrics>,
-    vitals: Arc<Vitals>,
     remote: IpAddr,
     begun: Instant,
     answered: Option<Observation>,
@@ -28,11 +26,9 @@ pub(crate) struct Report {
 
 impl Report {
     /// The report of a request whose head has just been read.
-    pub(crate) fn begin(metrics: Arc<Metrics>, vitals: Arc<Vitals>, remote: IpAddr) -> Self {
-        vitals.begin_request();
+    pub(crate) fn begin(metrics: Arc<Metrics>, remote: IpAddr) -> Self {
         Self {
             metrics,
-            vitals,
             remote,
             begun: Instant::now(),
             answered: None,
@@ -93,7 +89,6 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        self.vitals.end_request();
         let Some(observation) = self.answered.take() else {
             self.metrics.aborted();
             tracing::debug!(target: TARGET, remote = %self.remote, "aborted");

@@ -6,18 +6,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::service::service_fn;
 use lazuli_api::Handler;
 use lazuli_base::{Clock, Entropy};
 use lazuli_model::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::admin::{self, Health};
-use crate::connection::{self, Stage, reached};
-use crate::exchange::{Storage, exchange};
-use crate::vitals::Vitals;
+use crate::admin::Health;
+use crate::connection::{self, Shared, Stage, reached};
+use crate::exchange::{Admin, Respond, Storage};
 use crate::{Limits, Metrics};
 
 /// How long a listener that cannot accept (no file descriptors left) waits before it tries again.
@@ -56,7 +53,7 @@ pub struct Parts {
     pub limits: Limits,
     /// Where requests are counted.
     pub metrics: Arc<Metrics>,
-    /// The time in error bodies.
+    /// The time in `Date` and in error bodies.
     pub clock: Arc<dyn Clock>,
     /// The source of request ids where a handler failed to give one.
     pub entropy: Arc<dyn Entropy>,
@@ -96,55 +93,29 @@ impl Server {
 
     /// Serves a storage service on `listener` from now on. To be called in a tokio runtime.
     pub fn serve(&self, listener: Listener, service: Service, handler: Arc<dyn Handler>) {
-        let storage = Arc::new(Storage {
+        let storage = Storage {
             service,
             handler,
-            limits: Arc::clone(&self.limits),
             metrics: Arc::clone(&self.parts.metrics),
             clock: Arc::clone(&self.parts.clock),
             entropy: Arc::clone(&self.parts.entropy),
-        });
-        let accepting = self.accepting(listener, self.limits.connections_max);
-        let protocol = Arc::new(connection::protocol(&self.limits));
-        let limits = Arc::clone(&self.limits);
-        let stage = self.stage.subscribe();
-        tokio::spawn(accepting.run(move |stream, remote| {
-            let (protocol, limits) = (Arc::clone(&protocol), Arc::clone(&limits));
-            let (storage, stage) = (Arc::clone(&storage), stage.clone());
-            async move {
-                let vitals = Arc::new(Vitals::new());
-                let of_requests = Arc::clone(&vitals);
-                let service = service_fn(move |request: hyper::Request<Incoming>| {
-                    let vitals = Arc::clone(&of_requests);
-                    Box::pin(exchange(Arc::clone(&storage), vitals, remote.ip(), request))
-                });
-                connection::serve(stream, vitals, (&protocol, &limits), service, stage).await;
-            }
-        }));
+        };
+        self.answer(listener, storage, self.limits.connections_max);
     }
 
     /// Serves health and metrics on `listener` from now on. To be called in a tokio runtime.
     pub fn serve_admin(&self, listener: Listener, health: Arc<dyn Health>) {
-        let accepting = self.accepting(listener, ADMIN_CONNECTIONS_MAX);
-        let protocol = Arc::new(connection::protocol(&self.limits));
-        let limits = Arc::clone(&self.limits);
         let metrics = Arc::clone(&self.parts.metrics);
+        self.answer(listener, Admin { health, metrics }, ADMIN_CONNECTIONS_MAX);
+    }
+
+    fn answer<R: Respond>(&self, listener: Listener, responder: R, connections_max: usize) {
+        let accepting = self.accepting(listener, connections_max);
+        let (limits, clock) = (Arc::clone(&self.limits), Arc::clone(&self.parts.clock));
+        let shared = Arc::new(Shared { responder, limits, clock });
         let stage = self.stage.subscribe();
-        tokio::spawn(accepting.run(move |stream, _| {
-            let (protocol, limits) = (Arc::clone(&protocol), Arc::clone(&limits));
-            let (metrics, health) = (Arc::clone(&metrics), Arc::clone(&health));
-            let stage = stage.clone();
-            async move {
-                let vitals = Arc::new(Vitals::new());
-                let of_requests = Arc::clone(&vitals);
-                let service = service_fn(move |request: hyper::Request<Incoming>| {
-                    of_requests.begin_request();
-                    let response = admin::answer(&request, &*health, &metrics);
-                    of_requests.end_request();
-                    std::future::ready(Ok::<_, std::convert::Infallible>(response))
-                });
-                connection::serve(stream, vitals, (&protocol, &limits), service, stage).await;
-            }
+        tokio::spawn(accepting.run(move |stream, remote| {
+            connection::serve(stream, remote.ip(), Arc::clone(&shared), stage.clone())
         }));
     }
 

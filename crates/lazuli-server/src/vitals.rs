@@ -40,7 +40,7 @@ pub(crate) struct Vitals {
     /// Microseconds after `opened`, or [`NOT_STALLED`].
     stalled_since: AtomicU64,
     reads_too_slowly: AtomicBool,
-    unread: AtomicBool,
+    draining: AtomicBool,
 }
 
 impl Vitals {
@@ -52,7 +52,7 @@ impl Vitals {
             since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(NOT_STALLED),
             reads_too_slowly: AtomicBool::new(false),
-            unread: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }
     }
 
@@ -74,7 +74,6 @@ impl Vitals {
 
     /// A request's head is complete.
     pub(crate) fn begin_request(&self) {
-        self.unread.store(false, Ordering::Relaxed);
         self.enter(BUSY);
     }
 
@@ -105,14 +104,14 @@ impl Vitals {
         self.reads_too_slowly.store(true, Ordering::Relaxed);
     }
 
-    /// The request is answered although the client may still be sending its body.
-    pub(crate) fn set_unread(&self) {
-        self.unread.store(true, Ordering::Relaxed);
+    /// The server takes no further requests.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the last request was answered before its body was read.
-    pub(crate) fn is_unread(&self) -> bool {
-        self.unread.load(Ordering::Relaxed)
+    /// Whether the server takes no further requests.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Whether the connection has overrun one of its limits.

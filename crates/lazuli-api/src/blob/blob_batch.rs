@@ -92,6 +92,7 @@ fn sub_request(
         target,
         headers,
         remote: call.head.remote,
+        spelling: crate::Spelling::default(),
         secure: call.head.secure,
         body: Box::new(FullBody::new(Bytes::new())),
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use lazuli_api::{Body, Handler, Observation, Request, Response, ResponseBody};
+use lazuli_api::{Body, Handler, Observation, Request, Response, ResponseBody, Spelling};
 use lazuli_base::{ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::BoxFuture;
 use lazuli_model::{ErrorCode, Refusal, Service};
@@ -53,6 +53,10 @@ impl Fake {
                 response.headers.insert("announced", HeaderValue::from_str(&announced).unwrap());
                 response
             }
+            "/metadata" => {
+                let headers = std::mem::take(&mut request.headers);
+                Response { spelling: request.spelling, ..answer(200, headers, Body::Empty) }
+            }
             "/refuse" => full(403, "no"),
             "/head" => {
                 let mut response = full(200, vec![b'x'; 1234]);
@@ -70,7 +74,7 @@ impl Fake {
             "/broken" => stream("content-length", "6", vec![Ok("abc"), Err(())]),
             "/endless" => {
                 let body = Body::Stream(Box::new(Endless(Arc::clone(&self.dropped))));
-                Response { status: 200, headers: HeaderMap::new(), body }
+                answer(200, HeaderMap::new(), body)
             }
             _ => full(404, ""),
         }
@@ -78,7 +82,11 @@ impl Fake {
 }
 
 fn full(status: u16, body: impl Into<Bytes>) -> Response {
-    Response { status, headers: HeaderMap::new(), body: Body::Full(body.into()) }
+    answer(status, HeaderMap::new(), Body::Full(body.into()))
+}
+
+fn answer(status: u16, headers: HeaderMap, body: Body) -> Response {
+    Response { status, headers, spelling: Spelling::default(), body }
 }
 
 fn stream(
@@ -88,7 +96,7 @@ fn stream(
 ) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(name, HeaderValue::from_static(value));
-    Response { status: 200, headers, body: Body::Stream(Box::new(Given(parts.into_iter()))) }
+    answer(200, headers, Body::Stream(Box::new(Given(parts.into_iter()))))
 }
 
 struct Given(std::vec::IntoIter<Result<&'static str, ()>>);

@@ -117,6 +117,7 @@ async fn a_length_beside_chunks_ends_the_connection() {
                     Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /panic HTTP/1.1\r\n\r\n";
     client.send(smuggled).await;
     let rest = client.rest().await;
+    assert!(rest.starts_with("HTTP/1.1 400 "), "{rest}");
     assert_eq!(rest.matches("HTTP/1.1 ").count(), 1, "{rest}");
 }
 

@@ -55,6 +55,30 @@ async fn continue_is_sent_when_the_body_is_wanted() {
 }
 
 #[tokio::test]
+async fn metadata_names_keep_their_case() {
+    let fixture = Fixture::start(Limits::default()).await;
+    let mut client = Client::connect(fixture.blob).await;
+    let headers = "x-ms-meta-lower: 1\r\nX-MS-Meta-Camel_Case: 2\r\nConnection: close\r\n";
+    client.send(format!("GET /metadata HTTP/1.1\r\nHost: h\r\n{headers}\r\n")).await;
+    let rest = client.rest().await;
+    for line in ["\r\nx-ms-meta-lower: 1\r\n", "\r\nx-ms-meta-Camel_Case: 2\r\n"] {
+        assert!(rest.contains(line), "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn clients_of_http_1_0_get_no_chunks() {
+    let fixture = Fixture::start(Limits::default()).await;
+    let mut client = Client::connect(fixture.blob).await;
+    client.send("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").await;
+    let kept = client.answer().await;
+    assert_eq!((kept.body.as_str(), kept.header("connection")), ("abcdef", Some("keep-alive")));
+    client.send("GET /chunked HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").await;
+    let rest = client.rest().await;
+    assert!(rest.ends_with("connection: close\r\n\r\nabcdef"), "{rest}");
+}
+
+#[tokio::test]
 async fn head_has_the_length_and_no_body() {
     let fixture = Fixture::start(Limits::default()).await;
     let mut client = Client::connect(fixture.blob).await;

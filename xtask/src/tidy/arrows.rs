@@ -83,16 +83,7 @@ const HOUSE: &[Place] = &[
     },
     Place {
         name: "lazuli-testkit",
-        may: &[
-            "lazuli-base",
-            "lazuli-engine",
-            "lazuli-model",
-            "lazuli-wire",
-            "lazuli-auth",
-            "lazuli-store",
-            "lazuli-api",
-            "lazuli-server",
-        ],
+        may: &["lazuli-base", "lazuli-model", "lazuli-wire", "lazuli-auth"],
         may_not: &[],
     },
     Place { name: "lazuli-loadgen", may: &[], may_not: &["hyper"] },

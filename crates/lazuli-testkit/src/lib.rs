@@ -1,0 +1,10 @@
+//! What tests of a running server need: the server as a process, a client that signs, and bytes
+//! that a seed brings back. For tests only; nothing that ships may depend on this crate.
+
+mod client;
+mod random;
+mod server;
+
+pub use client::{ACCOUNT, Client, Request, Response};
+pub use random::{Random, fill, is_filled};
+pub use server::{Server, binary, workspace_root};

@@ -1,0 +1,108 @@
+//! A server killed again and again under load: what it acknowledged reads back, what it did not is
+//! there whole or not at all, and its data directory is sound.
+//!
+//! `LAZULI_CRASH_ROUNDS` says how many rounds (100), `LAZULI_CRASH_SEED` which ones.
+
+#[path = "crash/actor.rs"]
+mod actor;
+#[path = "crash/model.rs"]
+mod model;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use actor::Actor;
+use lazuli_testkit::{Client, Random, Request, Server, binary};
+use model::Endings;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Clients at work at the same time.
+const ACTORS: u64 = 4;
+
+/// Every so many rounds the data directory is checked whole.
+const FSCK_EVERY: u64 = 10;
+
+fn number(variable: &str, otherwise: u64) -> Outcome<u64> {
+    match std::env::var(variable) {
+        Ok(text) => Ok(text.parse()?),
+        Err(_) => Ok(otherwise),
+    }
+}
+
+fn check_directory(data: &Path) -> Outcome<()> {
+    let checked = Command::new(binary()).arg("fsck").arg("--data").arg(data).output()?;
+    if checked.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    Err(format!("fsck: {said}{}", String::from_utf8_lossy(&checked.stderr)).into())
+}
+
+/// Reads everything that the actors know of, each on a connection of its own.
+fn verify(server: &Server, actors: &mut [Actor], endings: &mut Endings) -> Outcome<()> {
+    for actor in actors {
+        let mut client = Client::new(server.address())?;
+        actor.verify(&mut client, endings)?;
+    }
+    Ok(())
+}
+
+/// Lets all actors work until the server is gone, which it is after `lifetime`.
+fn kill_under_load(server: Server, actors: &mut [Actor], lifetime: Duration) -> Outcome<()> {
+    let address = server.address();
+    std::thread::scope(|scope| {
+        let at_work: Vec<_> =
+            actors.iter_mut().map(|actor| scope.spawn(move || actor.work(address))).collect();
+        std::thread::sleep(lifetime);
+        let killed = server.kill();
+        for worker in at_work {
+            worker.join().map_err(|_| "a client panicked")??;
+        }
+        Ok(killed?)
+    })
+}
+
+#[test]
+#[ignore = "needs the release binary and takes a minute; cargo xtask test --only crash runs it"]
+fn acknowledged_writes_survive_kills() -> Outcome<()> {
+    let rounds = number("LAZULI_CRASH_ROUNDS", 100)?;
+    let seed = number("LAZULI_CRASH_SEED", u64::from(std::process::id()))?;
+    println!("LAZULI_CRASH_SEED={seed} LAZULI_CRASH_ROUNDS={rounds}");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{seed}"));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder)?;
+    let data = folder.join("data");
+    let mut random = Random::new(seed);
+    let mut actors: Vec<Actor> =
+        (0..ACTORS).map(|index| Actor::new(index, random.split())).collect();
+    let mut endings = Endings::default();
+    for round in 0..rounds {
+        let server = Server::start(&folder, &data)?;
+        if round == 0 {
+            let path = format!("/{}", actor::CONTAINER);
+            let query = "restype=container";
+            let request = Request { method: "PUT", path: &path, query, ..Request::default() };
+            let made = Client::new(server.address())?.send(&request)?;
+            assert_eq!(made.status, 201, "{}", made.text());
+        }
+        verify(&server, &mut actors, &mut endings)
+            .map_err(|error| format!("round {round}, seed {seed}: {error}"))?;
+        let lifetime = Duration::from_millis(random.between(20, 250));
+        kill_under_load(server, &mut actors, lifetime)?;
+        if round % FSCK_EVERY == FSCK_EVERY - 1 {
+            check_directory(&data)?;
+        }
+    }
+    let server = Server::start(&folder, &data)?;
+    verify(&server, &mut actors, &mut endings)?;
+    server.kill()?;
+    check_directory(&data)?;
+    let acknowledged: u64 = actors.iter().map(|actor| actor.acknowledged).sum();
+    println!("{rounds} rounds, {acknowledged} acknowledged operations; unanswered: {endings:?}");
+    assert!(acknowledged > 0, "nothing was acknowledged");
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}

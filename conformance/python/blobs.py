@@ -22,12 +22,12 @@ def blob_round_trip_with_every_property():
         content_disposition="attachment",
         cache_control="max-age=3",
     )
-    created = client.upload_blob(data, metadata={"key": "v"}, content_settings=settings)
+    created = client.upload_blob(data, metadata={"Key": "v"}, content_settings=settings)
     properties = client.get_blob_properties()
     equal(properties.etag, created["etag"])
     equal(properties.size, len(data))
     equal(properties.blob_type, "BlockBlob")
-    equal(properties.metadata, {"key": "v"})
+    equal(properties.metadata, {"Key": "v"})
     found = properties.content_settings
     for field in ["content_type", "content_encoding", "content_language", "content_disposition", "cache_control"]:
         equal(found[field], settings[field], field)
@@ -36,7 +36,7 @@ def blob_round_trip_with_every_property():
     client.set_http_headers(ContentSettings(content_type="a/b"))
     found = client.get_blob_properties()
     equal((found.content_settings.content_type, found.content_settings.cache_control), ("a/b", None))
-    equal(found.metadata, {"key": "v"})
+    equal(found.metadata, {"Key": "v"})
     client.delete_blob()
     refuses(404, "BlobNotFound", client.download_blob)
 

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lazuli_engine::{Commit, Engine, KeyRange, Options};
+use lazuli_engine::{Commit, Engine, KeyRange, Options, Room};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -94,7 +94,7 @@ async fn extents(engine: &Arc<Engine>) -> Result<(), Failure> {
     let part = Bytes::from(vec![0x5a; 64 << 10]);
     for round in 0..6 {
         let start = Instant::now();
-        let mut writer = engine.extents.create(Some(LEN)).await?;
+        let mut writer = engine.extents.create(Some(LEN), Room::Free).await?;
         for _ in 0..LEN / part.len() as u64 {
             writer.write(part.clone()).await?;
         }

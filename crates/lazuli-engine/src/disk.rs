@@ -20,6 +20,15 @@ pub enum Access {
     ReadWrite,
 }
 
+/// The room of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes an unprivileged process may still write.
+    pub free: u64,
+    /// Bytes it holds when it is empty.
+    pub total: u64,
+}
+
 /// An open file. All offsets and lengths are in bytes.
 pub trait DiskFile: Send + Sync + std::fmt::Debug {
     /// Reads into `buffer` from `offset`, as much as there is; 0 at the end of the file.
@@ -73,8 +82,8 @@ pub trait Disk: Send + Sync + std::fmt::Debug + 'static {
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Bytes an unprivileged process may still write below `path`.
-    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// The room of the file system that holds `path`.
+    fn space(&self, path: &Path) -> io::Result<Space>;
 
     /// The length of a file in bytes.
     fn file_len(&self, path: &Path) -> io::Result<u64>;

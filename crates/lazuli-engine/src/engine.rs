@@ -31,6 +31,12 @@ pub enum Durability {
     Relaxed,
 }
 
+/// A disk has room for this many shared extents at least.
+const EXTENTS_MIN: u64 = 32;
+
+/// Shared extents are not made shorter than this, however small the disk.
+const EXTENT_BYTES_MIN: u64 = 1 << 20;
+
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -44,7 +50,8 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// A shared extent that reached this length is finished, in bytes.
     pub extent_bytes: u64,
-    /// Disk space that must stay free for a write to be accepted, in bytes.
+    /// Disk space that must stay free for a write to be accepted, in bytes; at most a quarter of
+    /// the file system.
     pub reserve_bytes: u64,
     /// Commits that may wait; more are answered `Busy`.
     pub queue_commits: usize,
@@ -155,6 +162,7 @@ impl Engine {
         let state =
             StateFile::create(Arc::clone(&disk), &data, running).map_err(io_error(&data))?;
         let stats = Arc::new(Stats::default());
+        let extent_bytes = extent_bytes(&*disk, &dir, options.extent_bytes);
         let headroom = Headroom::new(Arc::clone(&disk), data, options.reserve_bytes);
         let extents = ExtentFiles::new(extent_files::Parts {
             disk,
@@ -163,7 +171,7 @@ impl Engine {
             headroom: Arc::new(headroom),
             stats: Arc::clone(&stats),
             next_extent,
-            extent_bytes: options.extent_bytes,
+            extent_bytes,
         });
         Ok(Self { meta, extents: Arc::new(extents), stats, embedded: None })
     }
@@ -193,6 +201,7 @@ impl Engine {
             StateFile::create(Arc::clone(&disk), &data, running).map_err(io_error(&data))?;
         let state = Arc::new(state);
         let (store, last) = open_store(&options, &previous)?;
+        let extent_bytes = extent_bytes(&*disk, &extents_dir, options.extent_bytes);
         let reserve = options.reserve_bytes;
         let headroom = Arc::new(Headroom::new(Arc::clone(&disk), data.clone(), reserve));
         let files = Arc::new(ExtentFiles::new(extent_files::Parts {
@@ -202,7 +211,7 @@ impl Engine {
             headroom: Arc::clone(&headroom),
             stats: Arc::clone(&stats),
             next_extent,
-            extent_bytes: options.extent_bytes,
+            extent_bytes,
         }));
         let meta = FjallMeta::start(fjall_meta::Parts {
             store: Arc::clone(&store),
@@ -374,6 +383,13 @@ fn discard_half_made(meta_dir: &Path) -> Result<(), OpenError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(meta_dir)(error)),
         _ => Ok(()),
     }
+}
+
+/// The length of shared extents: at most `wanted`, and less on a small disk, for what the one that
+/// is being filled holds of dead bytes cannot be taken back yet.
+fn extent_bytes(disk: &dyn Disk, dir: &Path, wanted: u64) -> u64 {
+    let total = disk.space(dir).map_or(u64::MAX, |space| space.total);
+    wanted.min((total / EXTENTS_MIN).max(EXTENT_BYTES_MIN))
 }
 
 /// Seals what a crash left unsealed and removes empty files; returns the first id never used.

@@ -24,7 +24,9 @@ use self::spares::Spares;
 use self::writer::FileWriter;
 use crate::BoxFuture;
 use crate::disk::{Disk, DiskFile, read_full};
-use crate::extents::{ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Settled};
+use crate::extents::{
+    ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Room, Settled,
+};
 use crate::frame::{Span, encoded_len};
 use crate::headroom::Headroom;
 use crate::pins::Pins;
@@ -206,12 +208,13 @@ impl Inner {
     }
 
     /// Refuses a write the disk has no room for.
-    fn admit(&self, payload_len: u64) -> Result<(), ExtentsError> {
-        if self.headroom.take(encoded_len(payload_len)) { Ok(()) } else { Err(ExtentsError::Full) }
+    fn admit(&self, payload_len: u64, room: Room) -> Result<(), ExtentsError> {
+        let admitted = self.headroom.take(encoded_len(payload_len), room);
+        if admitted { Ok(()) } else { Err(ExtentsError::Full) }
     }
 
-    fn append(&self, payload: &[u8]) -> Result<(Piece, Settled), ExtentsError> {
-        self.admit(payload.len() as u64)?;
+    fn append(&self, payload: &[u8], room: Room) -> Result<(Piece, Settled), ExtentsError> {
+        self.admit(payload.len() as u64, room)?;
         let (extent, piece) = self.append_to_shared(payload)?;
         Stats::add(&self.stats.extent_bytes_written, piece.len);
         Stats::add(&self.stats.extent_bytes, encoded_len(piece.len));
@@ -312,26 +315,31 @@ impl Inner {
 }
 
 impl Extents for ExtentFiles {
-    fn append(&self, payload: Bytes) -> BoxFuture<'_, Result<(Piece, Settled), ExtentsError>> {
+    fn append(
+        &self,
+        payload: Bytes,
+        room: Room,
+    ) -> BoxFuture<'_, Result<(Piece, Settled), ExtentsError>> {
         Box::pin(async move {
             if payload.is_empty() {
                 return Err(ExtentsError::Io("a payload has at least one byte".into()));
             }
             if payload.len() <= INLINE_APPEND_BYTES {
-                return self.inner.append(&payload);
+                return self.inner.append(&payload, room);
             }
             let inner = Arc::clone(&self.inner);
-            blocking(move || inner.append(&payload)).await
+            blocking(move || inner.append(&payload, room)).await
         })
     }
 
     fn create(
         &self,
         expected: Option<u64>,
+        room: Room,
     ) -> BoxFuture<'_, Result<Box<dyn ExtentWriter>, ExtentsError>> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
-            let writer = blocking(move || FileWriter::open(inner, expected)).await?;
+            let writer = blocking(move || FileWriter::open(inner, expected, room)).await?;
             Ok(Box::new(writer) as Box<dyn ExtentWriter>)
         })
     }

@@ -78,16 +78,32 @@ pub trait ExtentWriter: Send {
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<(Piece, Settled), ExtentsError>>;
 }
 
+/// How much of the disk a write may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    /// What is free beyond the reserve.
+    #[default]
+    Free,
+    /// Half the reserve as well: the write gives space back soon after. Nothing could ever be taken
+    /// back on a full disk otherwise.
+    Reserve,
+}
+
 /// A set of immutable byte runs.
 pub trait Extents: Send + Sync + 'static {
     /// Stores a small payload (1 byte to about 1 MiB) in a shared extent. The bytes are written but
     /// not yet synced: the commit that names them carries the returned [`Settled`].
-    fn append(&self, payload: Bytes) -> BoxFuture<'_, Result<(Piece, Settled), ExtentsError>>;
+    fn append(
+        &self,
+        payload: Bytes,
+        room: Room,
+    ) -> BoxFuture<'_, Result<(Piece, Settled), ExtentsError>>;
 
     /// Opens a writer for a large payload; `expected` bytes are reserved if given.
     fn create(
         &self,
         expected: Option<u64>,
+        room: Room,
     ) -> BoxFuture<'_, Result<Box<dyn ExtentWriter>, ExtentsError>>;
 
     /// Reads `range` of the piece's payload (offsets within the piece), every frame verified.

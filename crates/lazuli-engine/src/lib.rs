@@ -23,7 +23,7 @@ pub mod stats;
 mod sums;
 
 pub use engine::{Durability, Engine, OpenError, Options};
-pub use extents::{ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Settled};
+pub use extents::{ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Room, Settled};
 pub use fsck::Fsck;
 pub use meta::{
     ASCENDING, Commit, CommitError, Committed, Expect, JournalRow, KeyRange, Meta, MetaError, Row,

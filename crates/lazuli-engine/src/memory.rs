@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::BoxFuture;
 use crate::extents::{
-    ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Settle, Settled,
+    ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Room, Settle, Settled,
 };
 use crate::meta::{
     Commit, CommitError, Committed, JournalRow, KeyRange, Meta, MetaError, Row, Version,
@@ -179,13 +179,18 @@ impl Default for MemoryExtents {
 }
 
 impl Extents for MemoryExtents {
-    fn append(&self, payload: Bytes) -> BoxFuture<'_, Result<(Piece, Settled), ExtentsError>> {
+    fn append(
+        &self,
+        payload: Bytes,
+        _: Room,
+    ) -> BoxFuture<'_, Result<(Piece, Settled), ExtentsError>> {
         Box::pin(std::future::ready(self.shared.store(&payload)))
     }
 
     fn create(
         &self,
         expected: Option<u64>,
+        _: Room,
     ) -> BoxFuture<'_, Result<Box<dyn ExtentWriter>, ExtentsError>> {
         let capacity = usize::try_from(expected.unwrap_or(0)).unwrap_or(0).min(1 << 20);
         let writer: Box<dyn ExtentWriter> = Box::new(MemoryWriter {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::BoxFuture;
-use crate::extents::{ExtentsError, Settled};
+use crate::extents::{ExtentsError, Room, Settled};
 
 /// The sequence number of the commit that last wrote a row.
 ///
@@ -51,6 +51,8 @@ pub struct Commit {
     pub since: Version,
     /// Payloads this commit names; the committer makes them durable before the commit.
     pub payloads: Vec<Settled>,
+    /// How much of the disk it may use. What only deletes may always use the reserve.
+    pub room: Room,
 }
 
 /// A commit that is durable.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use lazuli_engine::fsck::fsck;
-use lazuli_engine::{Commit, Engine, Fsck, KeyRange, OpenError, Options, Piece};
+use lazuli_engine::{Commit, Engine, Fsck, KeyRange, OpenError, Options, Piece, Room};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -17,7 +17,7 @@ async fn fill(engine: &Engine) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for index in 0..30_usize {
         let payload = Bytes::from(vec![index as u8; 100 + index * 50]);
-        let (piece, settled) = engine.extents.append(payload).await.unwrap();
+        let (piece, settled) = engine.extents.append(payload, Room::Free).await.unwrap();
         let commit = Commit {
             puts: vec![(format!("key {index}").into(), vec![7; index].into())],
             entries: vec!["entry".into()],
@@ -27,7 +27,7 @@ async fn fill(engine: &Engine) -> Vec<Piece> {
         engine.meta.commit(commit).await.unwrap();
         pieces.push(piece);
     }
-    let mut writer = engine.extents.create(None).await.unwrap();
+    let mut writer = engine.extents.create(None, Room::Free).await.unwrap();
     writer.write(Bytes::from(vec![3; 70_000])).await.unwrap();
     pieces.push(writer.finish().await.unwrap().0);
     pieces

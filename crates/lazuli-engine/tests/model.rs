@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use lazuli_engine::memory::MemoryMeta;
-use lazuli_engine::{Commit, Engine, Expect, KeyRange, Meta, Options, Version};
+use lazuli_engine::{Commit, Engine, Expect, KeyRange, Meta, Options, Room, Version};
 use proptest::prelude::*;
 
 const TABLE: redb::TableDefinition<'_, &[u8], (u64, &[u8])> = redb::TableDefinition::new("rows");
@@ -73,6 +73,7 @@ fn commit(changes: &[(u8, Option<u8>)], expect: Vec<Expect>, entries: u8) -> Com
         deletes: deletes.collect(),
         entries: (0..entries).map(|n| Bytes::from(vec![n])).collect(),
         payloads: Vec::new(),
+        room: Room::Free,
     }
 }
 

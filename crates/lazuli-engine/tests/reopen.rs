@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use lazuli_engine::{
-    Commit, CommitError, Durability, Engine, Expect, KeyRange, OpenError, Options, Version,
+    Commit, CommitError, Durability, Engine, Expect, KeyRange, OpenError, Options, Room, Version,
 };
 
 fn options(dir: &tempfile::TempDir) -> Options {
@@ -83,20 +83,20 @@ async fn payloads_of_all_sizes_read_back_before_and_after_reopening() {
     {
         let engine = Engine::open(options.clone()).unwrap();
         for len in [1, 4096, 65_516, 65_517, 300_000, 1 << 20] {
-            let (piece, settled) = engine.extents.append(payload(len)).await.unwrap();
+            let (piece, settled) = engine.extents.append(payload(len), Room::Free).await.unwrap();
             let commit = Commit { payloads: vec![settled], ..put(&format!("{len}"), "named") };
             engine.meta.commit(commit).await.unwrap();
             pieces.push(piece);
         }
         for expected in [None, Some(5 << 20)] {
-            let mut writer = engine.extents.create(expected).await.unwrap();
+            let mut writer = engine.extents.create(expected, Room::Free).await.unwrap();
             let whole = payload(5 << 20);
             for part in whole.chunks(100_000) {
                 writer.write(whole.slice_ref(part)).await.unwrap();
             }
             pieces.push(writer.finish().await.unwrap().0);
         }
-        drop(engine.extents.create(Some(100)).await.unwrap());
+        drop(engine.extents.create(Some(100), Room::Free).await.unwrap());
         for piece in &pieces {
             let read = engine.extents.read(*piece, 0..piece.len).await.unwrap();
             assert_eq!(read, payload(piece.len as usize), "{piece:?}");
@@ -126,7 +126,7 @@ async fn payloads_of_all_sizes_read_back_before_and_after_reopening() {
         }
     }
     assert_eq!(engine.extents.sealed().await.unwrap(), []);
-    let (piece, _) = engine.extents.append(payload(10)).await.unwrap();
+    let (piece, _) = engine.extents.append(payload(10), Room::Free).await.unwrap();
     assert!(piece.extent.0 > highest, "an id is never used twice");
 }
 
@@ -139,7 +139,7 @@ async fn without_room_commits_are_refused_and_reads_go_on() {
     let full = Options { reserve_bytes: u64::MAX, ..options(&dir) };
     let engine = Engine::open(full).unwrap();
     assert_eq!(engine.meta.commit(put("l", "w")).await, Err(CommitError::Full));
-    assert!(engine.extents.append("bytes".into()).await.is_err());
+    assert!(engine.extents.append("bytes".into(), Room::Free).await.is_err());
     assert_eq!(engine.meta.get(b"k").await.unwrap().unwrap().value, "v");
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lazuli_engine::disk::{Fault, SimDisk};
 use lazuli_engine::memory::MemoryMeta;
-use lazuli_engine::{Commit, Engine, Options, Piece};
+use lazuli_engine::{Commit, Engine, Options, Piece, Room};
 
 fn options(disk: &SimDisk) -> Options {
     let disk = Arc::new(disk.clone());
@@ -22,13 +22,15 @@ async fn load(engine: &Engine, count: usize) -> Vec<(usize, Piece)> {
     let mut named = Vec::new();
     for index in 0..count {
         let written = if index % 5 == 4 {
-            let Ok(mut writer) = engine.extents.create(Some(100_000)).await else { continue };
+            let Ok(mut writer) = engine.extents.create(Some(100_000), Room::Free).await else {
+                continue;
+            };
             if writer.write(payload(index)).await.is_err() {
                 continue;
             }
             writer.finish().await
         } else {
-            engine.extents.append(payload(index)).await
+            engine.extents.append(payload(index), Room::Free).await
         };
         let Ok((piece, settled)) = written else { continue };
         let commit = Commit { payloads: vec![settled], ..Commit::default() };
@@ -62,7 +64,7 @@ async fn a_power_cut_takes_nothing_that_was_named() {
             highest = new.iter().map(|(_, piece)| piece.extent.0).max().unwrap();
             named.extend(new);
             // Written, but not settled: this may go.
-            engine.extents.append(payload(3)).await.unwrap();
+            engine.extents.append(payload(3), Room::Free).await.unwrap();
             disk = disk.power_cut();
         }
         let engine = Engine::simulated(&options(&disk), Arc::default()).unwrap();
@@ -107,20 +109,20 @@ async fn a_full_disk_refuses_writes_serves_reads_and_heals() {
     let named = load(&engine, 12).await;
     disk.set_free_bytes(500);
     let refused = tokio::time::Instant::now();
-    while engine.extents.append(payload(1)).await.is_ok() {
+    while engine.extents.append(payload(1), Room::Free).await.is_ok() {
         assert!(refused.elapsed().as_secs() < 60, "measurements of free space do not age");
         tokio::task::yield_now().await;
     }
     all_there(&engine, &named, "full").await;
     disk.set_free_bytes(1 << 30);
-    assert!(engine.extents.append(payload(1)).await.is_ok());
+    assert!(engine.extents.append(payload(1), Room::Free).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_flipped_byte_is_never_served() {
     let disk = SimDisk::new(1);
     let engine = Engine::simulated(&options(&disk), Arc::default()).unwrap();
-    let (piece, _settled) = engine.extents.append(payload(5)).await.unwrap();
+    let (piece, _settled) = engine.extents.append(payload(5), Room::Free).await.unwrap();
     let path = std::path::PathBuf::from(format!("/data/extents/{:016x}.ext", piece.extent.0));
     for offset in 0..piece.len as usize + 20 {
         assert!(disk.flip(&path, offset, 2));

@@ -5,7 +5,7 @@
 //! commit names is garbage from the start, and the collector frees it.
 
 use bytes::{Bytes, BytesMut};
-use lazuli_engine::{ExtentWriter, ExtentsError, Piece, Settled};
+use lazuli_engine::{ExtentWriter, ExtentsError, Piece, Room, Settled};
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
@@ -60,6 +60,7 @@ pub struct Ingest<'s> {
     waiting: Vec<Bytes>,
     waiting_bytes: usize,
     writer: Option<Box<dyn ExtentWriter>>,
+    room: Room,
 }
 
 impl Store {
@@ -72,11 +73,17 @@ impl Store {
             waiting: Vec::new(),
             waiting_bytes: 0,
             writer: None,
+            room: Room::Free,
         }
     }
 }
 
 impl Ingest<'_> {
+    /// Lets it use the reserve of the disk: its bytes move so that others can be removed.
+    pub(crate) fn into_reserve(self) -> Self {
+        Self { room: Room::Reserve, ..self }
+    }
+
     /// Takes the next bytes, holding back while too many wait for the disk.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Refusal> {
         if bytes.is_empty() {
@@ -89,8 +96,10 @@ impl Ingest<'_> {
         self.waiting.push(bytes);
         if self.waiting_bytes > PACKED_BYTES_MAX {
             let extents = &self.store.extents;
-            let mut writer =
-                extents.create(self.expected).await.map_err(|error| unwritable(&error))?;
+            let mut writer = extents
+                .create(self.expected, self.room)
+                .await
+                .map_err(|error| unwritable(&error))?;
             for bytes in self.waiting.drain(..) {
                 writer.write(bytes).await.map_err(|error| unwritable(&error))?;
             }
@@ -112,8 +121,12 @@ impl Ingest<'_> {
         if self.placement == Placement::Anywhere && bytes.len() <= INLINE_BYTES_MAX {
             return Ok(Payload::Inline(bytes));
         }
-        let (piece, settled) =
-            self.store.extents.append(bytes).await.map_err(|error| unwritable(&error))?;
+        let (piece, settled) = self
+            .store
+            .extents
+            .append(bytes, self.room)
+            .await
+            .map_err(|error| unwritable(&error))?;
         Ok(Payload::Extent(piece, settled))
     }
 }

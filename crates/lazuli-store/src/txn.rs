@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use lazuli_base::Timestamp;
-use lazuli_engine::{Commit, CommitError, Expect, KeyRange, Meta, MetaError, Row, Settled};
+use lazuli_engine::{Commit, CommitError, Expect, KeyRange, Meta, MetaError, Room, Row, Settled};
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
@@ -92,6 +92,11 @@ impl<'s> Txn<'s> {
     /// Names a payload: the commit waits until its bytes are durable.
     pub fn name_payload(&mut self, payload: &Settled) {
         self.commit.payloads.push(payload.clone());
+    }
+
+    /// Lets the commit use the reserve of the disk: what it changes can be removed because of it.
+    pub(crate) fn use_reserve(&mut self) {
+        self.commit.room = Room::Reserve;
     }
 
     /// Adds the journal entry of what this change is.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Access, Disk, DiskFile};
+use super::{Access, Disk, DiskFile, Space};
 
 const SECTOR: usize = 512;
 
@@ -300,8 +300,8 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
-        Ok(self.state().free_bytes)
+    fn space(&self, _path: &Path) -> io::Result<Space> {
+        Ok(Space { free: self.state().free_bytes, total: u64::MAX })
     }
 
     fn file_len(&self, path: &Path) -> io::Result<u64> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Access, Disk, DiskFile};
+use super::{Access, Disk, DiskFile, Space};
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,9 +103,10 @@ impl Disk for SystemDisk {
         File::open(dir)?.sync_all()
     }
 
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+    fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
     }
 
     fn file_len(&self, path: &Path) -> io::Result<u64> {

@@ -15,7 +15,7 @@ use super::recent::Recent;
 use super::row;
 use super::store::{Change, Store};
 use crate::engine::Durability;
-use crate::extents::{ExtentId, ExtentsError};
+use crate::extents::{ExtentId, ExtentsError, Room};
 use crate::headroom::Headroom;
 use crate::meta::{Commit, CommitError, Committed, MetaError, Version};
 use crate::stats::Stats;
@@ -85,8 +85,8 @@ impl Committer {
         let frees = !waiting.commit.deletes.is_empty()
             && waiting.commit.payloads.is_empty()
             && waiting.bytes <= FREEING_BYTES_MAX;
-        let bytes = waiting.bytes as u64;
-        if frees { self.headroom.take_to_free(bytes) } else { self.headroom.take(bytes) }
+        let room = if frees { Room::Reserve } else { waiting.commit.room };
+        self.headroom.take(waiting.bytes as u64, room)
     }
 
     fn sync(&mut self) {

@@ -13,7 +13,7 @@ use super::{Inner, UseGuard, blocking, failed, path_of};
 use crate::BoxFuture;
 use crate::checksum::crc32c;
 use crate::disk::DiskFile;
-use crate::extents::{ExtentId, ExtentWriter, ExtentsError, Piece, Settle, Settled};
+use crate::extents::{ExtentId, ExtentWriter, ExtentsError, Piece, Room, Settle, Settled};
 use crate::frame::{
     self, FRAME_BYTES, HEADER_BYTES, Kind, PAYLOAD_MAX, Place, SEAL_BYTES, Seal, encoded_len,
 };
@@ -34,6 +34,7 @@ pub(crate) struct FileWriter {
     /// Held by the payload once it is finished.
     guard: Option<UseGuard>,
     extent: ExtentId,
+    room: Room,
     /// Frames under construction, headers still blank; the last one may not be full.
     block: Vec<u8>,
     /// File offset of the block.
@@ -61,15 +62,20 @@ impl Settle for SyncedPayload {
 
 impl FileWriter {
     /// Takes an empty file and reserves space. Blocking.
-    pub(crate) fn open(inner: Arc<Inner>, expected: Option<u64>) -> Result<Self, ExtentsError> {
+    pub(crate) fn open(
+        inner: Arc<Inner>,
+        expected: Option<u64>,
+        room: Room,
+    ) -> Result<Self, ExtentsError> {
         let expected = expected.map(|len| encoded_len(len) + SEAL_BYTES as u64);
-        inner.admit(expected.unwrap_or(BLOCK_BYTES as u64))?;
+        inner.admit(expected.unwrap_or(BLOCK_BYTES as u64), room)?;
         let Spare { guard, file } = inner.spares.take()?;
         let extent = guard.extent;
         let writer = Self {
             inner,
             file,
             guard: Some(guard),
+            room,
             extent,
             block: Vec::new(),
             offset: 0,
@@ -108,7 +114,7 @@ impl FileWriter {
     async fn send_block(&mut self) -> Result<(), ExtentsError> {
         let block = std::mem::take(&mut self.block);
         let len = block.len() as u64;
-        self.inner.admit(len)?;
+        self.inner.admit(len, self.room)?;
         while self.writes.len() >= BLOCKS_IN_FLIGHT {
             self.join_write().await?;
         }

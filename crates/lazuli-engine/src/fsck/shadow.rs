@@ -1,20 +1,34 @@
 //! A shadow of the metadata directory that fjall may change: tables, which are immutable, are hard
 //! links; everything else is copied.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 const NAME: &str = ".fsck";
+
+/// Copied at once.
+const COPY_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Shadow(PathBuf);
 
 impl Shadow {
-    /// Makes the shadow of `meta_dir` inside the data directory.
+    /// Makes the shadow of `meta_dir` inside the data directory, where tables can be links, or where
+    /// temporary files go if that disk is full.
     pub(super) fn of(data: &Path, meta_dir: &Path) -> io::Result<Self> {
-        let shadow = Self(data.join(NAME));
-        mirror(meta_dir, &shadow.0)?;
-        Ok(shadow)
+        let inside = Self(data.join(NAME));
+        match mirror(meta_dir, inside.path()) {
+            Ok(()) => Ok(inside),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                drop(inside);
+                let name = format!("lazuli-fsck-{}", std::process::id());
+                let outside = Self(std::env::temp_dir().join(name));
+                mirror(meta_dir, outside.path())?;
+                Ok(outside)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -47,8 +61,27 @@ fn mirror(from: &Path, to: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             mirror(&entry.path(), &target)?;
         } else if !tables || std::fs::hard_link(entry.path(), &target).is_err() {
-            std::fs::copy(entry.path(), &target)?;
+            copy(&entry.path(), &target)?;
         }
     }
     Ok(())
+}
+
+/// Copies a file without its zeros: fjall reserves tens of megabytes for a journal that is nearly
+/// empty, and the disk may be full.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut target = File::create(to)?;
+    let mut block = vec![0; COPY_BYTES];
+    let mut len: u64 = 0;
+    loop {
+        let read = source.read(&mut block)?;
+        let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        if bytes.iter().any(|byte| *byte != 0) {
+            target.seek(SeekFrom::Start(len))?;
+            target.write_all(bytes)?;
+        }
+        len += read as u64;
+    }
+    target.set_len(len)
 }

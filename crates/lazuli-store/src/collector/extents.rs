@@ -164,6 +164,7 @@ impl Store {
                 return Ok(bytes);
             }
             txn.delete(key.clone());
+            txn.use_reserve();
             for piece in &hold.pieces {
                 if let Some(Payload::Extent(_, settled)) = moved.get(piece) {
                     txn.name_payload(settled);
@@ -260,7 +261,7 @@ impl Store {
 
     /// Writes a run's bytes anew.
     async fn copy_piece(&self, piece: Piece) -> Result<Payload, Refusal> {
-        let mut ingest = self.ingest(Placement::Extent, Some(piece.len));
+        let mut ingest = self.ingest(Placement::Extent, Some(piece.len)).into_reserve();
         let mut at = 0;
         while at < piece.len {
             let end = piece.len.min(at + MOVE_BYTES);

@@ -305,7 +305,17 @@ fn crash(log: &Path) -> Outcome {
     if !crash_suite().is_file() {
         return Outcome::skipped("the crash suite is not there");
     }
-    let arguments = ["test", "--release", "--locked", "-p", "lazuli-testkit", "--test", "crash"];
+    let arguments = [
+        "test",
+        "--release",
+        "--locked",
+        "-p",
+        "lazuli-testkit",
+        "--test",
+        "crash",
+        "--test",
+        "full_disk",
+    ];
     let mut command = process::cargo(&arguments);
     command.args(["--", "--nocapture", "--include-ignored"]);
     command.env("LAZULI_BINARY", workspace::lazuli_binary());

@@ -112,11 +112,13 @@ impl Committer {
         let start = Instant::now();
         let written = self.store.write(changes.into_iter(), self.durability);
         self.stats.meta_sync_micros.record_micros(start.elapsed());
-        if let Err(error) = written {
-            let error = self.fail(&error);
-            return answer_all(accepted.into_iter().map(|(waiting, _)| waiting), &error.into());
+        let last = accepted.last().map_or(self.last, |(_, version)| *version);
+        if let Err(error) = written
+            && let Err(error) = self.find_out(&error, last)
+        {
+            return answer_all(accepted.into_iter().map(|(waiting, _)| waiting), &error);
         }
-        self.last = accepted.last().map_or(self.last, |(_, version)| *version);
+        self.last = last;
         self.latest.store(self.last.0, Ordering::Release);
         Stats::add(&self.stats.groups, 1);
         Stats::add(&self.stats.commits, accepted.len() as u64);
@@ -207,12 +209,26 @@ impl Committer {
         let what = format!("writing metadata failed: {error}");
         tracing::error!(error = %what, "the metadata store failed");
         self.stats.failing.store(true, Ordering::Relaxed);
-        let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
         self.health = match error {
-            fjall::Error::Io(error) if !full(error) => Health::Poisoned(what.clone()),
+            fjall::Error::Io(_) if !is_full(error) => Health::Poisoned(what.clone()),
             _ => Health::Ailing(what.clone(), Instant::now()),
         };
         MetaError::Unavailable(format!("{what}; the outcome of this commit is unknown"))
+    }
+
+    /// What became of a batch whose write failed: opening the database again tells. `Ok` if all of
+    /// it is there, up to the commit `last`; else the answer to its commits.
+    fn find_out(&mut self, error: &fjall::Error, last: Version) -> Result<(), CommitError> {
+        let unknown = self.fail(error);
+        match self.heal() {
+            Ok(()) if self.last >= last => Ok(()),
+            // A batch is there as a whole or not at all.
+            Ok(()) if is_full(error) => Err(CommitError::Full),
+            Ok(()) => {
+                Err(MetaError::Unavailable(format!("writing metadata failed: {error}")).into())
+            }
+            Err(_) => Err(unknown.into()),
+        }
     }
 
     /// Opens the database again if it failed and the time has come.
@@ -250,6 +266,10 @@ impl Committer {
             }
         }
     }
+}
+
+fn is_full(error: &fjall::Error) -> bool {
+    matches!(error, fjall::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull)
 }
 
 impl Overlay {

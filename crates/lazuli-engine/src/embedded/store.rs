@@ -77,7 +77,11 @@ impl Store {
         // What a failed write left behind is at most the beginning of one batch.
         let repaired = journal_file::repair(&self.path, false);
         repaired.map_err(|error| unavailable(&error.into()))?.map_err(MetaError::Damaged)?;
-        *slot = Some(open(&self.path, self.sizes).map_err(|error| unavailable(&error))?);
+        let reopened = open(&self.path, self.sizes).map_err(|error| unavailable(&error))?;
+        // What is read from here on must be durable: closing may have written the rest of a batch.
+        let synced = reopened.database.persist(PersistMode::SyncData);
+        synced.map_err(|error| unavailable(&error))?;
+        *slot = Some(reopened);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ pub mod collector;
 pub mod container;
 pub mod copy;
 pub mod find;
+pub mod fsck;
 pub mod journal;
 pub mod list;
 pub mod payload;

@@ -9,7 +9,8 @@ use crate::output;
 /// Prints what was checked; fails if anything is damaged, each damage named by file and offset.
 pub(crate) fn run(arguments: &cli::Fsck) -> Result<(), Failure> {
     let data = &arguments.data;
-    let fsck = Fsck::open(data).map_err(|error| refused(&error))?;
+    let mut fsck = Fsck::open(data).map_err(|error| refused(&error))?;
+    lazuli_store::fsck::check(&mut fsck).map_err(Failure::new)?;
     let report = fsck.finish();
     for damage in &report.damage {
         output::line(format!("damaged: {damage}"))?;

@@ -1,0 +1,73 @@
+//! What the check of references finds: a row that is gone is missed by what refers to it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lazuli_base::{ManualClock, SystemEntropy, Timestamp};
+use lazuli_engine::{Commit, Engine, Fsck, KeyRange, Options};
+use lazuli_model::conditions::Conditions;
+use lazuli_model::tags::TagSet;
+use lazuli_store::Store;
+use lazuli_store::blob::{BlobPath, Terms};
+use lazuli_store::container::NewContainer;
+use lazuli_store::payload::Placement;
+use lazuli_store::put::NewBlob;
+
+/// A store with a blob in the metadata, tagged, and one in an extent.
+async fn fill(engine: &Engine) {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)));
+    let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
+    let store = Store::new(meta, extents, clock, Arc::new(SystemEntropy));
+    store.create_container("account", "container", &NewContainer::default()).await.unwrap();
+    let conditions = Conditions::default();
+    let terms = Terms { conditions: &conditions, lease: None, may_overwrite: true };
+    let tags = TagSet::new([("key".to_owned(), "value".to_owned())]).unwrap();
+    for (blob, len) in [("small", 10), ("large", 100_000)] {
+        let mut ingest = store.ingest(Placement::Anywhere, None);
+        ingest.write(Bytes::from(vec![7; len])).await.unwrap();
+        let payload = ingest.finish().await.unwrap();
+        let path = BlobPath { account: "account", container: "container", blob };
+        let new = NewBlob { tags: tags.clone(), ..NewBlob::default() };
+        store.put_blob("PutBlob", &path, &terms, (&new, &payload)).await.unwrap();
+    }
+}
+
+fn damage(dir: &Path) -> Vec<String> {
+    let mut fsck = Fsck::open(dir).unwrap();
+    lazuli_store::fsck::check(&mut fsck).unwrap();
+    fsck.finish().damage.iter().map(ToString::to_string).collect()
+}
+
+/// Removes the rows of a table behind the store's back; what the check says then.
+async fn without(table: u8) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Options::new(dir.path())).unwrap();
+    fill(&engine).await;
+    let range = KeyRange::prefix(Bytes::copy_from_slice(&[table]));
+    let rows = engine.meta.scan(range, 100).await.unwrap();
+    let deletes: Vec<Bytes> = rows.into_iter().map(|row| row.key).collect();
+    assert_eq!(deletes.is_empty(), table == 0);
+    engine.meta.commit(Commit { deletes, ..Commit::default() }).await.unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    damage(dir.path())
+}
+
+#[tokio::test]
+async fn rows_that_are_gone_are_missed() {
+    assert_eq!(without(0).await, Vec::<String>::new());
+    for (table, missed) in [
+        (b'c', "its container does not exist"),
+        (b'b', "no blob has this content"),
+        (b'b', "the row that held these bytes does not name them"),
+        (b'b', "the blob does not have this tag"),
+        (b'r', "does not hold its 100000 bytes"),
+        (b't', "its tag key is not in the index"),
+        (lazuli_engine::ASCENDING | b'i', "does not hold its 10 bytes"),
+    ] {
+        let found = without(table).await;
+        assert!(found.iter().any(|damage| damage.contains(missed)), "{missed}: {found:?}");
+    }
+}

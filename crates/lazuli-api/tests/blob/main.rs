@@ -1,0 +1,10 @@
+//! The blob service as its callers see it: signed requests in, status, headers and body out.
+//!
+//! No socket is opened and no time passes but on the test's own clock. What is expected is what the
+//! service's documentation says: <https://learn.microsoft.com/rest/api/storageservices/>.
+
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
+
+mod conditions;
+mod harness;
+mod leases;

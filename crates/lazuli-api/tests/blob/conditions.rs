@@ -4,9 +4,12 @@
 
 use crate::harness::{ACCOUNT, Answer, Blobs, Call, HOST, delete, get, head, put, put_blob};
 
-const UNMET: (u16, &str) = (412, "ConditionNotMet");
-const STALE: (u16, &str) = (304, "ConditionNotMet");
-const MULTIPLE: (u16, &str) = (400, "MultipleConditionHeadersNotSupported");
+/// A status and, of a refusal, its code.
+type Outcome = (u16, &'static str);
+
+const UNMET: Outcome = (412, "ConditionNotMet");
+const STALE: Outcome = (304, "ConditionNotMet");
+const MULTIPLE: Outcome = (400, "MultipleConditionHeadersNotSupported");
 
 /// A service whose blob `box/b` was written ten seconds ago, and what headers may say of it.
 struct Subject {
@@ -47,7 +50,7 @@ impl Subject {
 
 /// Conditions, and their outcome on a read and on a write of the blob; a status below 300 stands
 /// for success.
-const TABLE: &[(&str, (u16, &str), (u16, &str))] = &[
+const TABLE: &[(&str, Outcome, Outcome)] = &[
     ("", (200, ""), (200, "")),
     ("if-match: E", (200, ""), (200, "")),
     ("if-match: *", (200, ""), (200, "")),

@@ -34,15 +34,6 @@ pub(crate) fn key_of(account: &str) -> AccountKey {
     AccountKey::new(format!("the key of {account}").as_bytes())
 }
 
-/// How a call says who makes it.
-#[derive(Clone, Debug)]
-enum Signer {
-    /// The account's key, with Shared Key.
-    Key(AccountKey, Scheme),
-    /// Nothing, or a token in the query.
-    Nobody,
-}
-
 /// A request that is yet to be signed and sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -52,8 +43,11 @@ pub(crate) struct Call {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     version: Option<String>,
-    signer: Signer,
+    /// What signs it; nothing if it brings a token or nothing.
+    signer: Option<(Box<AccountKey>, Scheme)>,
     account: String,
+    /// The path's first segment.
+    place: String,
     remote: IpAddr,
     secure: bool,
     date: Option<String>,
@@ -69,8 +63,9 @@ pub(crate) fn call(method: &str, target: &str) -> Call {
         headers: Vec::new(),
         body: Vec::new(),
         version: Some(VERSION.to_string()),
-        signer: Signer::Key(key_of(ACCOUNT), Scheme::SharedKey),
+        signer: Some((Box::new(key_of(ACCOUNT)), Scheme::SharedKey)),
         account: ACCOUNT.to_owned(),
+        place: ACCOUNT.to_owned(),
         remote: IpAddr::from([127, 0, 0, 1]),
         secure: false,
         date: None,
@@ -104,14 +99,10 @@ pub(crate) fn put_blob(target: &str, content: impl AsRef<[u8]>) -> Call {
 
 impl Call {
     /// Adds a header; an empty value is sent too.
+    #[expect(clippy::needless_pass_by_value, reason = "callers bring literals and temporaries")]
     pub(crate) fn header(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
-    }
-
-    /// Adds headers.
-    pub(crate) fn headers(self, headers: &[(&str, &str)]) -> Self {
-        headers.iter().fold(self, |call, (name, value)| call.header(name, value))
     }
 
     /// Adds to the query, for instance a token.
@@ -137,7 +128,7 @@ impl Call {
 
     /// Sends no `Authorization`.
     pub(crate) fn unsigned(mut self) -> Self {
-        self.signer = Signer::Nobody;
+        self.signer = None;
         self
     }
 
@@ -148,20 +139,27 @@ impl Call {
 
     /// Signs with another key.
     pub(crate) fn key(mut self, key: AccountKey) -> Self {
-        self.signer = Signer::Key(key, Scheme::SharedKey);
+        self.signer = Some((Box::new(key), Scheme::SharedKey));
         self
     }
 
     /// Signs with Shared Key Lite.
     pub(crate) fn lite(mut self) -> Self {
-        self.signer = Signer::Key(key_of(ACCOUNT), Scheme::SharedKeyLite);
+        self.signer = Some((Box::new(key_of(ACCOUNT)), Scheme::SharedKeyLite));
         self
     }
 
     /// Calls another account, with its key.
     pub(crate) fn account(mut self, account: &str) -> Self {
         account.clone_into(&mut self.account);
+        account.clone_into(&mut self.place);
         self.key(key_of(account))
+    }
+
+    /// Calls the account under another name, for instance as its secondary.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        place.clone_into(&mut self.place);
+        self
     }
 
     /// Comes from another address.
@@ -189,9 +187,9 @@ impl Call {
     }
 
     /// The request's path and query.
-    fn target(&self) -> String {
+    pub(crate) fn target(&self) -> String {
         let mark = if self.query.is_empty() { "" } else { "?" };
-        format!("/{}{}{mark}{}", self.account, self.path, self.query)
+        format!("/{}{}{mark}{}", self.place, self.path, self.query)
     }
 
     /// The request's headers, `Authorization` among them.
@@ -214,11 +212,11 @@ impl Call {
         for (name, value) in &self.headers {
             add(name, value);
         }
-        if let Signer::Key(key, scheme) = &self.signer {
+        if let Some((key, scheme)) = &self.signer {
             let version = self.version.as_deref().and_then(ApiVersion::parse);
             let signable = Signable {
                 method: self.method.as_str(),
-                path: &format!("/{}{}", self.account, self.path),
+                path: &format!("/{}{}", self.place, self.path),
                 query: &self.query,
                 headers: &headers,
                 service: Service::Blob,
@@ -307,6 +305,11 @@ impl Blobs {
     /// The time so many seconds from now as tokens write it.
     pub(crate) fn iso_date(&self, offset: i64) -> String {
         format!("{}Z", &date::iso7(self.at(offset))[..19])
+    }
+
+    /// The `Authorization` of a call.
+    pub(crate) fn authorization(&self, call: &Call) -> String {
+        call.signed(self.clock.now())["authorization"].to_str().unwrap().to_owned()
     }
 
     fn at(&self, offset: i64) -> Timestamp {
@@ -425,6 +428,11 @@ impl Answer {
     pub(crate) fn hides(&self, part: &str) -> &Self {
         assert!(!self.text().contains(part), "{part:?} in {self}");
         self
+    }
+
+    /// The status, where neither [`Self::is`] nor [`Self::refused`] says what is asked.
+    pub(crate) fn status(&self) -> u16 {
+        self.status
     }
 
     /// A header's value; empty if it is absent.

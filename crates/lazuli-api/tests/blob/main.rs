@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
 
+mod anonymous;
 mod conditions;
 mod harness;
 mod leases;
+mod shared_key;
+mod tokens;

@@ -5,11 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use lazuli_api::{Accounts, Api, Body, FullBody, Handler as _, Request, UnknownVersions};
+use lazuli_api::{
+    Accounts, Api, Body, BodyError, Handler as _, Request, RequestBody, UnknownVersions,
+};
 use lazuli_auth::{AccountKey, Scheme, Signable, sign_shared_key};
 use lazuli_base::{Clock as _, ManualClock, SeededEntropy, Timestamp};
-use lazuli_engine::Engine;
+use lazuli_engine::{BoxFuture, Engine};
 use lazuli_model::{ApiVersion, Service};
 use lazuli_store::Store;
 use lazuli_wire::date;
@@ -42,6 +45,8 @@ pub(crate) struct Call {
     query: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// The body's length as it is announced; nothing for a chunked body.
+    announced: Option<u64>,
     version: Option<String>,
     /// What signs it; nothing if it brings a token or nothing.
     signer: Option<(Box<AccountKey>, Scheme)>,
@@ -62,6 +67,7 @@ pub(crate) fn call(method: &str, target: &str) -> Call {
         query: query.to_owned(),
         headers: Vec::new(),
         body: Vec::new(),
+        announced: Some(0),
         version: Some(VERSION.to_string()),
         signer: Some((Box::new(key_of(ACCOUNT)), Scheme::SharedKey)),
         account: ACCOUNT.to_owned(),
@@ -117,6 +123,19 @@ impl Call {
     /// Sets the body.
     pub(crate) fn body(mut self, body: impl AsRef<[u8]>) -> Self {
         body.as_ref().clone_into(&mut self.body);
+        self.announced = Some(self.body.len() as u64);
+        self
+    }
+
+    /// Announces another length than the body has: the rest never comes.
+    pub(crate) fn announced(mut self, bytes: u64) -> Self {
+        self.announced = Some(bytes);
+        self
+    }
+
+    /// Announces no length.
+    pub(crate) fn unannounced(mut self) -> Self {
+        self.announced = None;
         self
     }
 
@@ -200,7 +219,9 @@ impl Call {
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         };
         add("host", HOST);
-        add("content-length", &self.body.len().to_string());
+        if let Some(bytes) = self.announced {
+            add("content-length", &bytes.to_string());
+        }
         match self.date.as_deref() {
             None => add("x-ms-date", &date::rfc1123(now)),
             Some("") => {}
@@ -244,6 +265,24 @@ impl Call {
         }
         part.push_str("\r\n");
         part
+    }
+}
+
+/// A request's body, which arrives in small pieces.
+struct Upload {
+    rest: Bytes,
+    announced: Option<u64>,
+}
+
+impl RequestBody for Upload {
+    fn announced(&self) -> Option<u64> {
+        self.announced
+    }
+
+    fn next(&mut self) -> BoxFuture<'_, Option<Result<Bytes, BodyError>>> {
+        let piece = self.rest.split_to(self.rest.len().min(self.rest.len() / 3 + 1));
+        let piece = Some(piece).filter(|piece| !piece.is_empty());
+        Box::pin(std::future::ready(piece.map(Ok)))
     }
 }
 
@@ -326,7 +365,7 @@ impl Blobs {
             headers: call.signed(self.clock.now()),
             remote: call.remote,
             secure: call.secure,
-            body: Box::new(FullBody::new(call.body.clone())),
+            body: Box::new(Upload { rest: call.body.clone().into(), announced: call.announced }),
         };
         let asked = format!("{} {}", call.method, request.target);
         let (response, observation) = self.runtime.block_on(self.api.handle(request));

@@ -11,3 +11,4 @@ mod harness;
 mod leases;
 mod shared_key;
 mod tokens;
+mod uploads;

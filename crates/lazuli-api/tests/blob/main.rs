@@ -9,6 +9,8 @@ mod anonymous;
 mod conditions;
 mod harness;
 mod leases;
+mod listing;
+mod reads;
 mod shared_key;
 mod tokens;
 mod uploads;

@@ -38,14 +38,18 @@ pub enum DeleteScope {
 const SNAPSHOTS_PER_DELETE: usize = 10_000;
 
 impl Store {
-    /// Replaces a blob's content properties; an MD5 that is not given is cleared, too.
+    /// Replaces a blob's content properties; an MD5 that is not given is cleared, too. What was told
+    /// of a copy onto the blob is told no longer.
     pub async fn set_blob_properties(
         &self,
         path: &BlobPath<'_>,
         terms: &Terms<'_>,
         content: &ContentHeaders,
     ) -> Result<Written, Refusal> {
-        let change = |row: &mut BlobRow| row.content = content.clone();
+        let change = |row: &mut BlobRow| {
+            row.content = content.clone();
+            row.copy = None;
+        };
         self.change_blob("SetBlobProperties", path, terms, change).await
     }
 

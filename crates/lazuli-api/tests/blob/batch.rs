@@ -160,8 +160,8 @@ fn only_two_operations_and_one_of_them() {
         get("/box/3"),
         call("POST", "/?comp=batch"),
     ];
-    for index in 0..calls.len() {
-        let pair = [delete("/box/9"), calls[index].clone()];
+    for (index, second) in calls.into_iter().enumerate() {
+        let pair = [delete("/box/9"), second];
         let answer = blobs.send(&batch(&blobs, "/?comp=batch", &pair));
         // The whole batch may be refused, or what does not belong.
         if answer.status() == 202 {

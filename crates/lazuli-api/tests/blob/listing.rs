@@ -94,19 +94,17 @@ fn pages_of_any_size_make_the_whole() {
         for size in 1..=whole.len() + 1 {
             let (mut found, mut marker) = (Vec::new(), String::new());
             for _ in 0..=whole.len() {
-                let mut target = format!("{LIST}{query}&maxresults={size}");
-                if !marker.is_empty() {
-                    target += &format!("&marker={marker}");
-                }
+                let target = format!("{LIST}{query}&maxresults={size}{marker}");
                 let answer = blobs.send(&get(&target)).is(200);
                 answer.says(&format!("<MaxResults>{size}</MaxResults>"));
                 let page = names(&answer);
                 assert!(page.len() <= size, "{answer}");
                 found.extend(page);
-                marker = answer.elements("NextMarker").concat();
-                if marker.is_empty() {
+                let next = answer.elements("NextMarker").concat();
+                if next.is_empty() {
                     break;
                 }
+                marker = format!("&marker={next}");
             }
             assert_eq!(found, whole, "{query} by {size}");
         }
@@ -294,7 +292,8 @@ fn blobs_by_their_tags() {
         blobs.send(&put_blob(&format!("/{name}"), "1").header("x-ms-tags", tags)).is(201);
     }
     let find = |place: &str, expression: &str| {
-        let expression: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let bytes = expression.bytes().map(|byte| format!("%{byte:02X}"));
+        let expression = bytes.collect::<Vec<_>>().concat();
         blobs.send(&get(&format!("{place}comp=blobs&where={expression}")))
     };
     let (all, within) = ("/?", "/box?restype=container&");

@@ -6,11 +6,16 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
 
 mod anonymous;
+mod batch;
 mod conditions;
+mod copies;
+mod cors;
 mod harness;
 mod leases;
 mod listing;
+mod malformed;
 mod reads;
 mod shared_key;
 mod tokens;
+mod unserved;
 mod uploads;

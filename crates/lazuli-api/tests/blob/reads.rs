@@ -107,13 +107,13 @@ fn ranges_across_blocks() {
         .iter()
         .map(|len| (0..*len).map(|at| (at % 251) as u8).collect())
         .collect();
-    let mut list = String::new();
+    let mut list = Vec::new();
     for (index, content) in contents.iter().enumerate() {
         let id = ["YWFh", "YmJi", "Y2Nj"][index];
         blobs.send(&put(&format!("/box/b?comp=block&blockid={id}")).body(content)).is(201);
-        list += &format!("<Latest>{id}</Latest>");
+        list.push(format!("<Latest>{id}</Latest>"));
     }
-    let list = format!("<BlockList>{list}</BlockList>");
+    let list = format!("<BlockList>{}</BlockList>", list.concat());
     blobs.send(&put("/box/b?comp=blocklist").body(list)).is(201);
     let whole = contents.concat();
     assert!(blobs.send(&get("/box/b")).is(200).body == whole);

@@ -21,7 +21,8 @@ fn block(id: &str, content: &str) -> Call {
 /// Commits blocks written as `Latest:YWFh Committed:YmJi`.
 fn commit(blocks: &str) -> Call {
     let items = blocks.split_whitespace().map(|item| item.split_once(':').unwrap());
-    let items = items.map(|(kind, id)| format!("<{kind}>{id}</{kind}>")).collect::<String>();
+    let items = items.map(|(kind, id)| format!("<{kind}>{id}</{kind}>"));
+    let items = items.collect::<Vec<_>>().concat();
     let xml = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>{items}</BlockList>");
     put("/box/b?comp=blocklist").body(xml)
 }

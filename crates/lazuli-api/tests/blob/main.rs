@@ -8,6 +8,7 @@
 mod anonymous;
 mod batch;
 mod conditions;
+mod containers;
 mod copies;
 mod cors;
 mod harness;
@@ -16,6 +17,7 @@ mod listing;
 mod malformed;
 mod reads;
 mod shared_key;
+mod tiers;
 mod tokens;
 mod unserved;
 mod uploads;

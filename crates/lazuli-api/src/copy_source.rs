@@ -8,15 +8,18 @@
 use http::{HeaderMap, Method};
 use lazuli_auth::{AccessContext, AuthRequest, Principal, authenticate, authorise};
 use lazuli_base::Timestamp;
+use lazuli_model::conditions::Conditions;
+use lazuli_model::etag::ETag;
 use lazuli_model::names::{BlobName, ContainerName};
 use lazuli_model::{ErrorCode, Refusal};
 use lazuli_store::blob::BlobPath;
+use lazuli_store::rows::BlobRow;
 use lazuli_wire::query::Query;
-use lazuli_wire::{copy_source, date, headers};
+use lazuli_wire::{copy_source, date, headers, md5};
 
 use crate::access;
 use crate::address::{self, Resource};
-use crate::call::Call;
+use crate::call::{Call, too_large};
 
 const HEADER: &str = "x-ms-copy-source";
 
@@ -48,6 +51,20 @@ impl SourceBlob {
             account: &self.account,
             container: self.container.as_str(),
             blob: self.blob.as_str(),
+        }
+    }
+}
+
+/// The state of a source whose content was verified; nothing if none was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verified(Option<ETag>);
+
+impl Verified {
+    /// Refuses a source that changed since: `SourceConditionNotMet`.
+    pub(crate) fn check(self, source: &BlobRow) -> Result<(), Refusal> {
+        match self.0 {
+            Some(etag) if etag != source.etag => Err(ErrorCode::SourceConditionNotMet.into()),
+            _ => Ok(()),
         }
     }
 }
@@ -105,6 +122,31 @@ impl Call<'_> {
             account: address.account,
             snapshot,
         })
+    }
+
+    /// Reads a source whose content has to have an MD5. What its owner stored as its MD5 proves
+    /// nothing.
+    ///
+    /// `Md5Mismatch` for other content, `RequestBodyTooLarge` for more than `bytes_max`.
+    pub(crate) async fn verify_source(
+        &self,
+        from: &SourceBlob,
+        conditions: &Conditions,
+        (expected, bytes_max): (Option<[u8; 16]>, u64),
+    ) -> Result<Verified, Refusal> {
+        let Some(expected) = expected else { return Ok(Verified(None)) };
+        let opened = self.store().open_source(&from.path(), from.snapshot, conditions).await?;
+        if opened.row.length > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        let etag = opened.row.etag;
+        let mut reader = self.api.store.read_content(opened, None).await?;
+        let mut digest = md5::Md5::new();
+        while let Some(part) = reader.next().await? {
+            digest.update(&part);
+        }
+        md5::verify(&expected, &digest.finish())?;
+        Ok(Verified(Some(etag)))
     }
 
     /// Whether a URL's host is this server: the name the request itself was sent to, or a name of

@@ -174,6 +174,7 @@ impl Api {
                 .with_message("Write operations are not allowed."));
         }
         refuse_unsupported(operation.spec, head)?;
+        refuse_snapshot(operation.spec, head)?;
         let call = Call::new(self, operation.spec, head, granted, body);
         let reply = (operation.handle)(call).await?;
         debug_assert!(
@@ -385,6 +386,19 @@ fn refuse_unsupported(spec: &Spec, head: &Head<'_>) -> Result<(), Refusal> {
     match headers.chain(query).next() {
         Some((name, feature)) => Err(not_implemented(feature, &format!("asked for by `{name}`"))),
         None => Ok(()),
+    }
+}
+
+/// Refuses an operation that snapshots do not have when a snapshot is named: it would act on the
+/// blob the snapshot was taken of.
+fn refuse_snapshot(spec: &Spec, head: &Head<'_>) -> Result<(), Refusal> {
+    match head.query.get_non_empty("snapshot") {
+        Some(moment) if spec.level == Level::Blob && !spec.reads_query("snapshot") => {
+            let reason = "This operation is only allowed on the root blob. \
+                          Snapshot should not be provided.";
+            Err(Refusal::query_value("snapshot", moment, reason))
+        }
+        _ => Ok(()),
     }
 }
 

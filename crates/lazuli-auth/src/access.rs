@@ -67,7 +67,7 @@ pub enum PublicAccess {
 }
 
 /// What the decision needs to know of the request besides its caller.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessContext {
     /// The service called.
     pub service: Service,
@@ -92,6 +92,8 @@ pub enum EffectivePrincipal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
     owner: bool,
+    /// Of a caller without authorisation, what the decision knew.
+    anonymous: Option<AccessContext>,
     permissions: SasPermissions,
     version: ApiVersion,
     overrides: ResponseOverrides,
@@ -107,6 +109,7 @@ impl Granted {
     fn of(permissions: SasPermissions) -> Self {
         Self {
             owner: false,
+            anonymous: None,
             permissions,
             version: ApiVersion::NEWEST,
             overrides: ResponseOverrides::default(),
@@ -117,6 +120,15 @@ impl Granted {
     /// Whether the request is signed with an account key.
     pub fn is_owner(&self) -> bool {
         self.owner
+    }
+
+    /// Refuses a caller who brought no authorisation, where public access opens only a part of an
+    /// operation.
+    ///
+    /// # Errors
+    /// Those of [`authorise`] without authorisation.
+    pub fn require_authorisation(&self) -> Result<(), Refusal> {
+        self.anonymous.as_ref().map_or(Ok(()), |context| Err(refuse_anonymous(context)))
     }
 
     /// Whether the caller has the permission.
@@ -221,16 +233,15 @@ fn authorise_anonymous(spec: &AccessSpec, context: &AccessContext) -> Result<Gra
     const READ: SasPermissions = SasPermissions::of(&[Permission::Read]);
     const READ_AND_LIST: SasPermissions = SasPermissions::of(&[Permission::Read, Permission::List]);
 
-    match (spec.anonymous, context.public_access) {
-        (AnonymousAccess::Always, _) | (AnonymousAccess::BlobPublic, PublicAccess::Blob) => {
-            Ok(Granted::of(READ))
-        }
+    let permissions = match (spec.anonymous, context.public_access) {
+        (AnonymousAccess::Always, _) | (AnonymousAccess::BlobPublic, PublicAccess::Blob) => READ,
         (
             AnonymousAccess::BlobPublic | AnonymousAccess::ContainerPublic,
             PublicAccess::Container,
-        ) => Ok(Granted::of(READ_AND_LIST)),
-        _ => Err(refuse_anonymous(context)),
-    }
+        ) => READ_AND_LIST,
+        _ => return Err(refuse_anonymous(context)),
+    };
+    Ok(Granted { anonymous: Some(*context), ..Granted::of(permissions) })
 }
 
 fn refuse_anonymous(context: &AccessContext) -> Refusal {

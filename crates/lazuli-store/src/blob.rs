@@ -104,8 +104,8 @@ impl Terms<'_> {
         now: Timestamp,
     ) -> Result<&'r BlobRow, Refusal> {
         let row = row.filter(|row| row.committed);
+        with_current(row, |current| self.conditions.check_read(current))?;
         let Some(row) = row else { return Err(ErrorCode::BlobNotFound.into()) };
-        with_current(Some(row), |current| self.conditions.check_read(current))?;
         row.lease.check_read(now, self.lease, LeaseKind::Blob)?;
         Ok(row)
     }

@@ -9,7 +9,7 @@ use lazuli_model::etag::ETag;
 use lazuli_model::lease::{Lease, LeaseKind};
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
-use lazuli_model::tier::{AccessTier, RehydratePriority};
+use lazuli_model::tier::AccessTier;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
@@ -38,14 +38,18 @@ pub enum DeleteScope {
 const SNAPSHOTS_PER_DELETE: usize = 10_000;
 
 impl Store {
-    /// Replaces a blob's content properties; an MD5 that is not given is cleared, too.
+    /// Replaces a blob's content properties; an MD5 that is not given is cleared, too. What was told
+    /// of a copy onto the blob is told no longer.
     pub async fn set_blob_properties(
         &self,
         path: &BlobPath<'_>,
         terms: &Terms<'_>,
         content: &ContentHeaders,
     ) -> Result<Written, Refusal> {
-        let change = |row: &mut BlobRow| row.content = content.clone();
+        let change = |row: &mut BlobRow| {
+            row.content = content.clone();
+            row.copy = None;
+        };
         self.change_blob("SetBlobProperties", path, terms, change).await
     }
 
@@ -118,14 +122,14 @@ impl Store {
         }
     }
 
-    /// Sets the tier of a blob or snapshot. `true` if the change takes time: the blob is archived
-    /// and will be rehydrated.
+    /// Sets the tier of a blob or snapshot. `true` if the blob was archived: its rehydration, for
+    /// which a caller has to be ready to wait, is complete at once, for its bytes are at hand.
     pub async fn set_blob_tier(
         &self,
         path: &BlobPath<'_>,
         snapshot: Option<Timestamp>,
         terms: &Terms<'_>,
-        (tier, priority): (AccessTier, RehydratePriority),
+        tier: AccessTier,
     ) -> Result<bool, Refusal> {
         let mut attempts = Attempts::default();
         loop {
@@ -142,22 +146,15 @@ impl Store {
                 return Err(ErrorCode::AccessTierNotSupportedForBlobType.into());
             }
             let archived = row.tier == Some(AccessTier::Archive);
-            let pending = archived && tier != AccessTier::Archive;
-            if let (true, Some((to, _))) = (archived, row.rehydrating)
-                && to != tier
-            {
-                return Err(ErrorCode::BlobBeingRehydrated.into());
-            }
-            if pending {
-                row.rehydrating = Some((tier, priority));
-            } else if row.tier != Some(tier) {
+            if row.tier != Some(tier) {
                 row.tier = Some(tier);
                 row.tier_changed = Some(txn.now());
             }
+            row.rehydrating = None;
             txn.put(schema::blob(found.container.id, path.blob, snapshot), &row)?;
             record(&mut txn, "SetBlobTier", path, 0);
             if self.commit(txn, &mut attempts).await? {
-                return Ok(pending);
+                return Ok(archived && tier != AccessTier::Archive);
             }
         }
     }

@@ -137,7 +137,8 @@ pub struct BlobRow {
     pub tier: Option<AccessTier>,
     /// When the tier last changed.
     pub tier_changed: Option<Timestamp>,
-    /// The tier an archived blob is on its way to, and how urgently.
+    /// The tier an archived blob is on its way to, and how urgently; set in rows of earlier builds
+    /// only, for a rehydration is complete at once.
     pub rehydrating: Option<(AccessTier, RehydratePriority)>,
     /// The blob's lease.
     pub lease: Lease,

@@ -11,11 +11,11 @@ use lazuli_model::{ErrorCode, Refusal, limits};
 use lazuli_store::copy::{Destination, Source};
 use lazuli_store::put::NewBlob;
 use lazuli_store::rows::BlobRow;
-use lazuli_wire::{headers, md5};
+use lazuli_wire::headers;
 
 use crate::access;
 use crate::call::Call;
-use crate::copy_source::OwnAccount;
+use crate::copy_source::{OwnAccount, Verified};
 use crate::properties::md5_text;
 use crate::reply::Reply;
 use crate::spec::{
@@ -64,20 +64,23 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let source_md5 = headers::md5(call.head.headers, "x-ms-source-content-md5")?;
     let from = call.copy_source(OwnAccount::DoesNot).await?;
     let copy_tags = copies_tags(&call)?;
+    let bytes_max = limits::COPY_FROM_URL_BYTES_MAX;
+    let asked_md5 = (source_md5, bytes_max);
+    let verified = call.verify_source(&from, &asked_of_source.conditions, asked_md5).await?;
     let destination = NewCopy {
         metadata: call.metadata()?,
         tags: call.tags()?,
         tier: call.tier()?,
         url: from.url.clone(),
         copy_tags,
-        source_md5,
+        verified,
     };
     let source = Source {
         path: from.path(),
         snapshot: from.snapshot,
         conditions: &asked_of_source.conditions,
         lease: asked_of_source.lease.as_ref(),
-        bytes_max: limits::COPY_FROM_URL_BYTES_MAX,
+        bytes_max,
     };
     let path = call.path(container.as_str(), blob.as_str());
     let terms = asked.terms(&call);
@@ -107,29 +110,18 @@ pub(crate) fn copies_tags(call: &Call<'_>) -> Result<bool, Refusal> {
     }
 }
 
-/// Refuses a source whose stored MD5 is not the one the caller expects.
-pub(crate) fn check_source_md5(
-    expected: Option<[u8; 16]>,
-    source: &BlobRow,
-) -> Result<(), Refusal> {
-    match (expected, source.content.md5) {
-        (Some(expected), Some(stored)) => md5::verify(&expected, &stored),
-        _ => Ok(()),
-    }
-}
-
 struct NewCopy {
     metadata: Metadata,
     tags: TagSet,
     tier: Option<AccessTier>,
     url: String,
     copy_tags: bool,
-    source_md5: Option<[u8; 16]>,
+    verified: Verified,
 }
 
 impl Destination for NewCopy {
     fn build(&self, source: &BlobRow) -> Result<NewBlob, Refusal> {
-        check_source_md5(self.source_md5, source)?;
+        self.verified.check(source)?;
         let metadata =
             if self.metadata.is_empty() { &source.metadata } else { &self.metadata }.clone();
         Ok(NewBlob {

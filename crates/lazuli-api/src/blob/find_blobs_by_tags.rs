@@ -27,7 +27,7 @@ pub static ACCOUNT: Spec = Spec {
     query: &["timeout", "marker", "maxresults", "where", "include"],
     headers: &[],
     success: &[200],
-    response: &[],
+    response: &[&["content-type"]],
     status: Status::Built,
 };
 
@@ -44,7 +44,7 @@ pub static CONTAINER: Spec = Spec {
     query: &["timeout", "marker", "maxresults", "where", "include"],
     headers: &[],
     success: &[200],
-    response: &[],
+    response: &[&["content-type"]],
     status: Status::Built,
 };
 

@@ -24,7 +24,7 @@ pub static SPEC: Spec = Spec {
     query: &["timeout"],
     headers: &[],
     success: &[200],
-    response: &[],
+    response: &[&["content-type"]],
     status: Status::Built,
 };
 

@@ -33,7 +33,7 @@ pub static SPEC: Spec = Spec {
         ],
     ],
     success: &[200],
-    response: &[],
+    response: &[&["content-type"]],
     status: Status::Built,
 };
 

@@ -43,6 +43,10 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
             return Err(Refusal::query_value("blocklisttype", other, reason));
         }
     };
+    if uncommitted {
+        // Public access shows what was committed only.
+        call.granted.require_authorisation()?;
+    }
     let path = call.path(container.as_str(), blob.as_str());
     let lists = call.store().block_lists(&path, call.snapshot()?, &asked.terms(&call)).await?;
     let texts = |blocks: &[lazuli_store::blocks::ListedBlock]| {

@@ -24,7 +24,7 @@ pub static SPEC: Spec = Spec {
     query: &["timeout"],
     headers: &[LEASE],
     success: &[200],
-    response: &[ENTITY, &["x-ms-blob-public-access"]],
+    response: &[ENTITY, &["content-type", "x-ms-blob-public-access"]],
     status: Status::Built,
 };
 

@@ -28,7 +28,7 @@ pub static SPEC: Spec = Spec {
     query: &["timeout", "prefix", "marker", "maxresults", "include"],
     headers: &[],
     success: &[200],
-    response: &[],
+    response: &[&["content-type"]],
     status: Status::Built,
 };
 

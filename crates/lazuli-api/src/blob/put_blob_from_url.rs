@@ -14,9 +14,9 @@ use lazuli_store::rows::BlobRow;
 use lazuli_wire::headers;
 
 use crate::access;
-use crate::blob::copy_blob_from_url::{check_source_md5, copies_tags};
+use crate::blob::copy_blob_from_url::copies_tags;
 use crate::call::Call;
-use crate::copy_source::OwnAccount;
+use crate::copy_source::{OwnAccount, Verified};
 use crate::properties::md5_text;
 use crate::reply::Reply;
 use crate::spec::{
@@ -67,6 +67,9 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (asked, asked_of_source) = (call.asked()?, call.asked_of_source()?);
     let source_md5 = headers::md5(call.head.headers, "x-ms-source-content-md5")?;
     let from = call.copy_source(OwnAccount::DoesNot).await?;
+    let bytes_max = limits::put_blob_bytes_max(call.version());
+    let asked_md5 = (source_md5, bytes_max);
+    let verified = call.verify_source(&from, &asked_of_source.conditions, asked_md5).await?;
     let properties = call.header("x-ms-copy-source-blob-properties")?;
     let destination = NewFromUrl {
         content: call.content(false)?,
@@ -75,14 +78,14 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         tags: call.tags()?,
         tier: call.tier()?,
         copy_tags: copies_tags(&call)?,
-        source_md5,
+        verified,
     };
     let source = Source {
         path: from.path(),
         snapshot: from.snapshot,
         conditions: &asked_of_source.conditions,
         lease: None,
-        bytes_max: limits::put_blob_bytes_max(call.version()),
+        bytes_max,
     };
     let path = call.path(container.as_str(), blob.as_str());
     let terms = asked.terms(&call);
@@ -101,12 +104,12 @@ struct NewFromUrl {
     tags: TagSet,
     tier: Option<AccessTier>,
     copy_tags: bool,
-    source_md5: Option<[u8; 16]>,
+    verified: Verified,
 }
 
 impl Destination for NewFromUrl {
     fn build(&self, source: &BlobRow) -> Result<NewBlob, Refusal> {
-        check_source_md5(self.source_md5, source)?;
+        self.verified.check(source)?;
         let given = &self.content;
         let from =
             if self.copy_properties { source.content.clone() } else { ContentHeaders::default() };

@@ -33,14 +33,12 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let asked = call.asked()?;
     let tier = AccessTier::parse(call.required_header("x-ms-access-tier")?, call.version())?;
-    let priority = match call.header("x-ms-rehydrate-priority")? {
-        Some(text) => RehydratePriority::parse(text)?,
-        None => RehydratePriority::default(),
-    };
+    if let Some(text) = call.header("x-ms-rehydrate-priority")? {
+        // However urgent, it is done at once.
+        RehydratePriority::parse(text)?;
+    }
     let path = call.path(container.as_str(), blob.as_str());
-    let pending = call
-        .store()
-        .set_blob_tier(&path, call.snapshot()?, &asked.terms(&call), (tier, priority))
-        .await?;
+    let pending =
+        call.store().set_blob_tier(&path, call.snapshot()?, &asked.terms(&call), tier).await?;
     Ok(Reply::new(if pending { 202 } else { 200 }))
 }

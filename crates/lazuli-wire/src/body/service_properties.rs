@@ -13,6 +13,12 @@ use crate::xml::{XmlLimits, XmlReader, XmlWriter, missing_node, node_value};
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The most CORS rules.
 const RULES_MAX: usize = 5;
+/// Most bytes of the texts of all CORS rules.
+const RULES_BYTES_MAX: usize = 2 * 1024;
+/// Most names of headers in a CORS rule that are whole.
+const LITERALS_MAX: usize = 64;
+/// Most names of headers in a CORS rule that are prefixes.
+const PREFIXES_MAX: usize = 2;
 /// The longest period anything is kept, in days.
 const DAYS_MAX: u32 = 365;
 
@@ -133,7 +139,30 @@ fn read_cors(xml: &mut XmlReader<'_>) -> Result<Vec<CorsRule>, Refusal> {
         }
         rules.push(read_rule(xml)?);
     }
+    if rules.iter().map(rule_bytes).sum::<usize>() > RULES_BYTES_MAX {
+        return Err(
+            Refusal::new(ErrorCode::InvalidXmlDocument).with_cause("more than 2 KiB of CORS rules")
+        );
+    }
     Ok(rules)
+}
+
+/// The length of a rule's texts without the XML around them.
+fn rule_bytes(rule: &CorsRule) -> usize {
+    [&rule.allowed_origins, &rule.allowed_methods, &rule.allowed_headers, &rule.exposed_headers]
+        .into_iter()
+        .flatten()
+        .map(|item| item.len() + 1)
+        .sum()
+}
+
+/// Refuses more names of headers than a rule may have: 64, and 2 that are prefixes.
+fn check_header_names(element: &str, names: &[String]) -> Result<(), Refusal> {
+    let prefixes = names.iter().filter(|name| name.ends_with('*')).count();
+    if prefixes > PREFIXES_MAX || names.len() - prefixes > LITERALS_MAX {
+        return Err(node_value(element, &names.join(",")));
+    }
+    Ok(())
 }
 
 fn read_rule(xml: &mut XmlReader<'_>) -> Result<CorsRule, Refusal> {
@@ -149,6 +178,9 @@ fn read_rule(xml: &mut XmlReader<'_>) -> Result<CorsRule, Refusal> {
             continue;
         }
         let items = comma_separated(&xml.text(name)?);
+        if name.ends_with("Headers") {
+            check_header_names(name, &items)?;
+        }
         match name {
             "AllowedOrigins" => origins = Some(items),
             "AllowedMethods" => {

@@ -1,0 +1,495 @@
+//! A blob service in memory with a clock of its own, calls to it, and what is asked of its answers.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use lazuli_api::{
+    Accounts, Api, Body, BodyError, Handler as _, Request, RequestBody, UnknownVersions,
+};
+use lazuli_auth::{AccountKey, Scheme, Signable, sign_shared_key};
+use lazuli_base::{Clock as _, ManualClock, SeededEntropy, Timestamp};
+use lazuli_engine::{BoxFuture, Engine};
+use lazuli_model::{ApiVersion, Service};
+use lazuli_store::Store;
+use lazuli_wire::date;
+
+/// The account that calls are made to.
+pub(crate) const ACCOUNT: &str = "lazurite";
+
+/// An account whose key is not [`ACCOUNT`]'s.
+pub(crate) const OTHER_ACCOUNT: &str = "sodalite";
+
+/// The host that calls are made to.
+pub(crate) const HOST: &str = "127.0.0.1:10000";
+
+/// The version that calls name if they name none.
+pub(crate) const VERSION: ApiVersion = ApiVersion::new(2025, 11, 5);
+
+/// When a test begins: 2026-11-24T08:00:00Z.
+const START: i64 = 1_795_507_200;
+
+/// The key of an account.
+pub(crate) fn key_of(account: &str) -> AccountKey {
+    AccountKey::new(format!("the key of {account}").as_bytes())
+}
+
+/// A request that is yet to be signed and sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    query: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    /// The body's length as it is announced; nothing for a chunked body.
+    announced: Option<u64>,
+    version: Option<String>,
+    /// What signs it; nothing if it brings a token or nothing.
+    signer: Option<(Box<AccountKey>, Scheme)>,
+    account: String,
+    /// The path's first segment.
+    place: String,
+    remote: IpAddr,
+    secure: bool,
+    date: Option<String>,
+}
+
+/// A call to a path below the account, for instance `GET`, `/container/blob?comp=metadata`.
+pub(crate) fn call(method: &str, target: &str) -> Call {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    Call {
+        method: method.parse().unwrap(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers: Vec::new(),
+        body: Vec::new(),
+        announced: Some(0),
+        version: Some(VERSION.to_string()),
+        signer: Some((Box::new(key_of(ACCOUNT)), Scheme::SharedKey)),
+        account: ACCOUNT.to_owned(),
+        place: ACCOUNT.to_owned(),
+        remote: IpAddr::from([127, 0, 0, 1]),
+        secure: false,
+        date: None,
+    }
+}
+
+/// A call that reads.
+pub(crate) fn get(target: &str) -> Call {
+    call("GET", target)
+}
+
+/// A call that reads no body.
+pub(crate) fn head(target: &str) -> Call {
+    call("HEAD", target)
+}
+
+/// A call that writes.
+pub(crate) fn put(target: &str) -> Call {
+    call("PUT", target)
+}
+
+/// A call that deletes.
+pub(crate) fn delete(target: &str) -> Call {
+    call("DELETE", target)
+}
+
+/// Put Blob of a block blob.
+pub(crate) fn put_blob(target: &str, content: impl AsRef<[u8]>) -> Call {
+    put(target).header("x-ms-blob-type", "BlockBlob").body(content)
+}
+
+impl Call {
+    /// Adds a header; an empty value is sent too.
+    #[expect(clippy::needless_pass_by_value, reason = "callers bring literals and temporaries")]
+    pub(crate) fn header(mut self, name: &str, value: impl ToString) -> Self {
+        self.headers.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Adds to the query, for instance a token.
+    pub(crate) fn query(mut self, more: &str) -> Self {
+        if !self.query.is_empty() && !more.is_empty() {
+            self.query.push('&');
+        }
+        self.query.push_str(more);
+        self
+    }
+
+    /// Sets the body.
+    pub(crate) fn body(mut self, body: impl AsRef<[u8]>) -> Self {
+        body.as_ref().clone_into(&mut self.body);
+        self.announced = Some(self.body.len() as u64);
+        self
+    }
+
+    /// Announces another length than the body has: the rest never comes.
+    pub(crate) fn announced(mut self, bytes: u64) -> Self {
+        self.announced = Some(bytes);
+        self
+    }
+
+    /// Announces no length.
+    pub(crate) fn unannounced(mut self) -> Self {
+        self.announced = None;
+        self
+    }
+
+    /// Names another version; none if it is empty.
+    pub(crate) fn version(mut self, version: &str) -> Self {
+        self.version = Some(version.to_owned()).filter(|version| !version.is_empty());
+        self
+    }
+
+    /// Sends no `Authorization`.
+    pub(crate) fn unsigned(mut self) -> Self {
+        self.signer = None;
+        self
+    }
+
+    /// Sends a token in place of `Authorization`.
+    pub(crate) fn token(self, token: &str) -> Self {
+        self.unsigned().query(token)
+    }
+
+    /// Signs with another key.
+    pub(crate) fn key(mut self, key: AccountKey) -> Self {
+        self.signer = Some((Box::new(key), Scheme::SharedKey));
+        self
+    }
+
+    /// Signs with Shared Key Lite.
+    pub(crate) fn lite(mut self) -> Self {
+        self.signer = Some((Box::new(key_of(ACCOUNT)), Scheme::SharedKeyLite));
+        self
+    }
+
+    /// Calls another account, with its key.
+    pub(crate) fn account(mut self, account: &str) -> Self {
+        account.clone_into(&mut self.account);
+        account.clone_into(&mut self.place);
+        self.key(key_of(account))
+    }
+
+    /// Calls the account under another name, for instance as its secondary.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        place.clone_into(&mut self.place);
+        self
+    }
+
+    /// Comes from another address.
+    pub(crate) fn from(mut self, remote: &str) -> Self {
+        self.remote = remote.parse().unwrap();
+        self
+    }
+
+    /// Comes over TLS.
+    pub(crate) fn secure(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
+    /// Names another date than now; none if it is empty.
+    pub(crate) fn date(mut self, date: &str) -> Self {
+        self.date = Some(date.to_owned());
+        self
+    }
+
+    /// The value of a header that was added; empty if there is none.
+    pub(crate) fn header_named(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(other, _)| other == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// The request's path and query.
+    pub(crate) fn target(&self) -> String {
+        let mark = if self.query.is_empty() { "" } else { "?" };
+        format!("/{}{}{mark}{}", self.place, self.path, self.query)
+    }
+
+    /// The request's headers, `Authorization` among them.
+    fn signed(&self, now: Timestamp) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let mut add = |name: &str, value: &str| {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        };
+        add("host", HOST);
+        if let Some(bytes) = self.announced {
+            add("content-length", &bytes.to_string());
+        }
+        match self.date.as_deref() {
+            None => add("x-ms-date", &date::rfc1123(now)),
+            Some("") => {}
+            Some(date) => add("x-ms-date", date),
+        }
+        if let Some(version) = &self.version {
+            add("x-ms-version", version);
+        }
+        for (name, value) in &self.headers {
+            add(name, value);
+        }
+        if let Some((key, scheme)) = &self.signer {
+            let version = self.version.as_deref().and_then(ApiVersion::parse);
+            let signable = Signable {
+                method: self.method.as_str(),
+                path: &format!("/{}{}", self.place, self.path),
+                query: &self.query,
+                headers: &headers,
+                service: Service::Blob,
+                account: &self.account,
+                version: version.unwrap_or(VERSION),
+            };
+            let signature = sign_shared_key(key, *scheme, &signable);
+            headers.insert("authorization", HeaderValue::from_str(&signature).unwrap());
+        }
+        headers
+    }
+
+    /// The call as a part of a batch.
+    pub(crate) fn part(&self, id: usize, now: Timestamp) -> String {
+        let mut part = format!(
+            "Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\
+             Content-ID: {id}\r\n\r\n{} {} HTTP/1.1\r\n",
+            self.method,
+            self.target()
+        );
+        for (name, value) in &self.signed(now) {
+            if name != "host" {
+                let _ = write!(part, "{name}: {}\r\n", value.to_str().unwrap());
+            }
+        }
+        part.push_str("\r\n");
+        part
+    }
+}
+
+/// A request's body, which arrives in small pieces.
+struct Upload {
+    rest: Bytes,
+    announced: Option<u64>,
+}
+
+impl RequestBody for Upload {
+    fn announced(&self) -> Option<u64> {
+        self.announced
+    }
+
+    fn next(&mut self) -> BoxFuture<'_, Option<Result<Bytes, BodyError>>> {
+        let piece = self.rest.split_to(self.rest.len().min(self.rest.len() / 3 + 1));
+        let piece = Some(piece).filter(|piece| !piece.is_empty());
+        Box::pin(std::future::ready(piece.map(Ok)))
+    }
+}
+
+/// A blob service of two accounts, in memory.
+pub(crate) struct Blobs {
+    api: Api,
+    /// The service's clock.
+    pub(crate) clock: Arc<ManualClock>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Blobs {
+    /// A service without any container.
+    pub(crate) fn new() -> Self {
+        Self::of_versions(UnknownVersions::Serve)
+    }
+
+    /// A service with its own mind of versions it does not know.
+    pub(crate) fn of_versions(versions: UnknownVersions) -> Self {
+        let engine = Engine::in_memory();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(START)));
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let mut accounts = Accounts::default();
+        for account in [ACCOUNT, OTHER_ACCOUNT] {
+            let second = AccountKey::new(format!("the second key of {account}").as_bytes());
+            accounts.insert(account, vec![key_of(account), second]);
+        }
+        let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
+        let store = Arc::new(Store::new(meta, extents, clock.clone(), entropy.clone()));
+        let api = Api::new(store, Arc::new(accounts), clock.clone(), entropy, versions);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { api, clock, runtime }
+    }
+
+    /// A service with the container `box`.
+    pub(crate) fn with_container() -> Self {
+        let blobs = Self::new();
+        blobs.send(&put("/box?restype=container")).is(201);
+        blobs
+    }
+
+    /// A service with the container `box` and the blob `box/b` that says `content`.
+    pub(crate) fn with_blob(content: &str) -> Self {
+        let blobs = Self::with_container();
+        blobs.send(&put_blob("/box/b", content)).is(201);
+        blobs
+    }
+
+    /// Moves the clock.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// The time so many seconds from now as headers write it.
+    pub(crate) fn http_date(&self, offset: i64) -> String {
+        date::rfc1123(self.at(offset))
+    }
+
+    /// The time so many seconds from now as tokens write it.
+    pub(crate) fn iso_date(&self, offset: i64) -> String {
+        format!("{}Z", &date::iso7(self.at(offset))[..19])
+    }
+
+    /// The `Authorization` of a call.
+    pub(crate) fn authorization(&self, call: &Call) -> String {
+        call.signed(self.clock.now())["authorization"].to_str().unwrap().to_owned()
+    }
+
+    fn at(&self, offset: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(self.clock.now().unix_seconds() + offset)
+    }
+
+    /// Sends a call and receives the whole answer.
+    #[track_caller]
+    pub(crate) fn send(&self, call: &Call) -> Answer {
+        let request = Request {
+            service: Service::Blob,
+            method: call.method.clone(),
+            target: call.target(),
+            headers: call.signed(self.clock.now()),
+            remote: call.remote,
+            secure: call.secure,
+            body: Box::new(Upload { rest: call.body.clone().into(), announced: call.announced }),
+        };
+        let asked = format!("{} {}", call.method, request.target);
+        let (response, observation) = self.runtime.block_on(self.api.handle(request));
+        let body = self.runtime.block_on(receive(response.body));
+        let answer = Answer { asked, status: response.status, headers: response.headers, body };
+        assert_eq!(observation.status, answer.status, "{answer}");
+        assert_eq!(observation.request_id.len(), 36, "{answer}");
+        answer.has("x-ms-request-id", &observation.request_id);
+        assert!(answer.headers.contains_key("x-ms-version"), "{answer}");
+        answer
+    }
+}
+
+async fn receive(body: Body) -> Vec<u8> {
+    match body {
+        Body::Empty => Vec::new(),
+        Body::Full(bytes) => bytes.to_vec(),
+        Body::Stream(mut stream) => {
+            let mut whole = Vec::new();
+            while let Some(bytes) = stream.next().await {
+                whole.extend_from_slice(&bytes.unwrap());
+            }
+            whole
+        }
+    }
+}
+
+/// What a call was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    asked: String,
+    status: u16,
+    headers: HeaderMap,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}\nanswered {}", self.asked, self.status)?;
+        for (name, value) in &self.headers {
+            writeln!(f, "{name}: {}", value.to_str().unwrap_or("(no text)"))?;
+        }
+        write!(f, "{}", self.text())
+    }
+}
+
+impl Answer {
+    /// Asserts success with a status.
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self}");
+        assert_eq!(self.header("x-ms-error-code"), "", "{self}");
+        self
+    }
+
+    /// Asserts a refusal with a status and a code, told in the header and, where there may be a
+    /// body, in the body.
+    #[track_caller]
+    pub(crate) fn refused(self, status: u16, code: &str) -> Self {
+        assert_eq!(
+            (self.status, self.header("x-ms-error-code")),
+            (status, code.to_owned()),
+            "{self}"
+        );
+        if self.asked.starts_with("HEAD ") || status == 304 {
+            assert!(self.body.is_empty(), "{self}");
+        } else {
+            assert_eq!(self.header("content-type"), "application/xml", "{self}");
+            let told = format!("<Error><Code>{code}</Code><Message>");
+            let id = format!("RequestId:{}", self.header("x-ms-request-id"));
+            assert!(self.text().contains(&told) && self.text().contains(&id), "{self}");
+        }
+        self
+    }
+
+    /// Asserts an outcome of a table: success without a code, else a refusal with it.
+    #[track_caller]
+    pub(crate) fn outcome(self, status: u16, code: &str) -> Self {
+        if code.is_empty() { self.is(status) } else { self.refused(status, code) }
+    }
+
+    /// Asserts a header's value; empty for an absent header.
+    #[track_caller]
+    pub(crate) fn has(&self, name: &str, value: &str) -> &Self {
+        assert_eq!(self.header(name), value, "{name} of {self}");
+        self
+    }
+
+    /// Asserts that the body says something.
+    #[track_caller]
+    pub(crate) fn says(&self, part: &str) -> &Self {
+        assert!(self.text().contains(part), "{part:?} in {self}");
+        self
+    }
+
+    /// Asserts that the body does not say something.
+    #[track_caller]
+    pub(crate) fn hides(&self, part: &str) -> &Self {
+        assert!(!self.text().contains(part), "{part:?} in {self}");
+        self
+    }
+
+    /// The status, where neither [`Self::is`] nor [`Self::refused`] says what is asked.
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// A header's value; empty if it is absent.
+    pub(crate) fn header(&self, name: &str) -> String {
+        let value = self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        value.unwrap_or_default().into_owned()
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The texts of the elements of a name, in the body's order.
+    pub(crate) fn elements(&self, name: &str) -> Vec<String> {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+        let text = self.text();
+        let after = text.split(&open).skip(1);
+        after.map(|rest| rest.split(&close).next().unwrap_or_default().to_owned()).collect()
+    }
+}

@@ -362,6 +362,7 @@ impl Blobs {
             service: Service::Blob,
             method: call.method.clone(),
             target: call.target(),
+            spelling: lazuli_api::Spelling::default(),
             headers: call.signed(self.clock.now()),
             remote: call.remote,
             secure: call.secure,

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::disk::{self, Disk, SystemDisk};
-use crate::embedded::fjall_meta::{self, FjallMeta};
+use crate::embedded::meta::{self, EmbeddedMeta};
 use crate::embedded::queue::Bounds;
-use crate::embedded::store::{Sizes, Store};
+use crate::embedded::store::{self, Store, StoreError};
+use crate::embedded::trees::Sizes;
 use crate::extent_files::{self, ExtentFiles};
 use crate::headroom::Headroom;
-use crate::journal_file;
 use crate::memory::{MemoryExtents, MemoryMeta};
 use crate::meta::Version;
 use crate::state::{self, State, StateFile};
@@ -132,7 +132,7 @@ pub struct Engine {
 }
 
 struct Embedded {
-    meta: Arc<FjallMeta>,
+    meta: Arc<EmbeddedMeta>,
     store: Arc<Store>,
     pub(crate) files: Arc<ExtentFiles>,
     state: Arc<StateFile>,
@@ -200,7 +200,7 @@ impl Engine {
         let state =
             StateFile::create(Arc::clone(&disk), &data, running).map_err(io_error(&data))?;
         let state = Arc::new(state);
-        let (store, last) = open_store(&options, &previous)?;
+        let (store, last) = open_store(&options, &previous, &stats)?;
         let extent_bytes = extent_bytes(&*disk, &extents_dir, options.extent_bytes);
         let reserve = options.reserve_bytes;
         let headroom = Arc::new(Headroom::new(Arc::clone(&disk), data.clone(), reserve));
@@ -213,7 +213,7 @@ impl Engine {
             next_extent,
             extent_bytes,
         }));
-        let meta = FjallMeta::start(fjall_meta::Parts {
+        let meta = EmbeddedMeta::start(meta::Parts {
             store: Arc::clone(&store),
             stats: Arc::clone(&stats),
             headroom,
@@ -263,7 +263,6 @@ impl Embedded {
         flushed.map_err(|error| broken(error.to_string()))?;
         let deadline = Instant::now() + Duration::from_secs(2);
         let meta_dir = self.data_dir.join(state::META_DIR);
-        journal_file::trim(&meta_dir).map_err(io_error(&meta_dir))?;
         let files = sums::compute(&self.data_dir, &meta_dir, Some(deadline));
         let files = files.map_err(io_error(&meta_dir))?;
         let clean = self.state.update(|state| {
@@ -322,7 +321,6 @@ fn prepare(options: &Options) -> Result<State, OpenError> {
     crate::fsck::shadow::discard(data).map_err(io_error(data))?;
     let previous = read_state(disk, data)?;
     let meta_dir = data.join(state::META_DIR);
-    discard_half_made(&meta_dir)?;
     for dir in [meta_dir.clone(), data.join(state::EXTENTS_DIR)] {
         disk.create_dir(&dir).map_err(io_error(&dir))?;
         disk.sync_dir(&dir).map_err(io_error(&dir))?;
@@ -330,7 +328,7 @@ fn prepare(options: &Options) -> Result<State, OpenError> {
     disk.sync_dir(data).map_err(io_error(data))?;
     let previous = match previous {
         Some(previous) => previous,
-        None if meta_dir.join("version").exists() => {
+        None if meta_dir.join(store::WAL_DIR).exists() => {
             let path = data.join(state::STATE_FILE);
             return Err(OpenError::Damaged(format!("{} is missing", path.display())));
         }
@@ -366,22 +364,6 @@ pub(crate) fn read_state(disk: &dyn Disk, data: &Path) -> Result<Option<State>, 
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io_error(&path)(error)),
-    }
-}
-
-/// fjall writes its format mark when it has made its directory, and the first tree after that. A
-/// directory a crash left with neither holds nothing, and would be in fjall's way.
-fn discard_half_made(meta_dir: &Path) -> Result<(), OpenError> {
-    let mark = meta_dir.join("version");
-    if mark.metadata().is_ok_and(|mark| mark.len() > 0) {
-        return Ok(());
-    }
-    if meta_dir.join("keyspaces").join("1").exists() {
-        return Err(OpenError::Damaged(format!("{} is missing", mark.display())));
-    }
-    match std::fs::remove_dir_all(meta_dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(meta_dir)(error)),
-        _ => Ok(()),
     }
 }
 
@@ -428,15 +410,24 @@ fn recover_extent(disk: &dyn Disk, path: &Path, extent: crate::ExtentId) -> io::
 }
 
 /// Opens the metadata and checks that nothing that was durable is gone.
-fn open_store(options: &Options, previous: &State) -> Result<(Arc<Store>, Version), OpenError> {
+fn open_store(
+    options: &Options,
+    previous: &State,
+    stats: &Arc<Stats>,
+) -> Result<(Arc<Store>, Version), OpenError> {
     let path = options.data_dir.join(state::META_DIR);
-    let sizes = Sizes { cache_bytes: options.cache_bytes, memtable_bytes: options.memtable_bytes };
     let damaged = |what: String| OpenError::Damaged(format!("{}: {what}", path.display()));
-    if !previous.clean {
-        let repaired = journal_file::repair(&path, previous.relaxed).map_err(io_error(&path))?;
-        repaired.map_err(OpenError::Damaged)?;
-    }
-    let store = Store::open(&path, sizes).map_err(|error| damaged(error.to_string()))?;
+    let store = Store::open(store::Parts {
+        disk: Arc::clone(&options.disk),
+        dir: path.clone(),
+        sizes: Sizes { cache_bytes: options.cache_bytes, memtable_bytes: options.memtable_bytes },
+        unsynced: previous.relaxed,
+        stats: Arc::clone(stats),
+    });
+    let store = store.map_err(|error| match error {
+        StoreError::Io(path, error) => OpenError::Io(path.display().to_string(), error),
+        StoreError::Damaged(what) => OpenError::Damaged(what),
+    })?;
     sync_dirs(&path).map_err(io_error(&path))?;
     let last = store.last_version().map_err(|error| damaged(error.to_string()))?;
     let expected = Version(previous.last_version);

@@ -1,9 +1,9 @@
 //! The offline check of a whole data directory.
 //!
 //! After a clean shutdown every metadata file is compared with the checksum the state file holds;
-//! after an unclean one journals, manifests and tables are verified by their own checksums. Every
-//! byte of every extent belongs to a verified frame. All rows are then read from a shadow copy (fjall
-//! changes what it opens), so the directory itself is never written.
+//! after an unclean one log, manifests and tables are verified by their own checksums. Every byte of
+//! every extent belongs to a verified frame. All rows are then read from a shadow copy (opening the
+//! trees changes them), so the directory itself is never written.
 //!
 //! The layer above checks its references between [`Fsck::open`] and [`Fsck::finish`].
 
@@ -16,15 +16,16 @@ use std::sync::Arc;
 
 use self::shadow::Shadow;
 use crate::disk::{Access, Disk, SystemDisk, read_full};
-use crate::embedded::store::Store;
+use crate::embedded::store::{self, StoreError, WAL_DIR};
+use crate::embedded::trees::{Sizes, Trees};
 use crate::engine::{self, OpenError, io_error};
 use crate::extent_files::walk::{Walk, walk};
 use crate::extent_files::{extent_of, path_of};
 use crate::frame::Span;
-use crate::journal_file::{self, Verdict};
 use crate::meta::{KeyRange, MetaError, Row, Version};
 use crate::scrub::Damage;
 use crate::state::{self, State};
+use crate::wal::{self, ReplayError};
 use crate::{ExtentId, Piece, sums};
 
 /// What a check found.
@@ -53,7 +54,7 @@ pub struct Fsck {
     disk: Arc<dyn Disk>,
     report: Report,
     extents: Vec<(ExtentId, u64)>,
-    rows: Option<Store>,
+    rows: Option<Trees>,
     /// Removed from the disk when dropped, after the store that reads it.
     shadow: Option<Shadow>,
     _lock: File,
@@ -169,8 +170,8 @@ impl Fsck {
         self.check_extents(&extents_dir, &left).map_err(io_error(&extents_dir))?;
         let prefix = format!("{}/", state::META_DIR);
         let broken = self.report.damage.iter().any(|damage| damage.file.starts_with(&prefix));
-        // fjall may panic on damaged files, and what it would read is not to be believed.
-        if !broken && meta_dir.join("version").exists() {
+        // Trees may panic on damaged files, and what they would read is not to be believed.
+        if !broken && meta_dir.join(WAL_DIR).exists() {
             self.check_rows(&meta_dir, &left)?;
         }
         Ok(())
@@ -216,10 +217,14 @@ impl Fsck {
     }
 
     fn check_structure(&mut self, meta_dir: &Path, relaxed: bool) -> std::io::Result<()> {
-        for (path, tail) in journal_file::journals(meta_dir, relaxed)? {
-            if let Verdict::Damaged(offset) = journal_file::check(&std::fs::read(&path)?, tail) {
-                let what = "broken batch where none can be torn";
-                self.found(sums::name(&self.data, &path), Some(offset), what);
+        let wal_dir = meta_dir.join(WAL_DIR);
+        if wal_dir.exists() {
+            match wal::replay(&*self.disk, &wal_dir, relaxed, &mut |_| Ok(())) {
+                Ok(_) => {}
+                Err(ReplayError::Damaged(path, offset, what)) => {
+                    self.found(sums::name(&self.data, &path), Some(offset), what);
+                }
+                Err(ReplayError::Io(_, error)) => return Err(error),
             }
         }
         for (path, what) in manifest::check(meta_dir)? {
@@ -263,19 +268,14 @@ impl Fsck {
     /// Reads every row, and the journal without a gap.
     fn check_rows(&mut self, meta_dir: &Path, left: &State) -> Result<(), OpenError> {
         let shadow = Shadow::of(&self.data, meta_dir).map_err(io_error(meta_dir))?;
-        if !left.clean {
-            let repaired = journal_file::repair(shadow.path(), left.relaxed);
-            if let Err(what) = repaired.map_err(io_error(meta_dir))? {
-                self.found(state::META_DIR, None, what);
-                return Ok(());
-            }
-        }
-        let sizes =
-            crate::embedded::store::Sizes { cache_bytes: 16 << 20, memtable_bytes: 16 << 20 };
-        let store = match Store::open(shadow.path(), sizes) {
-            Ok(store) => store,
-            Err(error) => {
-                self.found(state::META_DIR, None, format!("cannot be opened: {error}"));
+        let sizes = Sizes { cache_bytes: 16 << 20, memtable_bytes: 16 << 20 };
+        let wal_dir = meta_dir.join(WAL_DIR);
+        let opened = store::recover(&*self.disk, shadow.path(), &wal_dir, sizes, left.relaxed);
+        let store = match opened {
+            Ok((trees, _)) => trees,
+            Err(StoreError::Io(path, error)) => return Err(io_error(&path)(error)),
+            Err(StoreError::Damaged(what)) => {
+                self.found(state::META_DIR, None, format!("cannot be opened: {what}"));
                 return Ok(());
             }
         };
@@ -296,7 +296,7 @@ impl Fsck {
 }
 
 /// The number of user rows and of commits; the error says what is wrong.
-fn read_all(store: &Store) -> Result<(u64, u64), String> {
+fn read_all(store: &Trees) -> Result<(u64, u64), String> {
     const PAGE: usize = 10_000;
     let text = |error: MetaError| error.to_string();
     let mut rows = 0;

@@ -13,7 +13,6 @@ pub mod extents;
 mod frame;
 pub mod fsck;
 mod headroom;
-mod journal_file;
 pub mod memory;
 pub mod meta;
 mod pins;
@@ -21,6 +20,7 @@ pub mod scrub;
 mod state;
 pub mod stats;
 mod sums;
+mod wal;
 
 pub use engine::{Durability, Engine, OpenError, Options};
 pub use extents::{ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Room, Settled};

@@ -25,7 +25,7 @@ pub(crate) const META_DIR: &str = "meta";
 pub(crate) const EXTENTS_DIR: &str = "extents";
 
 /// The format version this engine writes.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"LZSTATE1";
 /// Extent ids reserved by one durable write.
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn the_state_round_trips_and_notices_every_flipped_byte() {
         let files = vec![
-            FileSum { path: "meta/0.jnl".into(), len: 5, crc64: Some(6) },
+            FileSum { path: "meta/wal/00000001.wal".into(), len: 5, crc64: Some(6) },
             FileSum { path: "meta/x".into(), len: 0, crc64: None },
         ];
         let state =

@@ -54,6 +54,8 @@ impl Histogram {
 pub struct Stats {
     /// Whether commits are refused because the disk failed under one: see [`crate::Meta`].
     pub failing: AtomicBool,
+    /// Whether a sync failed, so that writes are refused until a restart.
+    pub poisoned: AtomicBool,
     /// Durable commits.
     pub commits: AtomicU64,
     /// Commits refused because an expectation did not hold.

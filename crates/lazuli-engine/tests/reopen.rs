@@ -162,25 +162,27 @@ fn a_directory_that_was_not_made_to_the_end_is_made_again() {
     let engine = Engine::open(options(&dir)).unwrap();
     drop(engine);
     let data = dir.path().join("data");
-    std::fs::remove_dir_all(data.join("meta/keyspaces")).unwrap();
-    std::fs::remove_file(data.join("meta/version")).unwrap();
+    std::fs::remove_file(data.join("meta/rows/current")).unwrap();
+    std::fs::remove_dir_all(data.join("meta/journal")).unwrap();
     assert!(Engine::open(options(&dir)).is_ok());
-    std::fs::remove_file(data.join("meta/version")).unwrap();
+    std::fs::write(data.join("meta/rows/tables/0"), "a table").unwrap();
+    std::fs::remove_file(data.join("meta/rows/current")).unwrap();
     assert!(matches!(Engine::open(options(&dir)), Err(OpenError::Damaged(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_journal_tail_is_refused_after_a_clean_shutdown() {
+async fn a_table_that_lost_its_tail_is_refused_after_a_clean_shutdown() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Engine::open(options(&dir)).unwrap();
     engine.meta.commit(put("k", "v")).await.unwrap();
     engine.close().unwrap();
     drop(engine);
-    let journal = dir.path().join("data/meta/0.jnl");
-    let bytes = std::fs::read(&journal).unwrap();
-    std::fs::write(&journal, &bytes[..bytes.len() - 1]).unwrap();
+    let mut tables = std::fs::read_dir(dir.path().join("data/meta/rows/tables")).unwrap();
+    let table = tables.next().unwrap().unwrap().path();
+    let bytes = std::fs::read(&table).unwrap();
+    std::fs::write(&table, &bytes[..bytes.len() - 1]).unwrap();
     assert!(matches!(Engine::open(options(&dir)), Err(OpenError::Damaged(_))));
-    std::fs::write(&journal, &bytes).unwrap();
+    std::fs::write(&table, &bytes).unwrap();
     assert!(Engine::open(options(&dir)).is_ok());
 }
 

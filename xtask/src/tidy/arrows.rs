@@ -24,11 +24,11 @@ const TRANSPORT: &[&str] =
     &["http", "http-body", "http-body-util", "httpdate", "hyper", "hyper-util"];
 
 /// Crates with which a pure function would not be pure.
-const EFFECTS: &[&str] = &["fjall", "hyper", "rand", "rustix", "tokio", "tracing"];
+const EFFECTS: &[&str] = &["lsm-tree", "hyper", "rand", "rustix", "tokio", "tracing"];
 
 /// The house, from the ground up.
 const HOUSE: &[Place] = &[
-    Place { name: "lazuli-base", may: &[], may_not: &["http", "hyper", "tokio", "fjall"] },
+    Place { name: "lazuli-base", may: &[], may_not: &["http", "hyper", "tokio", "lsm-tree"] },
     Place { name: "lazuli-engine", may: &["lazuli-base"], may_not: TRANSPORT },
     Place { name: "lazuli-model", may: &["lazuli-base"], may_not: EFFECTS },
     Place { name: "lazuli-wire", may: &["lazuli-base", "lazuli-model"], may_not: EFFECTS },
@@ -52,7 +52,7 @@ const HOUSE: &[Place] = &[
             "lazuli-auth",
             "lazuli-store",
         ],
-        may_not: &["fjall", "hyper", "hyper-util", "rustix"],
+        may_not: &["lsm-tree", "hyper", "hyper-util", "rustix"],
     },
     Place {
         name: "lazuli-server",
@@ -65,7 +65,7 @@ const HOUSE: &[Place] = &[
             "lazuli-store",
             "lazuli-api",
         ],
-        may_not: &["fjall"],
+        may_not: &["lsm-tree"],
     },
     Place {
         name: "lazuli",
@@ -79,7 +79,7 @@ const HOUSE: &[Place] = &[
             "lazuli-api",
             "lazuli-server",
         ],
-        may_not: &["fjall"],
+        may_not: &["lsm-tree"],
     },
     Place {
         name: "lazuli-testkit",

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use super::queue::{Next, Queue, Waiting};
 use super::recent::Recent;
 use super::row;
-use super::store::{Change, Store};
+use super::store::{Store, WriteError};
+use super::trees::Change;
 use crate::engine::Durability;
 use crate::extents::{ExtentId, ExtentsError, Room};
 use crate::headroom::Headroom;
@@ -24,8 +25,6 @@ use crate::stats::Stats;
 const SYNC_INTERVAL: Duration = Duration::from_millis(900);
 /// A commit up to this size that deletes rows and names no payload is taken to give space back.
 const FREEING_BYTES_MAX: usize = 64 * 1024;
-/// Time between two attempts to open the database again after it failed.
-const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(crate) struct Committer {
     pub(crate) store: Arc<Store>,
@@ -37,17 +36,8 @@ pub(crate) struct Committer {
     /// What is told to readers as the last commit they see.
     pub(crate) latest: Arc<AtomicU64>,
     pub(crate) recent: Recent,
-    pub(crate) health: Health,
-}
-
-/// Whether commits can be written.
-#[derive(Debug)]
-pub(crate) enum Health {
-    Good,
-    /// The database failed in a way that opening it again may heal; tried not before the instant.
-    Ailing(String, Instant),
     /// A sync failed: what the disk holds is unknown until the process starts anew.
-    Poisoned(String),
+    pub(crate) poisoned: Option<String>,
 }
 
 /// The state as the commits of a group before leave it: what is not here is as stored.
@@ -92,14 +82,15 @@ impl Committer {
     fn sync(&mut self) {
         let start = Instant::now();
         if let Err(error) = self.store.sync() {
-            self.fail(&error);
+            self.poison(&error.to_string());
         }
         self.stats.meta_sync_micros.record_micros(start.elapsed());
     }
 
     fn commit(&mut self, group: Vec<Waiting>) {
-        if let Err(error) = self.heal() {
-            return answer_all(group, &error.into());
+        if let Some(what) = &self.poisoned {
+            let what = format!("{what}; writes are refused until a restart has verified the disk");
+            return answer_all(group, &MetaError::Unavailable(what).into());
         }
         let (group, refused): (Vec<_>, Vec<_>) =
             group.into_iter().partition(|waiting| self.has_room(waiting));
@@ -110,15 +101,13 @@ impl Committer {
             return;
         }
         let start = Instant::now();
-        let written = self.store.write(changes.into_iter(), self.durability);
+        let written = self.store.write(changes, self.durability);
         self.stats.meta_sync_micros.record_micros(start.elapsed());
-        let last = accepted.last().map_or(self.last, |(_, version)| *version);
-        if let Err(error) = written
-            && let Err(error) = self.find_out(&error, last)
-        {
+        if let Err(error) = written {
+            let error = self.refusal(error);
             return answer_all(accepted.into_iter().map(|(waiting, _)| waiting), &error);
         }
-        self.last = last;
+        self.last = accepted.last().map_or(self.last, |(_, version)| *version);
         self.latest.store(self.last.0, Ordering::Release);
         Stats::add(&self.stats.groups, 1);
         Stats::add(&self.stats.commits, accepted.len() as u64);
@@ -204,72 +193,26 @@ impl Committer {
         Ok(())
     }
 
-    /// Notes a failed write and says so.
-    fn fail(&mut self, error: &fjall::Error) -> MetaError {
+    /// The answer to the commits of a group that was not written.
+    fn refusal(&mut self, error: WriteError) -> CommitError {
+        match error {
+            WriteError::Full => CommitError::Full,
+            WriteError::Refused(what) => MetaError::Unavailable(what).into(),
+            WriteError::Unknown(what) => {
+                let what = self.poison(&what);
+                let what = format!("{what}; the outcome of this commit is unknown");
+                MetaError::Unavailable(what).into()
+            }
+        }
+    }
+
+    /// Notes that what the disk holds is unknown.
+    fn poison(&mut self, error: &str) -> String {
         let what = format!("writing metadata failed: {error}");
         tracing::error!(error = %what, "the metadata store failed");
-        self.stats.failing.store(true, Ordering::Relaxed);
-        self.health = match error {
-            fjall::Error::Io(_) if !is_full(error) => Health::Poisoned(what.clone()),
-            _ => Health::Ailing(what.clone(), Instant::now()),
-        };
-        MetaError::Unavailable(format!("{what}; the outcome of this commit is unknown"))
+        self.stats.poisoned.store(true, Ordering::Relaxed);
+        self.poisoned.get_or_insert(what).clone()
     }
-
-    /// What became of a batch whose write failed: opening the database again tells. `Ok` if all of
-    /// it is there, up to the commit `last`; else the answer to its commits.
-    fn find_out(&mut self, error: &fjall::Error, last: Version) -> Result<(), CommitError> {
-        let unknown = self.fail(error);
-        match self.heal() {
-            Ok(()) if self.last >= last => Ok(()),
-            // A batch is there as a whole or not at all.
-            Ok(()) if is_full(error) => Err(CommitError::Full),
-            Ok(()) => {
-                Err(MetaError::Unavailable(format!("writing metadata failed: {error}")).into())
-            }
-            Err(_) => Err(unknown.into()),
-        }
-    }
-
-    /// Opens the database again if it failed and the time has come.
-    fn heal(&mut self) -> Result<(), MetaError> {
-        let (what, not_before) = match &self.health {
-            Health::Good => return Ok(()),
-            Health::Poisoned(what) => {
-                return Err(MetaError::Unavailable(format!(
-                    "{what}; writes are refused until a restart has verified the disk"
-                )));
-            }
-            Health::Ailing(what, not_before) => (what.clone(), *not_before),
-        };
-        if Instant::now() < not_before {
-            return Err(MetaError::Unavailable(what));
-        }
-        let reopened = self.store.reopen().and_then(|()| self.store.last_version());
-        match reopened {
-            Ok(last) if last >= self.last => {
-                tracing::info!("the metadata store works again");
-                self.last = last;
-                self.latest.store(last.0, Ordering::Release);
-                self.health = Health::Good;
-                self.stats.failing.store(false, Ordering::Relaxed);
-                Ok(())
-            }
-            Ok(last) => {
-                let lost = format!("commits {} to {} are gone", last.0 + 1, self.last.0);
-                self.health = Health::Poisoned(lost.clone());
-                Err(MetaError::Damaged(lost))
-            }
-            Err(error) => {
-                self.health = Health::Ailing(what, Instant::now() + REOPEN_INTERVAL);
-                Err(error)
-            }
-        }
-    }
-}
-
-fn is_full(error: &fjall::Error) -> bool {
-    matches!(error, fjall::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull)
 }
 
 impl Overlay {

@@ -1,140 +1,215 @@
-//! fjall, wrapped: opening, reading, writing one batch, and reopening after a failure.
-//!
-//! fjall poisons itself when a background write fails (disk full, for example). Everything that was
-//! acknowledged is synced in its journal by then, so opening the database again is a recovery.
+//! The embedded row store: the trees, the log in front of them, and the keeper behind them.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{RwLock, RwLockReadGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fjall::config::{BlockSizePolicy, FilterPolicy};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 
-use super::row;
+use super::keeper::Keeper;
+use super::trees::{self, Change, SPACES, Sizes, Trees};
+use crate::disk::Disk;
 use crate::engine::Durability;
-use crate::journal_file;
-use crate::meta::{ASCENDING, KeyRange, MetaError, Row, Version};
+use crate::frame::Fields;
+use crate::meta::{KeyRange, MetaError, Row, Version};
+use crate::stats::Stats;
+use crate::wal::segment::Record;
+use crate::wal::{self, LogError, Logged, ReplayError, Wal};
 
-/// Sizes of the metadata store, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
-    pub(crate) cache_bytes: u64,
-    pub(crate) memtable_bytes: u64,
-}
+/// Directory of the log inside that of the metadata.
+pub(crate) const WAL_DIR: &str = "wal";
+/// Length of a segment of the log, in bytes.
+const SEGMENT_BYTES: u64 = 16 << 20;
+/// A disk has room for this many segments at least.
+const SEGMENTS_MIN: u64 = 64;
+/// Segments are not made shorter than this, however small the disk.
+const SEGMENT_BYTES_MIN: u64 = 256 << 10;
+/// Segments with rows that are not in tables yet: beyond this many the oldest one's are written.
+const SEGMENTS_MAX: u64 = 4;
+/// Marks a row of a record as removed.
+const REMOVED: u32 = u32::MAX;
 
 pub(crate) struct Store {
-    path: PathBuf,
-    sizes: Sizes,
-    open: RwLock<Option<Open>>,
+    trees: Arc<Trees>,
+    wal: Arc<Wal>,
+    keeper: Keeper,
+    memtable_bytes: u64,
+    wal_bytes_max: u64,
+    closed: AtomicBool,
 }
 
-struct Open {
-    spaces: [Keyspace; SPACES.len()],
-    database: Database,
+/// How to open a store.
+pub(crate) struct Parts {
+    /// The disk of the log.
+    pub(crate) disk: Arc<dyn Disk>,
+    /// The directory of the metadata.
+    pub(crate) dir: PathBuf,
+    pub(crate) sizes: Sizes,
+    /// Whether records may have been on their way when the store was last written.
+    pub(crate) unsynced: bool,
+    pub(crate) stats: Arc<Stats>,
 }
 
-/// The trees rows are kept in, with the first stored key of each.
-///
-/// The journal and the rows whose user key begins with [`ASCENDING`] or more are written in
-/// ascending key order: kept apart, their tables never overlap and are merged by moving, where in
-/// one tree with the others every flush would rewrite them.
-const SPACES: [(&str, &[u8]); 3] =
-    [("journal", &[row::JOURNAL]), ("rows", &[row::USER]), ("ascending", &[row::USER, ASCENDING])];
+/// Why a store cannot be opened.
+#[derive(Debug)]
+pub(crate) enum StoreError {
+    Io(PathBuf, io::Error),
+    Damaged(String),
+}
 
-/// Size of a block of the trees whose rows are written in order, in bytes.
-const IN_ORDER_BLOCK_BYTES: u32 = 16 * 1024;
+/// A group that could not be written.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// The disk is full; nothing was written.
+    Full,
+    /// Nothing was written.
+    Refused(String),
+    /// Whether it was written is not known before the store is opened anew.
+    Unknown(String),
+}
 
-impl Open {
-    /// The place in [`SPACES`] of the tree a stored key belongs to.
-    fn space(key: &[u8]) -> usize {
-        SPACES.iter().rposition(|(_, first)| key >= *first).unwrap_or(0)
-    }
-
-    fn of(&self, key: &[u8]) -> &Keyspace {
-        let [journal, rows, ascending] = &self.spaces;
-        match Self::space(key) {
-            0 => journal,
-            1 => rows,
-            _ => ascending,
+impl From<ReplayError> for StoreError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Io(path, error) => Self::Io(path, error),
+            damaged @ ReplayError::Damaged(..) => Self::Damaged(damaged.to_string()),
         }
     }
 }
 
-/// A put, or a delete without a value.
-pub(crate) type Change = (Bytes, Option<Bytes>);
+/// Opens the trees below `dir` with what the log in `wal_dir` has besides, changing nothing but the
+/// trees' files.
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    dir: &Path,
+    wal_dir: &Path,
+    sizes: Sizes,
+    unsynced: bool,
+) -> Result<(Trees, Logged), StoreError> {
+    let trees = Trees::open(dir, sizes).map_err(StoreError::Damaged)?;
+    let persisted = trees.persisted();
+    let logged = wal::replay(disk, wal_dir, unsynced, &mut |record| {
+        let changes = decode(&record.body).ok_or("a record that cannot be read")?;
+        trees.replay(changes, record.seqno, persisted);
+        Ok(())
+    })?;
+    Ok((trees, logged))
+}
 
 impl Store {
-    pub(crate) fn open(path: &Path, sizes: Sizes) -> Result<Self, fjall::Error> {
-        let open = open(path, sizes)?;
-        Ok(Self { path: path.to_path_buf(), sizes, open: RwLock::new(Some(open)) })
+    /// Opens a store. Blocking.
+    pub(crate) fn open(parts: Parts) -> Result<Self, StoreError> {
+        let Parts { disk, dir, sizes, unsynced, stats } = parts;
+        let wal_dir = dir.join(WAL_DIR);
+        let at = |path: &Path| {
+            let path = path.to_path_buf();
+            move |error| StoreError::Io(path, error)
+        };
+        disk.create_dir(&wal_dir).map_err(at(&wal_dir))?;
+        disk.sync_dir(&dir).map_err(at(&dir))?;
+        let (trees, logged) = recover(&*disk, &dir, &wal_dir, sizes, unsynced)?;
+        if let Some((path, offset)) = &logged.torn {
+            tracing::info!(path = %path.display(), offset, "the log ends in a torn record");
+        }
+        let trees = Arc::new(trees);
+        let total = disk.space(&wal_dir).map_or(u64::MAX, |space| space.total);
+        let segment_bytes = SEGMENT_BYTES.min((total / SEGMENTS_MIN).max(SEGMENT_BYTES_MIN));
+        let wal = Wal::new(disk, &wal_dir, segment_bytes, logged).map_err(at(&wal_dir))?;
+        let wal = Arc::new(wal);
+        let flushed = trees.persisted();
+        let keeper = Keeper::start(Arc::clone(&trees), Arc::clone(&wal), stats, flushed);
+        let store = Self {
+            trees,
+            wal,
+            keeper: keeper.map_err(at(&dir))?,
+            memtable_bytes: sizes.memtable_bytes,
+            wal_bytes_max: segment_bytes * SEGMENTS_MAX,
+            closed: AtomicBool::new(false),
+        };
+        Ok(store)
     }
 
-    /// Drops the database and opens it again; reads wait meanwhile.
-    pub(crate) fn reopen(&self) -> Result<(), MetaError> {
-        let mut slot = self.open.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        drop(slot.take());
-        // What a failed write left behind is at most the beginning of one batch.
-        let repaired = journal_file::repair(&self.path, false);
-        repaired.map_err(|error| unavailable(&error.into()))?.map_err(MetaError::Damaged)?;
-        let reopened = open(&self.path, self.sizes).map_err(|error| unavailable(&error))?;
-        // What is read from here on must be durable: closing may have written the rest of a batch.
-        let synced = reopened.database.persist(PersistMode::SyncData);
-        synced.map_err(|error| unavailable(&error))?;
-        *slot = Some(reopened);
+    /// Writes one group, durably or (relaxed) as far as the operating system, and makes it visible.
+    /// Only one caller at a time.
+    pub(crate) fn write(
+        &self,
+        changes: Vec<Change>,
+        durability: Durability,
+    ) -> Result<(), WriteError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(WriteError::Refused("the store is closed".to_owned()));
+        }
+        self.keeper.catch_up().map_err(|failure| match failure.full {
+            true => WriteError::Full,
+            false => WriteError::Refused(failure.what),
+        })?;
+        let seqno = self.trees.next_seqno();
+        let (spaces, body) = encode(&changes);
+        let record = Record { seqno, previous: 0, spaces, body };
+        self.wal.append(record, durability == Durability::Sync)?;
+        self.trees.apply(changes, seqno);
+        self.seal_full(seqno);
         Ok(())
     }
 
-    /// Flushes to tables what is in memory and drops the database, waiting at most `patience` for
-    /// the flush: without it the next opening has a longer journal to read, nothing worse.
-    pub(crate) fn close(&self, patience: Duration) -> Result<(), fjall::Error> {
-        let mut slot = self.open.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Some(open) = slot.take() else { return Ok(()) };
-        let deadline = Instant::now() + patience;
-        open.database.persist(PersistMode::SyncAll)?;
-        for space in &open.spaces {
-            space.rotate_memtable()?;
+    /// Seals memtables that are large enough, and those that keep the log from being used again.
+    fn seal_full(&self, last: u64) {
+        use lsm_tree::AbstractTree as _;
+        let mut due = self
+            .trees
+            .spaces()
+            .each_ref()
+            .map(|tree| tree.active_memtable().size() >= self.memtable_bytes);
+        if self.wal.live_bytes() > self.wal_bytes_max
+            && let Some(oldest) = self.wal.oldest()
+        {
+            let held = oldest.into_iter().zip(self.keeper.sealed());
+            for (due, (reach, sealed)) in due.iter_mut().zip(held) {
+                *due |= reach > sealed;
+            }
         }
-        let sealed = |space: &Keyspace| space.sealed_memtable_count() > 0;
-        while open.spaces.iter().any(sealed) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        open.database.persist(PersistMode::SyncAll)
-    }
-
-    fn read<T>(&self, read: impl FnOnce(&Open) -> Result<T, MetaError>) -> Result<T, MetaError> {
-        match &*self.guard() {
-            Some(open) => read(open),
-            None => Err(MetaError::Unavailable("the metadata store is closed".into())),
+        for (index, _) in due.into_iter().enumerate().filter(|(_, due)| *due) {
+            self.keeper.seal(index, last);
         }
     }
 
-    fn guard(&self) -> RwLockReadGuard<'_, Option<Open>> {
-        self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Makes everything written durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.wal.sync()
+    }
+
+    /// Writes to tables what is in memory, waiting at most `patience`: without it the next opening
+    /// has a log to read, nothing worse. Reads must have ended; nothing is written after it.
+    pub(crate) fn close(&self, patience: Duration) -> io::Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.wal.sync()?;
+        let last = self.trees.next_seqno();
+        for index in 0..SPACES.len() {
+            self.keeper.seal(index, last);
+        }
+        let flushed = self.keeper.drain(Instant::now() + patience);
+        self.keeper.stop();
+        self.trees.forget_past().map_err(io::Error::other)?;
+        if flushed { self.wal.discard() } else { Ok(()) }
     }
 
     /// The row at a user key.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Row>, MetaError> {
-        let key = row::user_key(key);
-        self.read(|open| {
-            let value = open.of(&key).get(&key).map_err(damaged)?;
-            value.map(|value| row::user_row(&key, &value.into())).transpose()
-        })
+        self.trees.get(key)
     }
 
     /// The version of the row at a stored key.
     pub(crate) fn version(&self, key: &Bytes) -> Result<Option<Version>, MetaError> {
-        self.read(|open| {
-            let value = open.of(key).get(key).map_err(damaged)?;
-            value.map(|value| Ok(row::decode(key, &value.into())?.0)).transpose()
-        })
+        self.trees.version(key)
     }
 
     /// Up to `limit` user rows of `range`, from one point in time.
     pub(crate) fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<Row>, MetaError> {
-        let start = row::user_key(&range.start);
-        let end = range.end.as_deref().map_or(Bytes::from_static(&[row::USER + 1]), row::user_key);
-        self.stored(&start, &end, limit, row::user_row)
+        self.trees.scan(range, limit)
     }
 
     /// Up to `limit` journal rows from a sequence number on.
@@ -143,118 +218,75 @@ impl Store {
         from: Version,
         limit: usize,
     ) -> Result<Vec<(Version, Vec<Bytes>)>, MetaError> {
-        let end = Bytes::from_static(&[row::JOURNAL + 1]);
-        self.stored(&row::journal_key(from), &end, limit, row::journal_row)
-    }
-
-    fn stored<T>(
-        &self,
-        start: &Bytes,
-        end: &Bytes,
-        limit: usize,
-        decode: impl Fn(&Bytes, &Bytes) -> Result<T, MetaError>,
-    ) -> Result<Vec<T>, MetaError> {
-        if start >= end {
-            return Ok(Vec::new());
-        }
-        self.read(|open| {
-            let mut rows = Vec::with_capacity(limit.min(1024));
-            // One snapshot for all trees: the rows are from one point in time.
-            let snapshot = open.database.snapshot();
-            for space in open.spaces.get(Open::space(start)..).unwrap_or_default() {
-                let range = snapshot.range(space, start.clone()..end.clone());
-                for guard in range.take(limit - rows.len()) {
-                    let (key, value) = guard.into_inner().map_err(damaged)?;
-                    rows.push(decode(&key.into(), &value.into())?);
-                }
-                if rows.len() == limit {
-                    break;
-                }
-            }
-            Ok(rows)
-        })
+        self.trees.journal(from, limit)
     }
 
     /// The sequence number of the last commit.
     pub(crate) fn last_version(&self) -> Result<Version, MetaError> {
-        let range = Bytes::from_static(&[row::JOURNAL])..Bytes::from_static(&[row::JOURNAL + 1]);
-        self.read(|open| match open.of(&[row::JOURNAL]).range(range).next_back() {
-            None => Ok(Version(0)),
-            Some(guard) => {
-                let (key, value) = guard.into_inner().map_err(damaged)?;
-                Ok(row::journal_row(&key.into(), &value.into())?.0)
-            }
-        })
+        self.trees.last_version()
     }
+}
 
-    /// Writes one batch, durably or (relaxed) as far as the operating system.
-    pub(crate) fn write(
-        &self,
-        changes: impl Iterator<Item = Change>,
-        durability: Durability,
-    ) -> Result<(), fjall::Error> {
-        let guard = self.guard();
-        let Some(open) = &*guard else { return Err(fjall::Error::Poisoned) };
-        let mode = match durability {
-            Durability::Sync => PersistMode::SyncData,
-            Durability::Relaxed => PersistMode::Buffer,
+impl From<LogError> for WriteError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Refused(error) if error.kind() == io::ErrorKind::StorageFull => Self::Full,
+            LogError::Refused(error) => Self::Refused(error.to_string()),
+            LogError::Unknown(error) => Self::Unknown(error.to_string()),
+        }
+    }
+}
+
+/// The changes of a group as the log keeps them, and the trees they are for:
+///
+/// ```text
+/// count(4), then per change: key length(4) ‖ value length(4), all ones if removed ‖ key ‖ value
+/// ```
+fn encode(changes: &[Change]) -> (u32, Vec<u8>) {
+    let value_len = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+    let len = changes.iter().map(|(key, value)| 8 + key.len() + value_len(value)).sum::<usize>();
+    let mut body = Vec::with_capacity(4 + len);
+    let mut spaces = 0;
+    body.extend((changes.len() as u32).to_le_bytes());
+    for (key, value) in changes {
+        spaces |= 1 << trees::space(key);
+        body.extend((key.len() as u32).to_le_bytes());
+        body.extend(value.as_ref().map_or(REMOVED, |value| value.len() as u32).to_le_bytes());
+        body.extend_from_slice(key);
+        body.extend_from_slice(value.as_deref().unwrap_or_default());
+    }
+    (spaces, body)
+}
+
+fn decode(body: &[u8]) -> Option<Vec<Change>> {
+    let mut fields = Fields(body);
+    let mut changes = Vec::new();
+    for _ in 0..fields.u32()? {
+        let (key_len, value_len) = (fields.u32()?, fields.u32()?);
+        let key = Bytes::copy_from_slice(fields.take(key_len as usize)?);
+        let value = match value_len {
+            REMOVED => None,
+            len => Some(Bytes::copy_from_slice(fields.take(len as usize)?)),
         };
-        let mut batch = open.database.batch().durability(Some(mode));
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(open.of(&key), key, value),
-                None => batch.remove(open.of(&key), key),
-            }
-        }
-        batch.commit()
+        changes.push((key, value));
     }
-
-    /// Makes everything written durable.
-    pub(crate) fn sync(&self) -> Result<(), fjall::Error> {
-        match &*self.guard() {
-            Some(open) => open.database.persist(PersistMode::SyncData),
-            None => Err(fjall::Error::Poisoned),
-        }
-    }
+    fields.0.is_empty().then_some(changes)
 }
 
-fn open(path: &Path, sizes: Sizes) -> Result<Open, fjall::Error> {
-    let database = Database::builder(path)
-        .cache_size(sizes.cache_bytes)
-        .max_journaling_size(64 << 20)
-        .journal_compression(fjall::CompressionType::None)
-        .manual_journal_persist(true)
-        .max_cached_files(Some(200))
-        // One worker: with more, fjall 3.1 keeps the first one spinning while another compacts.
-        .worker_threads(1)
-        .open()?;
-    let rows = || {
-        KeyspaceCreateOptions::default()
-            .manual_journal_persist(true)
-            .max_memtable_size(sizes.memtable_bytes)
-    };
-    // Keys of these are in one table at most, so a filter would never spare a read.
-    let in_order = || {
-        rows()
-            .filter_policy(FilterPolicy::disabled())
-            .data_block_size_policy(BlockSizePolicy::all(IN_ORDER_BLOCK_BYTES))
-    };
-    let [journal, rows, ascending] = [
-        database.keyspace(SPACES[0].0, in_order),
-        database.keyspace(SPACES[1].0, rows),
-        database.keyspace(SPACES[2].0, in_order),
-    ];
-    Ok(Open { spaces: [journal?, rows?, ascending?], database })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A failed read: the disk or its contents.
-fn damaged(error: fjall::Error) -> MetaError {
-    match error {
-        fjall::Error::Poisoned => unavailable(&fjall::Error::Poisoned),
-        error => MetaError::Damaged(error.to_string()),
+    #[test]
+    fn groups_round_trip() {
+        let changes: Vec<Change> = vec![
+            (Bytes::from_static(b"\x00j"), Some("entry".into())),
+            (Bytes::from_static(b"\x01k"), None),
+            (Bytes::from_static(b"\x01\xff"), Some(Bytes::new())),
+        ];
+        let (spaces, body) = encode(&changes);
+        assert_eq!(decode(&body), Some(changes));
+        assert_eq!(spaces & 0b11, 0b11);
+        assert_eq!(decode(&body[..body.len() - 1]), None);
     }
-}
-
-fn unavailable(error: &fjall::Error) -> MetaError {
-    MetaError::Unavailable(format!("the metadata store failed: {error}"))
 }

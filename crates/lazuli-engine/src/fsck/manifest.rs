@@ -1,37 +1,24 @@
-//! Verifies the files of fjall's trees by the checksums fjall keeps: `current` holds that of the
+//! Verifies the files of the trees by the checksums they keep: `current` holds that of the
 //! manifest, the manifest those of all tables (XXH3-128 of the whole file).
 //!
-//! Files no manifest names are left-overs of a crash; fjall removes them at the next start.
+//! Files no manifest names are left-overs of a crash; they are removed at the next start.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::embedded::trees::{CURRENT, SPACES};
 use crate::frame::Fields;
-
-const FORMAT: [u8; 4] = *b"FJL\x03";
 
 type Findings = Vec<(PathBuf, String)>;
 
 /// What is wrong with the trees below a metadata directory.
 pub(super) fn check(meta_dir: &Path) -> io::Result<Findings> {
     let mut found = Findings::new();
-    let version = meta_dir.join("version");
-    match std::fs::read(&version) {
-        Ok(bytes) if bytes == FORMAT => {}
-        Ok(_) => found.push((version, "is not fjall's format mark".into())),
-        // Never completely made.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(error),
-    }
-    let lock = meta_dir.join("lock");
-    if lock.metadata()?.len() != 0 {
-        found.push((lock, "the lock file is not empty".into()));
-    }
-    for entry in std::fs::read_dir(meta_dir.join("keyspaces"))? {
-        let tree = entry?.path();
-        if tree.join("current").exists() {
+    for (name, _) in SPACES {
+        let tree = meta_dir.join(name);
+        if tree.join(CURRENT).exists() {
             check_tree(&tree, &mut found)?;
         }
     }
@@ -39,7 +26,7 @@ pub(super) fn check(meta_dir: &Path) -> io::Result<Findings> {
 }
 
 fn check_tree(tree: &Path, found: &mut Findings) -> io::Result<()> {
-    let current = tree.join("current");
+    let current = tree.join(CURRENT);
     let Some((id, sum)) = parse_current(&std::fs::read(&current)?) else {
         found.push((current, "is malformed".into()));
         return Ok(());

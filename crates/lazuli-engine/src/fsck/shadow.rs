@@ -1,14 +1,12 @@
-//! A shadow of the metadata directory that fjall may change: tables, which are immutable, are hard
-//! links; everything else is copied.
+//! A shadow of the trees' directories, which opening them changes: tables, which are immutable, are
+//! hard links; everything else is copied. The log is read where it is.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-const NAME: &str = ".fsck";
+use crate::embedded::store::WAL_DIR;
 
-/// Copied at once.
-const COPY_BYTES: usize = 64 * 1024;
+const NAME: &str = ".fsck";
 
 #[derive(Debug)]
 pub(super) struct Shadow(PathBuf);
@@ -57,31 +55,15 @@ fn mirror(from: &Path, to: &Path) -> io::Result<()> {
     let tables = from.file_name().is_some_and(|name| name == "tables");
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
+        if entry.file_name() == WAL_DIR {
+            continue;
+        }
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             mirror(&entry.path(), &target)?;
         } else if !tables || std::fs::hard_link(entry.path(), &target).is_err() {
-            copy(&entry.path(), &target)?;
+            std::fs::copy(entry.path(), &target)?;
         }
     }
     Ok(())
-}
-
-/// Copies a file without its zeros: fjall reserves tens of megabytes for a journal that is nearly
-/// empty, and the disk may be full.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = File::open(from)?;
-    let mut target = File::create(to)?;
-    let mut block = vec![0; COPY_BYTES];
-    let mut len: u64 = 0;
-    loop {
-        let read = source.read(&mut block)?;
-        let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
-        if bytes.iter().any(|byte| *byte != 0) {
-            target.seek(SeekFrom::Start(len))?;
-            target.write_all(bytes)?;
-        }
-        len += read as u64;
-    }
-    target.set_len(len)
 }

@@ -172,7 +172,8 @@ impl Health for Readiness {
         if self.stopping.load(Ordering::Relaxed) {
             return Err("stopping".to_owned());
         }
-        if self.stats.failing.load(Ordering::Relaxed) {
+        let stats = &self.stats;
+        if stats.failing.load(Ordering::Relaxed) || stats.poisoned.load(Ordering::Relaxed) {
             return Err("the disk failed: writes are refused, reads go on".to_owned());
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
-use super::committer::{Committer, Health};
+use super::committer::Committer;
 use super::queue::{Bounds, Queue};
 use super::recent::Recent;
 use super::row;
@@ -22,7 +22,7 @@ use crate::stats::Stats;
 /// Scans of more rows leave the caller's thread.
 const INLINE_ROWS_MAX: usize = 300;
 
-pub(crate) struct FjallMeta {
+pub(crate) struct EmbeddedMeta {
     store: Arc<Store>,
     queue: Arc<Queue>,
     stats: Arc<Stats>,
@@ -40,7 +40,7 @@ pub(crate) struct Parts {
     pub(crate) last: Version,
 }
 
-impl FjallMeta {
+impl EmbeddedMeta {
     /// Starts the committer's thread.
     pub(crate) fn start(parts: Parts) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(parts.bounds));
@@ -55,7 +55,7 @@ impl FjallMeta {
             last: parts.last,
             latest: Arc::clone(&latest),
             recent: Recent::new(parts.last),
-            health: Health::Good,
+            poisoned: None,
         };
         let name = std::thread::Builder::new().name("committer".into());
         let thread = Mutex::new(Some(name.spawn(move || committer.run())?));
@@ -96,7 +96,7 @@ impl FjallMeta {
     }
 }
 
-impl Drop for FjallMeta {
+impl Drop for EmbeddedMeta {
     fn drop(&mut self) {
         self.stop();
     }
@@ -110,7 +110,7 @@ fn too_large(commit: &Commit) -> bool {
         || values.chain([entries]).any(|len| len > row::VALUE_BYTES_MAX)
 }
 
-impl Meta for FjallMeta {
+impl Meta for EmbeddedMeta {
     fn get<'a>(&'a self, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Row>, MetaError>> {
         if key.len() > row::KEY_BYTES_MAX {
             return Box::pin(std::future::ready(Ok(None)));

@@ -10,5 +10,6 @@ pub(crate) mod meta;
 pub(crate) mod queue;
 mod recent;
 pub(crate) mod row;
+mod row_cache;
 pub(crate) mod store;
 pub(crate) mod trees;

@@ -46,6 +46,8 @@ pub struct Options {
     pub durability: Durability,
     /// Memory for cached metadata, in bytes.
     pub cache_bytes: u64,
+    /// Memory for single rows that are read often, in bytes.
+    pub row_cache_bytes: u64,
     /// Metadata kept in memory before it is written to a table, in bytes.
     pub memtable_bytes: u64,
     /// A shared extent that reached this length is finished, in bytes.
@@ -68,6 +70,7 @@ impl Options {
             data_dir: data_dir.into(),
             durability: Durability::Sync,
             cache_bytes: 48 << 20,
+            row_cache_bytes: 24 << 20,
             memtable_bytes: 16 << 20,
             extent_bytes: 64 << 20,
             reserve_bytes: 128 << 20,
@@ -225,6 +228,7 @@ impl Engine {
                 group_bytes: 16 << 20,
             },
             last,
+            row_cache_bytes: options.row_cache_bytes,
         });
         let meta = Arc::new(meta.map_err(io_error(&data))?);
         Ok(Self {

@@ -35,7 +35,7 @@ pub(crate) struct Committer {
     pub(crate) last: Version,
     /// What is told to readers as the last commit they see.
     pub(crate) latest: Arc<AtomicU64>,
-    pub(crate) recent: Recent,
+    pub(crate) recent: Arc<Recent>,
     /// A sync failed: what the disk holds is unknown until the process starts anew.
     pub(crate) poisoned: Option<String>,
 }

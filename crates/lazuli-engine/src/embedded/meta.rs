@@ -10,6 +10,7 @@ use super::committer::Committer;
 use super::queue::{Bounds, Queue};
 use super::recent::Recent;
 use super::row;
+use super::row_cache::RowCache;
 use super::store::Store;
 use crate::BoxFuture;
 use crate::engine::Durability;
@@ -24,6 +25,7 @@ const INLINE_ROWS_MAX: usize = 300;
 
 pub(crate) struct EmbeddedMeta {
     store: Arc<Store>,
+    cache: RowCache,
     queue: Arc<Queue>,
     stats: Arc<Stats>,
     latest: Arc<AtomicU64>,
@@ -38,6 +40,8 @@ pub(crate) struct Parts {
     pub(crate) durability: Durability,
     pub(crate) bounds: Bounds,
     pub(crate) last: Version,
+    /// Memory for rows that are read often, in bytes.
+    pub(crate) row_cache_bytes: u64,
 }
 
 impl EmbeddedMeta {
@@ -45,6 +49,8 @@ impl EmbeddedMeta {
     pub(crate) fn start(parts: Parts) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(parts.bounds));
         let latest = Arc::new(AtomicU64::new(parts.last.0));
+        let recent = Arc::new(Recent::new(parts.last));
+        let cache = RowCache::new(parts.row_cache_bytes, Arc::clone(&recent));
         let (store, stats) = (Arc::clone(&parts.store), Arc::clone(&parts.stats));
         let committer = Committer {
             store: parts.store,
@@ -54,12 +60,12 @@ impl EmbeddedMeta {
             durability: parts.durability,
             last: parts.last,
             latest: Arc::clone(&latest),
-            recent: Recent::new(parts.last),
+            recent,
             poisoned: None,
         };
         let name = std::thread::Builder::new().name("committer".into());
         let thread = Mutex::new(Some(name.spawn(move || committer.run())?));
-        Ok(Self { store, queue, stats, latest, thread })
+        Ok(Self { store, cache, queue, stats, latest, thread })
     }
 
     /// Answers what waits, refuses what comes, and stops the thread: the last sequence number, or
@@ -115,7 +121,16 @@ impl Meta for EmbeddedMeta {
         if key.len() > row::KEY_BYTES_MAX {
             return Box::pin(std::future::ready(Ok(None)));
         }
-        Box::pin(std::future::ready(self.counted(self.store.get(key))))
+        if let Some(row) = self.cache.get(key) {
+            return Box::pin(std::future::ready(Ok(Some(row))));
+        }
+        // Before the row is read: a commit after this one makes the cached row void.
+        let known = self.latest();
+        let found = self.store.get(key);
+        if let Ok(Some(row)) = &found {
+            self.cache.insert(row, known);
+        }
+        Box::pin(std::future::ready(self.counted(found)))
     }
 
     fn latest(&self) -> Version {

@@ -1,9 +1,11 @@
-//! Which rows may have changed since some commit: what spares the committer most reads.
+//! Which rows may have changed since some commit: what spares the committer most reads, and tells
+//! whether a cached row is still the row.
 //!
 //! A table of the last commit that wrote a row of each hash. Rows share places in it, so it can say
 //! that a row changed that did not, never the other way round.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::meta::Version;
 
@@ -14,13 +16,13 @@ pub(crate) struct Recent {
     hasher: RandomState,
     /// Nothing is known of commits up to this one.
     since: Version,
-    last: Box<[Version]>,
+    last: Box<[AtomicU64]>,
 }
 
 impl Recent {
     /// A table that knows of commits after `last`.
     pub(crate) fn new(last: Version) -> Self {
-        let places = vec![Version(0); PLACES].into_boxed_slice();
+        let places = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
         Self { hasher: RandomState::new(), since: last, last: places }
     }
 
@@ -28,11 +30,10 @@ impl Recent {
         self.hasher.hash_one(key) as usize % PLACES
     }
 
-    /// Notes that a commit wrote a row.
-    pub(crate) fn changed(&mut self, key: &[u8], version: Version) {
-        let place = self.place(key);
-        if let Some(last) = self.last.get_mut(place) {
-            *last = version;
+    /// Notes that a commit writes a row, before anybody can see that it did. The committer's alone.
+    pub(crate) fn changed(&self, key: &[u8], version: Version) {
+        if let Some(last) = self.last.get(self.place(key)) {
+            last.store(version.0, Ordering::Release);
         }
     }
 
@@ -41,7 +42,10 @@ impl Recent {
     pub(crate) fn may_have_changed(&self, key: &[u8], since: Version) -> bool {
         since.0 == 0
             || since < self.since
-            || self.last.get(self.place(key)).is_none_or(|last| *last > since)
+            || self
+                .last
+                .get(self.place(key))
+                .is_none_or(|last| last.load(Ordering::Acquire) > since.0)
     }
 }
 
@@ -51,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_row_written_since_may_have_changed() {
-        let mut recent = Recent::new(Version(5));
+        let recent = Recent::new(Version(5));
         assert!(recent.may_have_changed(b"a", Version(4)), "nothing is known that far back");
         assert!(!recent.may_have_changed(b"a", Version(5)));
         recent.changed(b"a", Version(6));

@@ -141,9 +141,8 @@ impl Store {
         if self.closed.load(Ordering::Acquire) {
             return Err(WriteError::Refused("the store is closed".to_owned()));
         }
-        self.keeper.catch_up().map_err(|failure| match failure.full {
-            true => WriteError::Full,
-            false => WriteError::Refused(failure.what),
+        self.keeper.catch_up().map_err(|failure| {
+            if failure.full { WriteError::Full } else { WriteError::Refused(failure.what) }
         })?;
         let seqno = self.trees.next_seqno();
         let (spaces, body) = encode(&changes);

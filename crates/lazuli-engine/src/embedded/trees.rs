@@ -40,7 +40,7 @@ pub(crate) const SPACES: [(&str, &[u8]); 3] =
 pub(crate) const CURRENT: &str = "current";
 
 /// Size of a block of the trees whose rows are written in order, in bytes.
-const IN_ORDER_BLOCK_BYTES: u32 = 16 * 1024;
+const IN_ORDER_BLOCK_BYTES: u32 = 4 * 1024;
 /// Size of a block of the others.
 const BLOCK_BYTES: u32 = 4 * 1024;
 /// Tables kept open.

@@ -113,12 +113,16 @@ fn damage_is_named_and_not_served() {
     let mut server = Server::start(folder.path(), &["--data", "d"]);
     server.signal(Signal::TERM);
     assert_eq!(server.end().0, Some(0));
-    let version = folder.path().join("d/meta/version");
-    let mut bytes = fs::read(&version).unwrap();
+    let manifest = folder.path().join("d/meta/rows/current");
+    let mut bytes = fs::read(&manifest).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&version, bytes).unwrap();
+    fs::write(&manifest, bytes).unwrap();
     let checked = run(folder.path(), &["fsck", "--data", "d"]);
     assert_eq!(checked.status, Some(1));
-    assert!(checked.stdout.starts_with("damaged: meta/version"), "{checked:?}");
+    assert!(checked.stdout.starts_with("damaged: meta/rows/current"), "{checked:?}");
     assert_eq!(checked.stderr, "error: 1 damage in d\n");
+    let refused =
+        run(folder.path(), &["serve", "--data", "d", "--blob-port", "0", "--admin-port", "0"]);
+    assert_eq!(refused.status, Some(1));
+    assert!(refused.stderr.contains("d/meta/rows/current"), "{}", refused.stderr);
 }

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::block::BLOCK_BYTES;
 pub(crate) use self::replay::{Logged, ReplayError, replay};
 use self::segment::Record;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{self, Disk, DiskFile};
 
 /// The trees whose rows a segment may have: for each, the last change in it.
 pub(crate) type Reach = [u64; 3];
@@ -114,13 +114,16 @@ fn generation_of(name: &str, kind: &str) -> Option<u32> {
 }
 
 impl Wal {
-    /// A log that goes on behind what was replayed from `dir`.
+    /// A log that goes on behind what was replayed from `dir`, once that is durable.
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         dir: &Path,
         segment_bytes: u64,
         logged: Logged,
     ) -> io::Result<Self> {
+        if let Some((path, bytes)) = &logged.tail {
+            settle(&*disk, path, *bytes)?;
+        }
         let mut spares = Vec::new();
         let mut next_generation = 1;
         for name in disk.list(dir)? {
@@ -274,6 +277,17 @@ impl Wal {
         }
         self.disk.sync_dir(&self.dir)
     }
+}
+
+/// Makes the beginning of a segment durable that a process left which was killed. It may have been
+/// read from memory: it is written again, for a disk that failed to write it once does not try
+/// again by itself.
+fn settle(disk: &dyn Disk, path: &Path, bytes: u64) -> io::Result<()> {
+    let mut whole = disk::read_file(disk, path)?;
+    whole.truncate(usize::try_from(bytes).map_err(io::Error::other)?);
+    let file = disk.open(path, disk::Access::ReadWrite)?;
+    file.write_all_at(&whole, 0)?;
+    file.sync_data()
 }
 
 /// Whether everything in `reach` is in `flushed`.

@@ -250,18 +250,22 @@ impl Shared {
     /// One round: tables first, for they free the log.
     fn work(&self) -> Result<(), Failure> {
         for (index, tree) in self.trees.spaces().iter().enumerate() {
+            let (Some(sealed), Some(flushed)) = (self.sealed.get(index), self.flushed.get(index))
+            else {
+                continue;
+            };
+            // It is raised after the memtable is sealed, so all up to here is sealed by now.
+            let sealed = sealed.load(Ordering::Acquire);
             if tree.sealed_memtable_count() == 0 {
+                flushed.store(sealed, Ordering::Release);
                 continue;
             }
-            let sealed = self.sealed.get(index).map_or(0, |sealed| sealed.load(Ordering::Acquire));
             // Rows of one group are in several trees: none may be on disk before the log has all.
             self.wal.sync()?;
             let lock = tree.get_flush_lock();
             tree.flush(&lock, self.trees.watermark())?;
             drop(lock);
-            if let Some(flushed) = self.flushed.get(index) {
-                flushed.store(sealed, Ordering::Release);
-            }
+            flushed.store(sealed, Ordering::Release);
             self.progress.notify_all();
             self.wal.retire(self.flushed())?;
             self.wal.prepare()?;

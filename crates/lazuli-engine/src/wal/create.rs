@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{GENERATION_MAX, SPARES_MAX, Spare, Wal, segment_name, spare_name};
+use super::{GENERATION_MAX, Spare, Wal, segment_name, spare_name};
 use crate::disk::{Access, DiskFile};
 
 /// Zeros written and synced at a time: a commit's sync waits for at most this much of them.
@@ -31,7 +31,7 @@ impl Wal {
     pub(crate) fn rest(&self) -> io::Result<()> {
         loop {
             let mut state = self.state();
-            if state.spares.len() < 2 || state.spares.len() > SPARES_MAX {
+            if state.spares.len() < 2 {
                 return Ok(());
             }
             let Some(spare) = state.spares.pop() else { return Ok(()) };

@@ -14,6 +14,8 @@ pub(crate) struct Logged {
     pub(crate) segments: Vec<Segment>,
     /// The sequence number of its last record.
     pub(crate) last: u64,
+    /// The last segment with records, and how much of it they take in bytes.
+    pub(crate) tail: Option<(PathBuf, u64)>,
     /// A record that did not reach the disk whole: its segment, and its place in bytes.
     pub(crate) torn: Option<(PathBuf, u64)>,
 }
@@ -77,6 +79,9 @@ pub(crate) fn replay(
         });
         let end = end
             .map_err(|Broken { offset, what }| ReplayError::Damaged(path.clone(), offset, what))?;
+        if records > 0 {
+            logged.tail = Some((path.clone(), end.whole));
+        }
         if records > 0 || end.torn.is_some() {
             // What was torn in an earlier segment is made up for by the chain of records.
             logged.torn = end.torn.map(|offset| (path.clone(), offset));

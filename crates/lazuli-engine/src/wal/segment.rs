@@ -42,6 +42,8 @@ pub(crate) struct Broken {
 /// How a segment ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct End {
+    /// Where the last whole record ends.
+    pub(crate) whole: u64,
     /// Where the beginning of a record lies that did not reach the disk whole.
     pub(crate) torn: Option<u64>,
     /// Where a whole record lies behind that.
@@ -163,5 +165,5 @@ pub(crate) fn read(
     let behind = |index: &u32| {
         *index > 1 && blocks.record(*index).is_some_and(|(record, _)| record.seqno > last)
     };
-    Ok(End { torn, whole_behind: rest().find(behind).map(at) })
+    Ok(End { whole: at(next), torn, whole_behind: rest().find(behind).map(at) })
 }

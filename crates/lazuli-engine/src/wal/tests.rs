@@ -91,6 +91,23 @@ fn what_was_not_synced_goes_from_the_end() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_durable_before_more_is_logged() {
+    for seed in 1..60_u64 {
+        let disk = SimDisk::new(seed * 32_452_843);
+        let (wal, _) = open(&disk, false).unwrap();
+        load(&wal, 1, 6, true);
+        // Written, but not synced when the process is killed: the next one sees it.
+        load(&wal, 7, 3, false);
+        let (wal, found) = open(&disk, true).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(found, (1..=9).collect::<Vec<_>>());
+        load(&wal, 10, 2, true);
+        let after = disk.power_cut();
+        let (_, found) = open(&after, false).unwrap_or_else(|error| panic!("{seed}: {error}"));
+        assert_eq!(found, (1..=11).collect::<Vec<_>>(), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_fault_at_any_call_is_answered_truly() {
     let clean = SimDisk::new(1);
     load(&open(&clean, false).unwrap().0, 1, 40, true);

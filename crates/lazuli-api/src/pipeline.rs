@@ -173,6 +173,7 @@ impl Api {
             return Err(Refusal::new(ErrorCode::InsufficientAccountPermissions)
                 .with_message("Write operations are not allowed."));
         }
+        check_timeout(&head.query)?;
         refuse_unsupported(operation.spec, head)?;
         refuse_snapshot(operation.spec, head)?;
         let call = Call::new(self, operation.spec, head, granted, body);
@@ -351,6 +352,20 @@ fn check_client_request_id(request: &HeaderMap) -> Result<(), Refusal> {
         Some(id) if id.len() > CLIENT_REQUEST_ID_MAX => {
             let shown = String::from_utf8_lossy(id.as_bytes()).chars().take(64).collect::<String>();
             Err(Refusal::header_value("x-ms-client-request-id", shown))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a `timeout` that is no number of seconds. One that is only bounds what the service
+/// bounds itself.
+///
+/// <https://learn.microsoft.com/rest/api/storageservices/setting-timeouts-for-blob-service-operations>
+fn check_timeout(query: &Query<'_>) -> Result<(), Refusal> {
+    match query.number("timeout")? {
+        Some(seconds) if seconds < 0 => {
+            let reason = "The value is not a number of seconds.";
+            Err(Refusal::query_value("timeout", seconds.to_string(), reason))
         }
         _ => Ok(()),
     }

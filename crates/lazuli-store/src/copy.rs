@@ -47,6 +47,10 @@ pub trait Destination: Sync {
     fn told_source(&self) -> Option<&str>;
     /// Whether a lease on the destination must be infinite, as Copy Blob asks.
     fn needs_infinite_lease(&self) -> bool;
+    /// Whether the copy brings an archived source back: Copy Blob to an online tier.
+    fn rehydrates(&self) -> bool {
+        false
+    }
 }
 
 impl Store {
@@ -74,7 +78,9 @@ impl Store {
             let base = base.ok_or_else(|| no_source(ErrorCode::BlobNotFound.into()))?;
             with_current(Some(&base), |current| source.conditions.check_source(current))?;
             base.lease.check_read(txn.now(), source.lease, LeaseKind::Blob)?;
-            check_readable(&base)?;
+            if !(destination.rehydrates() && may_rehydrate(path, &source.path, &base)) {
+                check_readable(&base)?;
+            }
             if base.length > source.bytes_max {
                 return Err(Refusal::new(ErrorCode::RequestBodyTooLarge)
                     .with_detail("MaxLimit", source.bytes_max.to_string()));
@@ -100,6 +106,14 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether an archived source comes back by a copy to `to`: another blob of the same account.
+///
+/// <https://learn.microsoft.com/azure/storage/blobs/archive-rehydrate-overview>
+fn may_rehydrate(to: &BlobPath<'_>, from: &BlobPath<'_>, source: &BlobRow) -> bool {
+    let is_itself = to.container == from.container && to.blob == from.blob;
+    to.account == from.account && !is_itself && source.rehydrating.is_none()
 }
 
 /// A source that is not there: the copy fails with the source's status.

@@ -6,7 +6,7 @@ use http::Method;
 use lazuli_model::Refusal;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
-use lazuli_model::tier::AccessTier;
+use lazuli_model::tier::{AccessTier, RehydratePriority};
 use lazuli_store::copy::{Destination, Source};
 use lazuli_store::put::NewBlob;
 use lazuli_store::rows::BlobRow;
@@ -57,6 +57,10 @@ pub static SPEC: Spec = Spec {
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let (asked, asked_of_source) = (call.asked()?, call.asked_of_source()?);
+    if let Some(text) = call.header("x-ms-rehydrate-priority")? {
+        // However urgent, it is done at once.
+        RehydratePriority::parse(text)?;
+    }
     let from = call.copy_source(OwnAccount::Suffices).await?;
     let destination = NewCopy {
         metadata: call.metadata()?,
@@ -107,5 +111,9 @@ impl Destination for NewCopy {
 
     fn needs_infinite_lease(&self) -> bool {
         true
+    }
+
+    fn rehydrates(&self) -> bool {
+        self.tier.is_some_and(|tier| tier != AccessTier::Archive)
     }
 }

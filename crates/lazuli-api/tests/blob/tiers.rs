@@ -53,6 +53,41 @@ fn an_archived_blob_is_put_away() {
 }
 
 #[test]
+fn a_copy_to_an_online_tier_comes_back() {
+    let blobs = Blobs::with_blob("content");
+    blobs.send(&put("/box/b?comp=snapshot")).is(201);
+    blobs.send(&tier("Archive")).is(200);
+    let source = format!("http://{HOST}/{ACCOUNT}/box/b");
+    let copy = |to: &str| put(to).header("x-ms-copy-source", &source);
+    for refused in [
+        // No tier, or none that is online.
+        copy("/box/copy"),
+        copy("/box/copy").header("x-ms-access-tier", "Archive"),
+        // Onto itself.
+        copy("/box/b").header("x-ms-access-tier", "Hot"),
+    ] {
+        blobs.send(&refused).refused(409, "BlobArchived");
+        blobs.send(&head("/box/copy")).refused(404, "BlobNotFound");
+    }
+    let wrong = copy("/box/copy").header("x-ms-access-tier", "Hot");
+    let wrong = wrong.header("x-ms-rehydrate-priority", "Whenever");
+    blobs.send(&wrong).refused(400, "InvalidHeaderValue");
+    for name in ["Hot", "Cool", "Cold"] {
+        // The second and third overwrite a copy that is online.
+        let call = copy("/box/copy").header("x-ms-access-tier", name);
+        let answer = blobs.send(&call.header("x-ms-rehydrate-priority", "High")).is(202);
+        answer.has("x-ms-copy-status", "success");
+        blobs.send(&get("/box/copy")).is(200).says("content");
+        blobs.send(&head("/box/copy")).is(200).has("x-ms-access-tier", name);
+    }
+    // The source stays where it is, and the copy lives on without it.
+    blobs.send(&head("/box/b")).is(200).has("x-ms-access-tier", "Archive");
+    blobs.send(&get("/box/b")).refused(409, "BlobArchived");
+    blobs.send(&delete("/box/b").header("x-ms-delete-snapshots", "include")).is(202);
+    blobs.send(&get("/box/copy")).is(200).says("content");
+}
+
+#[test]
 fn what_was_archived_comes_back() {
     for (name, priority) in [("Hot", ""), ("Cool", "Standard"), ("Cold", "High")] {
         let blobs = Blobs::with_blob("content");

@@ -1,6 +1,6 @@
 //! `lazuli fsck --data DIR`: the offline check of everything.
 
-use lazuli_engine::{Fsck, OpenError};
+use lazuli_engine::{ExtentId, Fsck, OpenError};
 
 use crate::cli;
 use crate::failure::Failure;
@@ -15,8 +15,8 @@ pub(crate) fn run(arguments: &cli::Fsck) -> Result<(), Failure> {
     for damage in &report.damage {
         output::line(format!("damaged: {damage}"))?;
     }
-    for (extent, bytes) in &report.torn {
-        output::line(format!("cut off by a crash: extent {} after {bytes} bytes", extent.0))?;
+    for line in cut_off(&report.torn) {
+        output::line(line)?;
     }
     output::line(format!(
         "checked {} commits, {} rows, {} extents with {} bytes; closed in good order: {}",
@@ -33,9 +33,29 @@ pub(crate) fn run(arguments: &cli::Fsck) -> Result<(), Failure> {
     }
 }
 
+/// What a crash cut off. A spare extent that nothing was written to yet has lost nothing.
+fn cut_off(torn: &[(ExtentId, u64)]) -> impl Iterator<Item = String> {
+    let written = torn.iter().filter(|(_, bytes)| *bytes > 0);
+    written.map(|(extent, bytes)| {
+        format!("cut off by a crash: extent {} after {bytes} bytes", extent.0)
+    })
+}
+
 fn refused(error: &OpenError) -> Failure {
     match error {
         OpenError::InUse(_) => Failure::new(error).hint("stop the server that uses it first"),
         _ => Failure::new(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spare_extents_are_not_told() {
+        let torn = [(ExtentId(4), 0), (ExtentId(5), 17), (ExtentId(6), 0)];
+        let told: Vec<String> = cut_off(&torn).collect();
+        assert_eq!(told, ["cut off by a crash: extent 5 after 17 bytes"]);
     }
 }

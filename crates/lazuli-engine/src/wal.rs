@@ -33,8 +33,9 @@ pub(crate) type Reach = [u64; 3];
 
 /// The highest number of a segment: at sixteen megabytes each, beyond any disk's life.
 const GENERATION_MAX: u32 = u32::MAX / 2 - 1;
-/// Segments put aside for use again.
-const SPARES_MAX: usize = 4;
+/// Segments put aside for use again: as many as a busy log has at once, for filling another one with
+/// zeros takes the disk from the commits.
+const SPARES_MAX: usize = 8;
 
 /// A record that could not be logged.
 #[derive(Debug)]

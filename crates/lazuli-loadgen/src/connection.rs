@@ -9,6 +9,9 @@ const BUFFER_BYTES: usize = 1 << 18;
 /// The longest head of an answer that is accepted.
 const HEAD_BYTES_MAX: usize = 1 << 16;
 
+/// The most header lines of an answer that are accepted.
+const HEADERS_MAX: usize = 64;
+
 /// A connection and what was read from it but not used yet.
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -90,11 +93,9 @@ impl Connection {
     async fn receive_head(&mut self) -> Result<(u16, Length), String> {
         loop {
             let unread = self.unread();
-            if let Some(position) = find(unread, b"\r\n\r\n") {
-                let head = String::from_utf8_lossy(unread.get(..position).unwrap_or_default());
-                let parsed = parse_head(&head);
-                self.start += position + 4;
-                return parsed;
+            if let Some((length, status, body)) = parse_head(unread)? {
+                self.start += length;
+                return Ok((status, body));
             }
             if unread.len() > HEAD_BYTES_MAX {
                 return Err("the head of an answer is too long".to_owned());
@@ -172,25 +173,25 @@ impl Connection {
     }
 }
 
-/// The status and the length of the body that a head tells.
-fn parse_head(head: &str) -> Result<(u16, Length), String> {
-    let mut lines = head.split("\r\n");
-    let first = lines.next().unwrap_or_default();
-    let status: u16 = first
-        .split(' ')
-        .nth(1)
-        .and_then(|word| word.parse().ok())
-        .ok_or_else(|| format!("`{first}` is no status line"))?;
+/// The length of the head that `bytes` begin with, its status, and the length of the body it tells;
+/// `None` while the head is not whole.
+fn parse_head(bytes: &[u8]) -> Result<Option<(usize, u16, Length)>, String> {
+    let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut head = httparse::Response::new(&mut lines);
+    let parsed = head.parse(bytes).map_err(|error| format!("the head of an answer: {error}"))?;
+    let (httparse::Status::Complete(end), Some(status)) = (parsed, head.code) else {
+        return Ok(None);
+    };
     let mut length = Length::Known(0);
-    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        if name.eq_ignore_ascii_case("content-length") {
-            let value = value.trim();
-            length = Length::Known(value.parse().map_err(|_| format!("`{value}` is no length"))?);
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+    for line in head.headers.iter() {
+        if line.name.eq_ignore_ascii_case("content-length") {
+            let value = std::str::from_utf8(line.value).ok().and_then(|text| text.parse().ok());
+            length = Length::Known(value.ok_or("an answer's length is no number")?);
+        } else if line.name.eq_ignore_ascii_case("transfer-encoding") {
             length = Length::Chunked;
         }
     }
-    Ok((status, length))
+    Ok(Some((end, status, length)))
 }
 
 /// The position of `needle` in `haystack`.

@@ -18,6 +18,7 @@ mod pace;
 mod report;
 mod server;
 mod vitals;
+mod workers;
 
 pub use admin::Health;
 pub use limits::Limits;

@@ -1,6 +1,5 @@
 //! The listeners and their end.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::admin::Health;
 use crate::connection::{self, Shared, Stage, reached};
 use crate::exchange::{Admin, Respond, Storage};
+use crate::metrics::OpenConnection;
+use crate::workers::Workers;
 use crate::{Limits, Metrics};
 
 /// How long a listener that cannot accept (no file descriptors left) waits before it tries again.
@@ -64,6 +65,7 @@ pub struct Server {
     parts: Parts,
     limits: Arc<Limits>,
     stage: watch::Sender<Stage>,
+    workers: Arc<Workers>,
 }
 
 /// How a stop ended.
@@ -75,6 +77,9 @@ pub enum Stopped {
     Forcibly,
 }
 
+/// What an open connection is counted by.
+type Held = (OpenConnection, OwnedSemaphorePermit);
+
 /// What the connections of one listener share.
 struct Accepting {
     listener: Listener,
@@ -85,10 +90,12 @@ struct Accepting {
 }
 
 impl Server {
-    /// A server without listeners.
-    pub fn new(parts: Parts) -> Self {
+    /// A server without listeners. Starts the threads that will serve connections; fails if the
+    /// system has none left.
+    pub fn new(parts: Parts) -> io::Result<Self> {
         let limits = Arc::new(parts.limits.clone());
-        Self { parts, limits, stage: watch::Sender::new(Stage::Serving) }
+        let workers = Arc::new(Workers::start()?);
+        Ok(Self { parts, limits, stage: watch::Sender::new(Stage::Serving), workers })
     }
 
     /// Serves a storage service on `listener` from now on. To be called in a tokio runtime.
@@ -114,8 +121,13 @@ impl Server {
         let (limits, clock) = (Arc::clone(&self.limits), Arc::clone(&self.parts.clock));
         let shared = Arc::new(Shared { responder, limits, clock });
         let stage = self.stage.subscribe();
-        tokio::spawn(accepting.run(move |stream, remote| {
-            connection::serve(stream, remote.ip(), Arc::clone(&shared), stage.clone())
+        let workers = Arc::clone(&self.workers);
+        tokio::spawn(accepting.run(move |stream, remote: SocketAddr, held| {
+            let (shared, stage) = (Arc::clone(&shared), stage.clone());
+            workers.serve(stream, move |stream| async move {
+                connection::serve(stream, remote.ip(), shared, stage).await;
+                drop(held);
+            })
         }));
     }
 
@@ -143,23 +155,21 @@ impl Server {
 }
 
 impl Accepting {
-    /// Accepts until the server stops, and runs each connection as a task.
-    async fn run<C, F>(self, connection: C)
+    /// Accepts until the server stops, and hands each connection on with what it holds while it
+    /// is open.
+    async fn run<C>(self, connection: C)
     where
-        C: Fn(TcpStream, SocketAddr) -> F,
-        F: Future<Output = ()> + Send + 'static,
+        C: Fn(TcpStream, SocketAddr, Held) -> io::Result<()>,
     {
         tracing::debug!(address = %self.listener.address, limits = ?self.limits, "listening");
         let stopping = reached(self.stage.clone(), Stage::Draining);
         let accept = async {
             loop {
                 let Some((stream, remote, permit)) = self.accept().await else { return };
-                let open = self.metrics.opened();
-                let served = connection(stream, remote);
-                tokio::spawn(async move {
-                    served.await;
-                    drop((open, permit));
-                });
+                let held = (self.metrics.opened(), permit);
+                if let Err(error) = connection(stream, remote, held) {
+                    tracing::warn!(%error, "cannot serve a connection");
+                }
             }
         };
         tokio::select! {

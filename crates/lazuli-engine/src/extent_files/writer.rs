@@ -21,8 +21,9 @@ use crate::stats::Stats;
 
 /// Bytes written at once.
 const BLOCK_BYTES: usize = 16 * FRAME_BYTES;
-/// Blocks on their way to the disk: the bound on a writer's memory.
-const BLOCKS_IN_FLIGHT: usize = 3;
+/// Blocks on their way to the disk: the bound on a writer's memory. The system writes to a file from
+/// one thread at a time, so a second one would only wait, and not idly.
+const BLOCKS_IN_FLIGHT: usize = 1;
 /// Written bytes after which a sync is started in the background.
 const SYNC_BYTES: u64 = 8 << 20;
 

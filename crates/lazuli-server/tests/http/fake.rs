@@ -169,7 +169,8 @@ impl Fixture {
             metrics: Arc::clone(&metrics),
             clock: Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1))),
             entropy: Arc::new(SeededEntropy::new(1)),
-        });
+        })
+        .unwrap();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let blob = Listener::bind(any).await.unwrap();
         let admin = Listener::bind(any).await.unwrap();

@@ -70,6 +70,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let metrics = Arc::new(Metrics::new(Some(Arc::clone(&engine.stats))));
     let limits = config.limits.clone();
     let server = Server::new(Parts { limits, metrics, clock, entropy });
+    let server = server.or_fail("start the threads that serve connections")?;
     let stats = Arc::clone(&engine.stats);
     let readiness = Arc::new(Readiness { stopping: AtomicBool::new(false), stats });
     server.serve(blob, Service::Blob, Arc::new(api));

@@ -82,26 +82,38 @@ pub(super) fn small(scale: &Scale) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-/// One large Put Blob.
+/// Large Put Blobs, one at a time and four at once, and reading them.
 pub(super) fn large(scale: &Scale) -> Result<Vec<Row>, String> {
     let bytes = 64 * MIB;
     let size = bytes.to_string();
-    let goal = "5 times; 70 % of the disk";
-    let mut put = row("Put Blob 64 MiB", Unit::BytesPerSecond, goal);
-    let mut loopback = row("Put Blob 64 MiB, beside loopback", Unit::BytesPerSecond, "");
-    for _ in 0..scale.rounds {
-        for kind in Kind::BOTH {
-            put.add_limit("durable write", limits::durable_write(bytes)?);
-            loopback.add_limit("loopback copy", limits::loopback_copy(bytes)?);
-            let server = Contender::start(kind)?;
-            // The first one is not counted: connections, files and caches are made by it.
-            server.load("put-large", &["--ops", "1", "--bytes", &size, "--first", "900"])?;
-            let measured = server.load("put-large", &["--ops", "5", "--bytes", &size])?;
-            put.add(kind, &measured, "bytes_per_second");
-            loopback.add(kind, &measured, "bytes_per_second");
+    let mut rows = Vec::new();
+    for (connections, ops) in [("1", 5_u64), ("4", 12)] {
+        let named = |text: &str| format!("{text}, {connections} connections");
+        let goal = "5 times; 70 % of the disk";
+        let mut put = row(named("Put Blob 64 MiB"), Unit::BytesPerSecond, goal);
+        // Each answer has the MD5 of its body, which is computed from its first byte to its last.
+        let mut hashed = row(named("Put Blob 64 MiB, beside MD5"), Unit::BytesPerSecond, "");
+        let mut get = row(named("Get Blob 64 MiB"), Unit::BytesPerSecond, "60 % of loopback");
+        for _ in 0..scale.rounds {
+            for kind in Kind::BOTH {
+                put.add_limit("durable write", limits::durable_write(bytes, ops)?);
+                hashed.add_limit("one MD5 stream", limits::md5_stream(bytes));
+                let server = Contender::start(kind)?;
+                // The first one is not counted: connections, files and caches are made by it.
+                server.load("put-large", &["--ops", "1", "--bytes", &size, "--first", "900"])?;
+                let many = ["--ops", &ops.to_string(), "--connections", connections];
+                let measured =
+                    server.load("put-large", &[&many[..], &["--bytes", &size]].concat())?;
+                put.add(kind, &measured, "bytes_per_second");
+                hashed.add(kind, &measured, "bytes_per_second");
+                get.add_limit("loopback copy", limits::loopback_copy(bytes)?);
+                let measured = server.load("get-large", &many)?;
+                get.add(kind, &measured, "bytes_per_second");
+            }
         }
+        rows.extend([put, hashed, get]);
     }
-    Ok(vec![put, loopback])
+    Ok(rows)
 }
 
 /// A blob of 1 GiB in blocks, and reading it.
@@ -113,7 +125,7 @@ pub(super) fn blocks(scale: &Scale) -> Result<Vec<Row>, String> {
     let mut get = row("Get Blob 1 GiB", Unit::BytesPerSecond, "60 % of loopback");
     for _ in 0..scale.rounds {
         for kind in Kind::BOTH {
-            put.add_limit("durable write", limits::durable_write(bytes)?);
+            put.add_limit("durable write", limits::durable_write(bytes, 1)?);
             let server = Contender::start(kind)?;
             let measured = server.load("blocks", &["--ops", "1", "--bytes", &size])?;
             put.add(kind, &measured, "bytes_per_second");

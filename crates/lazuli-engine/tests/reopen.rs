@@ -1,7 +1,12 @@
 //! A store keeps what it acknowledged, refuses a second opener, and closes in good order.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
 use bytes::Bytes;
+use lazuli_engine::disk::{Access, Disk, DiskFile, Space, SystemDisk};
 use lazuli_engine::{
     Commit, CommitError, Durability, Engine, Expect, KeyRange, OpenError, Options, Room, Version,
 };
@@ -136,7 +141,7 @@ async fn without_room_commits_are_refused_and_reads_go_on() {
     let engine = Engine::open(options(&dir)).unwrap();
     engine.meta.commit(put("k", "v")).await.unwrap();
     drop(engine);
-    let full = Options { reserve_bytes: u64::MAX, ..options(&dir) };
+    let full = Options { disk: Arc::new(FullDisk), reserve_bytes: 1, ..options(&dir) };
     let engine = Engine::open(full).unwrap();
     assert_eq!(engine.meta.commit(put("l", "w")).await, Err(CommitError::Full));
     assert!(engine.extents.append("bytes".into(), Room::Free).await.is_err());
@@ -197,4 +202,46 @@ fn a_second_opener_and_a_foreign_directory_are_refused() {
     std::fs::write(foreign.path().join("thesis.txt"), "chapter 1").unwrap();
     let refused = Engine::open(Options::new(foreign.path()));
     assert!(matches!(refused, Err(OpenError::NotAStore(_))));
+}
+
+/// The system's disk without room.
+#[derive(Debug)]
+struct FullDisk;
+
+impl Disk for FullDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        SystemDisk.create(path)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        SystemDisk.open(path, access)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        SystemDisk.list(dir)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.create_dir(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        SystemDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        SystemDisk.sync_dir(dir)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        SystemDisk.space(path).map(|space| Space { free: 0, ..space })
+    }
+
+    fn file_len(&self, path: &Path) -> io::Result<u64> {
+        SystemDisk.file_len(path)
+    }
 }

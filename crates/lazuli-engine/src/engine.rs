@@ -15,6 +15,7 @@ use crate::extent_files::{self, ExtentFiles};
 use crate::headroom::Headroom;
 use crate::memory::{MemoryExtents, MemoryMeta};
 use crate::meta::Version;
+use crate::scribe::{Desk, Scribe};
 use crate::state::{self, State, StateFile};
 use crate::stats::Stats;
 use crate::sums;
@@ -131,6 +132,7 @@ pub struct Engine {
     pub extents: Arc<dyn Extents>,
     /// What the engine counts.
     pub stats: Arc<Stats>,
+    desk: Desk,
     embedded: Option<Embedded>,
 }
 
@@ -146,8 +148,10 @@ struct Embedded {
 impl Engine {
     /// A store in memory: everything is gone when it is dropped.
     pub fn in_memory() -> Self {
+        let meta = MemoryMeta::default();
         Self {
-            meta: Arc::new(MemoryMeta::default()),
+            desk: Arc::clone(&meta.desk),
+            meta: Arc::new(meta),
             extents: Arc::new(MemoryExtents::default()),
             stats: Arc::default(),
             embedded: None,
@@ -176,7 +180,8 @@ impl Engine {
             next_extent,
             extent_bytes,
         });
-        Ok(Self { meta, extents: Arc::new(extents), stats, embedded: None })
+        let desk = Arc::clone(&meta.desk);
+        Ok(Self { meta, extents: Arc::new(extents), stats, desk, embedded: None })
     }
 
     /// Opens the store in a data directory, creating it if the directory is missing or empty.
@@ -216,6 +221,7 @@ impl Engine {
             next_extent,
             extent_bytes,
         }));
+        let desk = Desk::default();
         let meta = EmbeddedMeta::start(meta::Parts {
             store: Arc::clone(&store),
             stats: Arc::clone(&stats),
@@ -228,6 +234,7 @@ impl Engine {
                 group_bytes: 16 << 20,
             },
             last,
+            desk: Arc::clone(&desk),
             row_cache_bytes: options.row_cache_bytes,
         });
         let meta = Arc::new(meta.map_err(io_error(&data))?);
@@ -235,6 +242,7 @@ impl Engine {
             meta: Arc::clone(&meta) as Arc<dyn Meta>,
             extents: Arc::clone(&files) as Arc<dyn Extents>,
             stats,
+            desk,
             embedded: Some(Embedded {
                 meta,
                 store,
@@ -244,6 +252,12 @@ impl Engine {
                 lock: Mutex::new(Some(lock)),
             }),
         })
+    }
+
+    /// Has `scribe` write the journal from the next commit on. To be called before the store is
+    /// used, once the scribe has read the journal; a second one changes nothing.
+    pub fn write_journal_with(&self, scribe: Arc<dyn Scribe>) {
+        let _ = self.desk.set(scribe);
     }
 
     /// Answers the commits that wait, refuses new ones, makes everything durable, and notes that the

@@ -16,6 +16,7 @@ mod headroom;
 pub mod memory;
 pub mod meta;
 mod pins;
+pub mod scribe;
 pub mod scrub;
 mod state;
 pub mod stats;
@@ -29,6 +30,7 @@ pub use meta::{
     ASCENDING, Commit, CommitError, Committed, Expect, JournalRow, KeyRange, Meta, MetaError, Row,
     Version,
 };
+pub use scribe::{Entered, Entering, Proof, Receipt, Scribe};
 pub use scrub::Damage;
 pub use stats::Stats;
 

@@ -14,11 +14,13 @@ use crate::meta::{
     Commit, CommitError, Committed, JournalRow, KeyRange, Meta, MetaError, Row, Version,
 };
 use crate::pins::Pins;
+use crate::scribe::{Desk, Entered};
 
 /// Metadata in a sorted map.
 #[derive(Debug, Default)]
 pub struct MemoryMeta {
     state: Mutex<State>,
+    pub(crate) desk: Desk,
 }
 
 #[derive(Debug, Default)]
@@ -44,14 +46,20 @@ impl MemoryMeta {
             }
         }
         let version = Version(state.journal.len() as u64 + 1);
-        state.journal.push(commit.entries);
+        let mut entered = Entered { entries: commit.entries, proof: None };
+        if let Some(scribe) = self.desk.get() {
+            let mut entering = scribe.begin();
+            entered = entering.enter(version, entered.entries).ok_or(CommitError::NoJournal)?;
+            entering.durable();
+        }
+        state.journal.push(entered.entries);
         for (key, value) in commit.puts {
             state.rows.insert(key, (version, value));
         }
         for key in commit.deletes {
             state.rows.remove(&key);
         }
-        Ok(Committed { version })
+        Ok(Committed { version, proof: entered.proof })
     }
 }
 

@@ -1,9 +1,14 @@
 //! The metadata contract: an ordered key-value space changed only by conditional commits.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::BoxFuture;
 use crate::extents::{ExtentsError, Room, Settled};
+use crate::scribe::Proof;
+#[cfg(doc)]
+use crate::scribe::Scribe;
 
 /// The sequence number of the commit that last wrote a row.
 ///
@@ -44,7 +49,8 @@ pub struct Commit {
     pub puts: Vec<(Bytes, Bytes)>,
     /// Keys to remove; removing an absent key is no error.
     pub deletes: Vec<Bytes>,
-    /// Journal entries: opaque to the engine, stored in order with the commit's sequence number.
+    /// What the commit says of itself: opaque to the engine, turned by the store's [`Scribe`] into
+    /// the journal entries that are stored in order with the commit's sequence number.
     pub entries: Vec<Bytes>,
     /// What [`Meta::latest`] said before the first row of `expect` was read. An implementation that
     /// knows which rows changed since need not read the others again. Version 0 has all read.
@@ -56,10 +62,12 @@ pub struct Commit {
 }
 
 /// A commit that is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Committed {
     /// The commit's place in the history.
     pub version: Version,
+    /// That its entries are in the journal; `None` if nobody proves that, or it has none.
+    pub proof: Option<Arc<dyn Proof>>,
 }
 
 /// A half-open range of keys in ascending byte order.
@@ -96,10 +104,21 @@ pub enum CommitError {
     Busy,
     /// A key or value is longer than the engine stores.
     TooLarge,
+    /// The journal takes no entry now, and nothing happens without one.
+    NoJournal,
     /// Metadata could not be read to check the expectations, or the engine stopped answering. After
     /// `Unavailable` from a failing disk the commit may still turn up.
     Meta(MetaError),
 }
+
+/// Two are the same commit if they have the same place; how that is proved may differ.
+impl PartialEq for Committed {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version
+    }
+}
+
+impl Eq for Committed {}
 
 impl std::fmt::Display for MetaError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -119,6 +138,7 @@ impl std::fmt::Display for CommitError {
             Self::Full => f.write_str("no space left on the data disk"),
             Self::Busy => f.write_str("too many commits are waiting"),
             Self::TooLarge => f.write_str("key or value too large"),
+            Self::NoJournal => f.write_str("the journal takes no entry"),
             Self::Meta(error) => error.fmt(f),
         }
     }

@@ -19,6 +19,7 @@ use crate::engine::Durability;
 use crate::extents::{ExtentId, ExtentsError, Room};
 use crate::headroom::Headroom;
 use crate::meta::{Commit, CommitError, Committed, MetaError, Version};
+use crate::scribe::{Desk, Entered, Entering, Proof, Scribe};
 use crate::stats::Stats;
 
 /// Acknowledged writes a power cut may take in relaxed mode are younger than this.
@@ -36,8 +37,16 @@ pub(crate) struct Committer {
     /// What is told to readers as the last commit they see.
     pub(crate) latest: Arc<AtomicU64>,
     pub(crate) recent: Arc<Recent>,
+    pub(crate) desk: Desk,
     /// A sync failed: what the disk holds is unknown until the process starts anew.
     pub(crate) poisoned: Option<String>,
+}
+
+/// A commit that will be written, with its number and what proves it.
+struct Accepted {
+    waiting: Waiting,
+    version: Version,
+    proof: Option<Arc<dyn Proof>>,
 }
 
 /// The state as the commits of a group before leave it: what is not here is as stored.
@@ -96,7 +105,9 @@ impl Committer {
             group.into_iter().partition(|waiting| self.has_room(waiting));
         answer_all(refused, &CommitError::Full);
         let group = self.settle(group);
-        let (accepted, changes) = self.decide(group);
+        let scribe = self.desk.get().cloned();
+        let mut entering = scribe.as_deref().map(Scribe::begin);
+        let (accepted, changes) = self.decide(group, entering.as_deref_mut());
         if accepted.is_empty() {
             return;
         }
@@ -105,16 +116,19 @@ impl Committer {
         self.stats.meta_sync_micros.record_micros(start.elapsed());
         if let Err(error) = written {
             let error = self.refusal(error);
-            return answer_all(accepted.into_iter().map(|(waiting, _)| waiting), &error);
+            return answer_all(accepted.into_iter().map(|accepted| accepted.waiting), &error);
         }
-        self.last = accepted.last().map_or(self.last, |(_, version)| *version);
+        if let Some(entering) = entering {
+            entering.durable();
+        }
+        self.last = accepted.last().map_or(self.last, |accepted| accepted.version);
         self.latest.store(self.last.0, Ordering::Release);
         Stats::add(&self.stats.groups, 1);
         Stats::add(&self.stats.commits, accepted.len() as u64);
         self.stats.group_commits.record(accepted.len() as u64);
-        for (waiting, version) in accepted {
+        for Accepted { waiting, version, proof } in accepted {
             self.stats.commit_micros.record_micros(waiting.since.elapsed());
-            let _ = waiting.answer.send(Ok(Committed { version }));
+            let _ = waiting.answer.send(Ok(Committed { version, proof }));
         }
     }
 
@@ -146,23 +160,35 @@ impl Committer {
 
     /// Answers the commits whose expectations do not hold; returns the others with their sequence
     /// numbers, and what they change together.
-    fn decide(&mut self, group: Vec<Waiting>) -> (Vec<(Waiting, Version)>, Vec<Change>) {
+    fn decide<'e>(
+        &mut self,
+        group: Vec<Waiting>,
+        mut entering: Option<&mut (dyn Entering + 'e)>,
+    ) -> (Vec<Accepted>, Vec<Change>) {
         let mut overlay = Overlay::default();
         let mut journal = Vec::with_capacity(group.len());
         let mut accepted = Vec::with_capacity(group.len());
         let mut version = self.last;
         for mut waiting in group {
-            match self.check(&overlay, &waiting.commit) {
-                Ok(()) => {
-                    version = Version(version.0 + 1);
+            let next = Version(version.0 + 1);
+            let entered = self.check(&overlay, &waiting.commit).and_then(|()| {
+                let entries = std::mem::take(&mut waiting.commit.entries);
+                match &mut entering {
+                    Some(entering) => entering.enter(next, entries).ok_or(CommitError::NoJournal),
+                    None => Ok(Entered { entries, proof: None }),
+                }
+            });
+            match entered {
+                Ok(Entered { entries, proof }) => {
+                    version = next;
                     let key = row::journal_key(version);
-                    let entries = row::encode_entries(&waiting.commit.entries);
+                    let entries = row::encode_entries(&entries);
                     journal.push((key.clone(), Some(row::encode(&key, version, &entries))));
                     let commit = &waiting.commit;
                     let keys = commit.puts.iter().map(|(key, _)| key).chain(&commit.deletes);
                     keys.for_each(|key| self.recent.changed(key, version));
                     overlay.apply(&mut waiting.commit, version);
-                    accepted.push((waiting, version));
+                    accepted.push(Accepted { waiting, version, proof });
                 }
                 Err(error) => {
                     if matches!(error, CommitError::Conflict(_)) {

@@ -18,6 +18,7 @@ use crate::headroom::Headroom;
 use crate::meta::{
     Commit, CommitError, Committed, JournalRow, KeyRange, Meta, MetaError, Row, Version,
 };
+use crate::scribe::Desk;
 use crate::stats::Stats;
 
 /// Scans of more rows leave the caller's thread.
@@ -40,6 +41,7 @@ pub(crate) struct Parts {
     pub(crate) durability: Durability,
     pub(crate) bounds: Bounds,
     pub(crate) last: Version,
+    pub(crate) desk: Desk,
     /// Memory for rows that are read often, in bytes.
     pub(crate) row_cache_bytes: u64,
 }
@@ -61,6 +63,7 @@ impl EmbeddedMeta {
             last: parts.last,
             latest: Arc::clone(&latest),
             recent,
+            desk: parts.desk,
             poisoned: None,
         };
         let name = std::thread::Builder::new().name("committer".into());

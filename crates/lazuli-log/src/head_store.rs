@@ -1,0 +1,189 @@
+//! The last head that a log signed, in a file of its own: compared and swapped, never set back.
+//!
+//! The file lies outside the data directory, so that a restored backup of the data does not bring
+//! an old head with it: the log then finds that it signed more than it has, and does not sign.
+//!
+//! ```text
+//! lazuli heads 1
+//! ORIGIN BOOT SIZE ROOT      one line a log, the root in base64
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lazuli_tlog::{Hash, TreeHead};
+
+use crate::files;
+
+const FIRST_LINE: &str = "lazuli heads 1";
+
+/// What was last signed, and how often the server was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedHead {
+    /// The number of the server's start.
+    pub boot: u32,
+    /// The size and root of the last checkpoint.
+    pub head: TreeHead,
+}
+
+impl SignedHead {
+    /// A log that never signed.
+    pub fn new() -> Self {
+        Self { boot: 0, head: TreeHead { size: 0, root: Hash::of_empty_tree() } }
+    }
+}
+
+impl Default for SignedHead {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a head was not stored.
+#[derive(Debug)]
+pub enum HeadError {
+    /// The file holds something else than was expected: another server signs with the same key.
+    Moved(PathBuf),
+    /// The file is not one of heads.
+    Damaged(PathBuf),
+    /// The file cannot be read or written.
+    Io(PathBuf, io::Error),
+}
+
+impl std::fmt::Display for HeadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Moved(path) => {
+                write!(f, "{}: the head was moved by another server", path.display())
+            }
+            Self::Damaged(path) => write!(f, "{}: not a file of heads", path.display()),
+            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for HeadError {}
+
+/// Where the head of one log is kept.
+#[derive(Debug)]
+pub struct HeadStore {
+    origin: String,
+    /// `None` keeps it in memory, for a store that is kept there, too.
+    path: Option<PathBuf>,
+    last: Mutex<SignedHead>,
+}
+
+impl HeadStore {
+    /// The head of the log `origin` in the file at `path`; a new one if the file has none.
+    pub fn open(path: Option<&Path>, origin: &str) -> Result<Self, HeadError> {
+        let known = path.map(read_all).transpose()?.unwrap_or_default();
+        let last = known.get(origin).copied().unwrap_or_default();
+        let path = path.map(Path::to_path_buf);
+        Ok(Self { origin: origin.to_owned(), path, last: Mutex::new(last) })
+    }
+
+    /// What was last stored.
+    pub fn last(&self) -> SignedHead {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores `next` if the file still holds what this store last read or wrote. Blocking; durable
+    /// when it returns.
+    pub fn advance(&self, next: SignedHead) -> Result<(), HeadError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = &self.path {
+            let mut all = read_all(path)?;
+            if all.get(&self.origin).copied().unwrap_or_default() != *last {
+                return Err(HeadError::Moved(path.clone()));
+            }
+            all.insert(self.origin.clone(), next);
+            files::replace(path, write_all(&all).as_bytes())
+                .map_err(|error| HeadError::Io(path.clone(), error))?;
+        }
+        *last = next;
+        Ok(())
+    }
+}
+
+fn read_all(path: &Path) -> Result<BTreeMap<String, SignedHead>, HeadError> {
+    let text = files::read(path).map_err(|error| HeadError::Io(path.to_path_buf(), error))?;
+    let Some(text) = text else { return Ok(BTreeMap::new()) };
+    parse(&text).ok_or_else(|| HeadError::Damaged(path.to_path_buf()))
+}
+
+fn parse(text: &str) -> Option<BTreeMap<String, SignedHead>> {
+    let mut lines = text.lines();
+    if lines.next() != Some(FIRST_LINE) || !text.ends_with('\n') {
+        return None;
+    }
+    lines
+        .map(|line| {
+            let mut words = line.split(' ');
+            let origin = words.next()?.to_owned();
+            let (boot, size) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+            let root = STANDARD.decode(words.next()?).ok()?.try_into().ok()?;
+            let head = TreeHead { size, root: Hash(root) };
+            words.next().is_none().then_some((origin, SignedHead { boot, head }))
+        })
+        .collect()
+}
+
+fn write_all(heads: &BTreeMap<String, SignedHead>) -> String {
+    let mut text = format!("{FIRST_LINE}\n");
+    for (origin, SignedHead { boot, head }) in heads {
+        let root = STANDARD.encode(head.root.as_bytes());
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{origin} {boot} {} {root}", head.size);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn head(boot: u32, size: u64) -> SignedHead {
+        SignedHead { boot, head: TreeHead { size, root: Hash([size as u8; 32]) } }
+    }
+
+    #[test]
+    fn a_head_outlives_the_process_and_logs_do_not_meet() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("heads");
+        let one = HeadStore::open(Some(&path), "one").unwrap();
+        assert_eq!(one.last(), SignedHead::new());
+        one.advance(head(1, 5)).unwrap();
+        let two = HeadStore::open(Some(&path), "two").unwrap();
+        two.advance(head(1, 9)).unwrap();
+        one.advance(head(1, 6)).unwrap();
+        assert_eq!(HeadStore::open(Some(&path), "one").unwrap().last(), head(1, 6));
+        assert_eq!(HeadStore::open(Some(&path), "two").unwrap().last(), head(1, 9));
+    }
+
+    #[test]
+    fn only_one_of_two_servers_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("heads");
+        let [first, second] = [(); 2].map(|()| HeadStore::open(Some(&path), "log").unwrap());
+        first.advance(head(1, 1)).unwrap();
+        assert!(matches!(second.advance(head(1, 2)), Err(HeadError::Moved(_))));
+        first.advance(head(1, 3)).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_file_of_heads_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("heads");
+        for text in ["", "x\n", "lazuli heads 1\nlog 1 2\n", "lazuli heads 1\nlog 1 x AAAA\n"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(matches!(HeadStore::open(Some(&path), "log"), Err(HeadError::Damaged(_))));
+        }
+    }
+}

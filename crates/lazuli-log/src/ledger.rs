@@ -1,0 +1,342 @@
+//! The scribe of the store: every entry's number, predecessor and place, in the order of the commits.
+//!
+//! It is asked under the committer, the one thread through which all writes go, so it does there
+//! what depends on the order and nothing else: receipts are signed and their paths found by whoever
+//! sends them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use lazuli_base::Clock;
+use lazuli_engine::{Entered, Entering, Scribe, Version};
+use lazuli_evidence::heads::Head;
+use lazuli_evidence::{DayKeys, Digest, Draft, Entry, NO_PREVIOUS, Place, Record, Sealed, day_of};
+use lazuli_tlog::{Hash, MemoryTree};
+
+use crate::keys::{AccountKey, Keys};
+use crate::receipts::{CommitProof, EntryProof, Group};
+
+/// Entries of one segment: beyond it, commits wait for the next one.
+pub const SEGMENT_ENTRIES_MAX: u64 = 1 << 17;
+
+/// What does not change while the log runs.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The keys, and with them the log's name.
+    pub(crate) keys: Keys,
+    /// The site that this log is of.
+    pub(crate) site: u64,
+    /// The number of this start.
+    pub(crate) boot: u32,
+}
+
+/// An open or closed segment: its number and the tree over its entries.
+#[derive(Debug, Default)]
+pub(crate) struct Segment {
+    pub(crate) n: u64,
+    pub(crate) tree: RwLock<MemoryTree>,
+}
+
+impl Segment {
+    pub(crate) fn new(n: u64) -> Self {
+        Self { n, tree: RwLock::default() }
+    }
+
+    pub(crate) fn append(&self, leaves: impl IntoIterator<Item = Hash>) {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        for leaf in leaves {
+            tree.append(leaf);
+        }
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner).size()
+    }
+}
+
+/// An account as the next entry finds it.
+#[derive(Debug)]
+struct Account {
+    label: Digest,
+    log_key: [u8; 32],
+    days: DayKeys,
+    head: Head,
+}
+
+impl Account {
+    fn new(name: &str, key: &AccountKey, head: Option<Head>) -> Self {
+        Self {
+            label: key.label(name),
+            log_key: key.log_key,
+            days: DayKeys::derive(&key.log_key, 0),
+            head: head.unwrap_or(Head { seq: 0, head: NO_PREVIOUS }),
+        }
+    }
+}
+
+/// The segment that entries go to.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) segment: Arc<Segment>,
+    /// When it was opened, in milliseconds since 1970.
+    pub(crate) t0_ms: u64,
+    /// The first and last commit with an entry in it; zeros without one.
+    pub(crate) versions: (u64, u64),
+    /// The accounts with an entry in it.
+    pub(crate) touched: BTreeSet<String>,
+}
+
+impl Open {
+    pub(crate) fn new(n: u64, t0_ms: u64) -> Self {
+        let segment = Arc::new(Segment::new(n));
+        Self { segment, t0_ms, versions: (0, 0), touched: BTreeSet::new() }
+    }
+}
+
+/// A segment that takes no more entries.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    pub(crate) open: Open,
+    pub(crate) t1_ms: u64,
+    /// The heads of the accounts that it touched.
+    pub(crate) heads: Vec<(Digest, Head)>,
+    /// The heads of all accounts.
+    pub(crate) all: BTreeMap<Digest, Head>,
+}
+
+#[derive(Debug)]
+struct State {
+    accounts: HashMap<String, Account>,
+    open: Open,
+    /// The time of the last entry: time does not go back in the log.
+    last_ms: u64,
+    sealed: Sealed,
+    /// Why no entry is taken.
+    paused: Option<String>,
+}
+
+/// What the journal said when it was read.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// The heads of the accounts by label.
+    pub(crate) heads: BTreeMap<Digest, Head>,
+    /// The segment that goes on.
+    pub(crate) open: Open,
+    /// The time of the last entry.
+    pub(crate) last_ms: u64,
+}
+
+/// The scribe.
+pub struct Ledger {
+    identity: Arc<Identity>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn millis(clock: &dyn Clock) -> u64 {
+    let now = clock.now();
+    now.unix_seconds().max(0) as u64 * 1000 + u64::from(now.subsecond_ticks() / 10_000)
+}
+
+impl Ledger {
+    pub(crate) fn new(
+        identity: Arc<Identity>,
+        clock: Arc<dyn Clock>,
+        recovered: Recovered,
+    ) -> Self {
+        let account = |(name, key): (&str, &AccountKey)| {
+            let head = recovered.heads.get(&key.label(name)).copied();
+            (name.to_owned(), Account::new(name, key, head))
+        };
+        let state = State {
+            accounts: identity.keys.accounts().map(account).collect(),
+            open: recovered.open,
+            last_ms: recovered.last_ms,
+            sealed: Sealed::new(),
+            paused: None,
+        };
+        Self { identity, clock, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes no entry any more: every commit that has one is refused.
+    pub(crate) fn pause(&self, why: String) {
+        tracing::error!(%why, "the transparency log stopped: writes are refused");
+        self.state().paused.get_or_insert(why);
+    }
+
+    /// Why no entry is taken; `None` while they are.
+    pub fn paused(&self) -> Option<String> {
+        self.state().paused.clone()
+    }
+
+    /// The label of an account; `None` if it has no key.
+    pub fn label(&self, account: &str) -> Option<Digest> {
+        self.state().accounts.get(account).map(|account| account.label)
+    }
+
+    /// Closes the open segment and opens the next one.
+    pub(crate) fn cut(&self) -> Closed {
+        let mut state = self.state();
+        let t1_ms = millis(&*self.clock).max(state.last_ms);
+        state.last_ms = t1_ms;
+        let next = Open::new(state.open.segment.n + 1, t1_ms);
+        let open = std::mem::replace(&mut state.open, next);
+        let head = |name: &String| {
+            state.accounts.get(name).map(|account| (account.label, account.head))
+        };
+        let heads = open.touched.iter().filter_map(head).collect();
+        let all = state.accounts.values();
+        let all = all.filter(|account| account.head.seq > 0);
+        let all = all.map(|account| (account.label, account.head)).collect();
+        Closed { open, t1_ms, heads, all }
+    }
+}
+
+impl Scribe for Ledger {
+    fn begin(&self) -> Box<dyn Entering + '_> {
+        let state = self.state();
+        let group = Group::new(Arc::clone(&self.identity), Arc::clone(&state.open.segment));
+        Box::new(Writing {
+            ledger: self,
+            size: state.open.segment.size(),
+            versions: state.open.versions,
+            last_ms: state.last_ms,
+            state,
+            group: Arc::new(group),
+            leaves: Vec::new(),
+            undo: Vec::new(),
+            is_durable: false,
+        })
+    }
+}
+
+/// A group being entered.
+struct Writing<'l> {
+    ledger: &'l Ledger,
+    state: MutexGuard<'l, State>,
+    group: Arc<Group>,
+    /// The entries that the segment had before.
+    size: u64,
+    leaves: Vec<Hash>,
+    /// The accounts as they were before each entry.
+    undo: Vec<(String, Head)>,
+    versions: (u64, u64),
+    last_ms: u64,
+    is_durable: bool,
+}
+
+impl Entering for Writing<'_> {
+    fn enter(&mut self, version: Version, drafts: Vec<Bytes>) -> Option<Entered> {
+        if drafts.is_empty() {
+            return Some(Entered::default());
+        }
+        let room = SEGMENT_ENTRIES_MAX.saturating_sub(self.size + self.leaves.len() as u64);
+        if self.state.paused.is_some() || room < drafts.len() as u64 {
+            return None;
+        }
+        let mark = self.undo.len();
+        let mut entries = Vec::with_capacity(drafts.len());
+        let mut proofs = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let Some((entry, proof)) = self.entry(draft) else {
+                // All of a commit or nothing: what it entered is taken back.
+                self.take_back(mark);
+                return None;
+            };
+            entries.push(entry);
+            proofs.push(proof);
+        }
+        let open = &mut self.state.open;
+        let first = if open.versions.0 == 0 { version.0 } else { open.versions.0 };
+        open.versions = (first, version.0);
+        let proof = CommitProof { group: Arc::clone(&self.group), entries: proofs };
+        Some(Entered { entries, proof: Some(Arc::new(proof)) })
+    }
+
+    fn durable(mut self: Box<Self>) {
+        self.is_durable = true;
+        let leaves = std::mem::take(&mut self.leaves);
+        let size = self.size + leaves.len() as u64;
+        self.state.open.segment.append(leaves);
+        for (name, _) in std::mem::take(&mut self.undo) {
+            if !self.state.open.touched.contains(&name) {
+                self.state.open.touched.insert(name);
+            }
+        }
+        self.group.close(size, millis(&*self.ledger.clock));
+    }
+}
+
+impl Writing<'_> {
+    /// Gives a draft its place; `None` if it is none or of an account without a key.
+    fn entry(&mut self, bytes: Bytes) -> Option<(Bytes, EntryProof)> {
+        let draft = Draft::decode(&bytes)?;
+        let Identity { site, boot, .. } = *self.ledger.identity;
+        let index = self.size + self.leaves.len() as u64;
+        let State { accounts, open, last_ms, sealed, .. } = &mut *self.state;
+        let account = accounts.get_mut(draft.account)?;
+        let t_ms = draft.t_ms.max(*last_ms);
+        *last_ms = t_ms;
+        if account.days.day() != day_of(t_ms) {
+            account.days = DayKeys::derive(&account.log_key, day_of(t_ms));
+        }
+        let before = account.head;
+        let seq = before.seq + 1;
+        let place = Place { label: account.label, boot, seq };
+        sealed.seal(&account.days, &place, &draft.values);
+        let entry = Entry {
+            kind: draft.kind,
+            op: draft.op,
+            site,
+            boot,
+            t_ms,
+            label: account.label,
+            seq,
+            prev: before.head,
+            fields_root: sealed.fields_root(),
+        };
+        let encoded = entry.encode();
+        let leaf = lazuli_evidence::leaf_hash(&encoded);
+        account.head = Head { seq, head: leaf };
+        let record = Record { seg: open.segment.n, index, entry: &encoded, sealed: sealed.values() };
+        let stored = Bytes::from(record.encode());
+        let salts = Box::new(*sealed.salts());
+        let (label, prev) = (account.label, before.head);
+        self.undo.push((draft.account.to_owned(), before));
+        self.leaves.push(Hash(leaf));
+        Some((stored, EntryProof { index, t_ms, label, seq, prev, salts, draft: bytes }))
+    }
+
+    /// Takes back all entries from the `mark`-th on.
+    fn take_back(&mut self, mark: usize) {
+        while self.undo.len() > mark {
+            let Some((name, head)) = self.undo.pop() else { break };
+            if let Some(account) = self.state.accounts.get_mut(&name) {
+                account.head = head;
+            }
+        }
+        self.leaves.truncate(mark);
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if !self.is_durable {
+            self.take_back(0);
+            self.state.open.versions = self.versions;
+            self.state.last_ms = self.last_ms;
+        }
+    }
+}

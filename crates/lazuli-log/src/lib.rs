@@ -1,0 +1,26 @@
+//! The running log: entries become segments, segments become leaves of the spine, and the spine's
+//! checkpoints are signed for anybody to see.
+//!
+//! - [`ledger`]: the scribe of the store. In the order of the commits it gives each entry its number,
+//!   its predecessor and its place in the open segment, and each commit its receipts.
+//! - [`sealer`]: once a second it closes the open segment, whatever the load, and writes its leaf.
+//! - [`spine`]: the public log in tiles, and its checkpoint.
+//! - [`head_store`]: the last head that was signed, kept where no backup of the data reaches it: a
+//!   log that was set back does not sign.
+//! - [`keys`]: the keys of the log and of the accounts, kept apart from the data.
+//! - [`public`]: what outsiders may ask for, and the proofs that receipts are upgraded to.
+//!
+//! Rows, tiles and checkpoint follow from the journal: after a crash the same segments come out of
+//! it, for each stored entry tells its segment and its place. The layouts are drawn in
+//! `docs/internals/journal.md`.
+
+mod files;
+pub mod head_store;
+pub mod keys;
+pub mod ledger;
+pub mod public;
+mod receipts;
+pub mod recover;
+mod rows;
+pub mod sealer;
+pub mod spine;

@@ -214,7 +214,8 @@ mod tests {
     fn keys_stay_and_new_accounts_get_theirs() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys");
-        let accounts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let accounts =
+            |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let entropy = SeededEntropy::new(1);
         let open = |names| Keys::open(Some(&path), Some("log.test"), &accounts(names), &entropy);
         let first = open(&["one"]).unwrap();
@@ -222,7 +223,9 @@ mod tests {
         let third = open(&["two"]).unwrap();
         assert_eq!(first.policy(), third.policy());
         assert_eq!(third.origin(), "log.test");
-        for (name, keys, other) in [("one", &first, &third), ("two", &second, &third), ("", &first, &third)] {
+        for (name, keys, other) in
+            [("one", &first, &third), ("two", &second, &third), ("", &first, &third)]
+        {
             let (key, other) = (keys.account(name).unwrap(), other.account(name).unwrap());
             assert_eq!((key.log_key, key.blind), (other.log_key, other.blind), "{name}");
         }

@@ -70,7 +70,7 @@ impl Account {
             label: key.label(name),
             log_key: key.log_key,
             days: DayKeys::derive(&key.log_key, 0),
-            head: head.unwrap_or(Head { seq: 0, head: NO_PREVIOUS }),
+            head: head.unwrap_or(Head { seq: 0, hash: NO_PREVIOUS }),
         }
     }
 }
@@ -193,9 +193,8 @@ impl Ledger {
         state.last_ms = t1_ms;
         let next = Open::new(state.open.segment.n + 1, t1_ms);
         let open = std::mem::replace(&mut state.open, next);
-        let head = |name: &String| {
-            state.accounts.get(name).map(|account| (account.label, account.head))
-        };
+        let head =
+            |name: &String| state.accounts.get(name).map(|account| (account.label, account.head));
         let heads = open.touched.iter().filter_map(head).collect();
         let all = state.accounts.values();
         let all = all.filter(|account| account.head.seq > 0);
@@ -304,16 +303,17 @@ impl Writing<'_> {
             t_ms,
             label: account.label,
             seq,
-            prev: before.head,
+            prev: before.hash,
             fields_root: sealed.fields_root(),
         };
         let encoded = entry.encode();
         let leaf = lazuli_evidence::leaf_hash(&encoded);
-        account.head = Head { seq, head: leaf };
-        let record = Record { seg: open.segment.n, index, entry: &encoded, sealed: sealed.values() };
+        account.head = Head { seq, hash: leaf };
+        let record =
+            Record { seg: open.segment.n, index, entry: &encoded, sealed: sealed.values() };
         let stored = Bytes::from(record.encode());
         let salts = Box::new(*sealed.salts());
-        let (label, prev) = (account.label, before.head);
+        let (label, prev) = (account.label, before.hash);
         self.undo.push((draft.account.to_owned(), before));
         self.leaves.push(Hash(leaf));
         Some((stored, EntryProof { index, t_ms, label, seq, prev, salts, draft: bytes }))

@@ -18,9 +18,12 @@ mod files;
 pub mod head_store;
 pub mod keys;
 pub mod ledger;
+pub mod log;
 pub mod public;
 mod receipts;
 pub mod recover;
 mod rows;
 pub mod sealer;
 pub mod spine;
+
+pub use log::{Log, OpenError, Parts, Running};

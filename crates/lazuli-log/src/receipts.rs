@@ -64,7 +64,16 @@ impl Group {
             keys.receipts.sign(&text).bytes().try_into().ok()
         });
         let signature = (*signed)?;
-        Some(Receipt { site: *site, seg: self.segment.n, index, size, t_ms, path, key_id, signature })
+        Some(Receipt {
+            site: *site,
+            seg: self.segment.n,
+            index,
+            size,
+            t_ms,
+            path,
+            key_id,
+            signature,
+        })
     }
 }
 

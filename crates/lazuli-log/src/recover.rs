@@ -19,6 +19,8 @@ use crate::rows;
 
 /// Commits read at a time.
 const PAGE: usize = 4096;
+/// Closed segments that the spine may lack.
+const UNSEALED_MAX: usize = 10_000;
 
 /// How far the spine has come, as a row of the store tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,8 +159,8 @@ impl Reading {
             RecoverError::Damaged(what)
         };
         while self.open.segment.n < record.seg {
-            if self.closed.len() as u64 > record.seg {
-                return Err(damaged("a segment's number"));
+            if self.closed.len() >= UNSEALED_MAX {
+                return Err(damaged("too many segments are not in the spine"));
             }
             self.close();
         }
@@ -167,12 +169,12 @@ impl Reading {
         }
         let entry = Entry::decode(record.entry).ok_or_else(|| damaged("not an entry"))?;
         let before = self.heads.get(&entry.label).copied();
-        let before = before.unwrap_or(Head { seq: 0, head: NO_PREVIOUS });
-        if entry.seq != before.seq + 1 || entry.prev != before.head {
+        let before = before.unwrap_or(Head { seq: 0, hash: NO_PREVIOUS });
+        if entry.seq != before.seq + 1 || entry.prev != before.hash {
             return Err(damaged("an account's chain is broken"));
         }
         let leaf = leaf_hash(record.entry);
-        self.heads.insert(entry.label, Head { seq: entry.seq, head: leaf });
+        self.heads.insert(entry.label, Head { seq: entry.seq, hash: leaf });
         self.open.segment.append([Hash(leaf)]);
         let (first, _) = self.open.versions;
         self.open.versions = (if first == 0 { version.0 } else { first }, version.0);

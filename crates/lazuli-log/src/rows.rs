@@ -86,13 +86,13 @@ pub(crate) fn map(leaf: u64) -> Bytes {
 }
 
 pub(crate) fn encode_head(head: &Head) -> Bytes {
-    [&head.seq.to_be_bytes()[..], &head.head].concat().into()
+    [&head.seq.to_be_bytes()[..], &head.hash].concat().into()
 }
 
 pub(crate) fn decode_head(key: &[u8], value: &[u8]) -> Option<(Digest, Head)> {
     let label = key.get(2..)?.try_into().ok()?;
     let (seq, head) = value.split_first_chunk()?;
-    Some((label, Head { seq: u64::from_be_bytes(*seq), head: head.try_into().ok()? }))
+    Some((label, Head { seq: u64::from_be_bytes(*seq), hash: head.try_into().ok()? }))
 }
 
 pub(crate) fn encode_map(map: &BTreeMap<Digest, Head>) -> Bytes {
@@ -100,7 +100,7 @@ pub(crate) fn encode_map(map: &BTreeMap<Digest, Head>) -> Bytes {
     for (label, head) in map {
         bytes.put_slice(label);
         bytes.put_u64(head.seq);
-        bytes.put_slice(&head.head);
+        bytes.put_slice(&head.hash);
     }
     bytes.freeze()
 }
@@ -110,7 +110,7 @@ pub(crate) fn decode_map(bytes: &[u8]) -> Option<BTreeMap<Digest, Head>> {
     let item = |item: &[u8; 72]| {
         let (label, rest) = item.split_first_chunk::<32>()?;
         let (seq, head) = rest.split_first_chunk::<8>()?;
-        let head = Head { seq: u64::from_be_bytes(*seq), head: head.try_into().ok()? };
+        let head = Head { seq: u64::from_be_bytes(*seq), hash: head.try_into().ok()? };
         Some((*label, head))
     };
     items.iter().map(item).collect()

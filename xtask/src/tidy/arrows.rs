@@ -31,6 +31,7 @@ const HOUSE: &[Place] = &[
     Place { name: "lazuli-base", may: &[], may_not: &["http", "hyper", "tokio", "lsm-tree"] },
     Place { name: "lazuli-engine", may: &["lazuli-base"], may_not: TRANSPORT },
     Place { name: "lazuli-model", may: &["lazuli-base"], may_not: EFFECTS },
+    Place { name: "lazuli-evidence", may: &[], may_not: EFFECTS },
     Place { name: "lazuli-wire", may: &["lazuli-base", "lazuli-model"], may_not: EFFECTS },
     Place {
         name: "lazuli-auth",
@@ -38,6 +39,11 @@ const HOUSE: &[Place] = &[
         may_not: EFFECTS,
     },
     Place { name: "lazuli-tlog", may: &[], may_not: EFFECTS },
+    Place {
+        name: "lazuli-log",
+        may: &["lazuli-base", "lazuli-engine", "lazuli-evidence", "lazuli-tlog"],
+        may_not: TRANSPORT,
+    },
     Place {
         name: "lazuli-store",
         may: &["lazuli-base", "lazuli-engine", "lazuli-model"],

@@ -1,0 +1,222 @@
+//! A log, from its parts to its end.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lazuli_base::Clock;
+use lazuli_engine::Meta;
+use lazuli_evidence::spine::What;
+use lazuli_tlog::SignedCheckpoint;
+use lazuli_tlog::tile::TILE_WIDTH;
+use tokio::sync::oneshot;
+
+use crate::head_store::{HeadError, HeadStore, SignedHead};
+use crate::keys::Keys;
+use crate::ledger::{Identity, Ledger, millis};
+use crate::public::Public;
+use crate::recover::{self, RecoverError};
+use crate::sealer::{self, Digests, Sealer};
+use crate::spine::{CHECKPOINT, Files, Spine};
+
+/// How long a segment is open.
+pub const SEGMENT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Leaves read at a time.
+const PAGE: usize = 4096;
+
+/// What a log is made of.
+pub struct Parts {
+    /// The store whose journal it writes.
+    pub meta: Arc<dyn Meta>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The keys.
+    pub keys: Keys,
+    /// Where the public files lie; in memory without one.
+    pub files: Option<PathBuf>,
+    /// Where the last signed head is kept; in memory without one.
+    pub head_store: Option<PathBuf>,
+    /// The number of the site.
+    pub site: u64,
+    /// The program and its configuration.
+    pub digests: Digests,
+}
+
+/// Why a log cannot be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The journal.
+    Journal(RecoverError),
+    /// The last signed head.
+    Head(HeadError),
+    /// The public files.
+    Files(io::Error),
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Journal(error) => error.fmt(f),
+            Self::Head(error) => error.fmt(f),
+            Self::Files(error) => write!(f, "the files of the transparency log: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<RecoverError> for OpenError {
+    fn from(error: RecoverError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl From<HeadError> for OpenError {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
+/// An open log: the scribe for the engine, what outsiders see, and who seals.
+pub struct Log {
+    /// To be given to the engine.
+    pub ledger: Arc<Ledger>,
+    /// To be served.
+    pub public: Arc<Public>,
+    /// To be run; see [`Running::start`].
+    pub sealer: Sealer,
+}
+
+impl Log {
+    /// Reads the journal and goes on behind it. A log that finds that it signed more than it has,
+    /// or something else, opens all the same, takes no entry, and says why in
+    /// [`Ledger::paused`].
+    pub async fn open(parts: Parts) -> Result<Self, OpenError> {
+        let Parts { meta, clock, keys, files, head_store, site, digests } = parts;
+        let heads = HeadStore::open(head_store.as_deref(), keys.origin())?;
+        let last = heads.last();
+        heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
+        let now = millis(&*clock);
+        let start = recover::recover(&*meta, &keys, now).await?;
+        let files = Arc::new(Files::open(files.as_deref())?);
+        let policy = keys.policy();
+        let identity = Arc::new(Identity { keys, site, boot: last.boot + 1 });
+        let spine = spine(&meta, &files, start.progress.size, &last).await?;
+        let recovered = start.recovered;
+        let ledger = Ledger::new(Arc::clone(&identity), Arc::clone(&clock), recovered);
+        let public = Public::new(Arc::clone(&meta), files, policy)?;
+        let ledger = Arc::new(ledger);
+        if let Err(why) = sealer::check(&spine, &last) {
+            ledger.pause(why);
+        }
+        let mut sealer = Sealer {
+            meta,
+            clock,
+            identity,
+            ledger: Arc::clone(&ledger),
+            heads,
+            spine,
+            progress: start.progress,
+            public: Arc::clone(&public),
+            waiting: start.closed.into(),
+            events: Vec::new(),
+            digests,
+            heads_ms: now,
+            beat_ms: now,
+        };
+        if !start.progress.stopped || start.unlogged {
+            let gap = sealer.event(What::Gap, start.progress.t1_ms);
+            sealer.events.push(gap);
+        }
+        let boot = sealer.event(What::Boot, now);
+        sealer.events.push(boot);
+        Ok(Self { ledger, public, sealer })
+    }
+}
+
+/// The spine of `size` leaves: from its tiles, or, where a crash left them behind or they are not
+/// what was signed, from the leaves.
+async fn spine(
+    meta: &Arc<dyn Meta>,
+    files: &Arc<Files>,
+    size: u64,
+    last: &SignedHead,
+) -> Result<Spine, OpenError> {
+    let signed = files.get(CHECKPOINT)?;
+    let signed = signed.and_then(|bytes| SignedCheckpoint::parse(&bytes).ok());
+    let signed = signed.map_or(0, |signed| signed.checkpoint().head().size);
+    let width = u64::from(TILE_WIDTH);
+    let mut spine = None;
+    for candidate in [size, signed] {
+        let begin = candidate / width * width;
+        let leaves = leaves(meta, begin, candidate.saturating_sub(begin)).await?;
+        if spine.is_none() && candidate <= size && begin + leaves.len() as u64 == candidate {
+            let fits =
+                |spine: &Spine| last.head.size > candidate || sealer::check(spine, last).is_ok();
+            spine = Spine::resume(files, candidate, &leaves).filter(fits);
+        }
+    }
+    let mut spine = spine.unwrap_or_else(|| Spine::new(files));
+    while spine.head().size < size {
+        let have = spine.head().size;
+        let more = leaves(meta, have, (size - have).min(PAGE as u64)).await?;
+        if more.is_empty() {
+            let what = format!("leaf {have} of the spine is missing");
+            return Err(RecoverError::Damaged(what).into());
+        }
+        spine.append(&more)?;
+    }
+    Ok(spine)
+}
+
+async fn leaves(meta: &Arc<dyn Meta>, from: u64, count: u64) -> Result<Vec<Bytes>, OpenError> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    recover::leaves(meta, from, count).await.map_err(|error| RecoverError::from(error).into())
+}
+
+/// A log that is sealed once a second, on a thread of its own: what it does with files may take
+/// its time.
+pub struct Running {
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Running {
+    /// Begins to seal.
+    pub fn start(mut sealer: Sealer) -> io::Result<Self> {
+        let (stop, mut stopped) = oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("sealer".into()).spawn(move || {
+            runtime.block_on(async {
+                let mut interval = tokio::time::interval(SEGMENT_INTERVAL);
+                loop {
+                    tokio::select! {
+                        biased;
+                        _ = &mut stopped => break,
+                        _ = interval.tick() => sealer.tick().await,
+                    }
+                }
+                sealer.stop().await;
+            });
+            // Who waited may be gone.
+            let _ = end.send(());
+        })?;
+        Ok(Self { stop, ended })
+    }
+
+    /// Seals what is left and ends. To be called after the last commit.
+    pub async fn stop(self) {
+        drop(self.stop);
+        let _ = self.ended.await;
+    }
+}

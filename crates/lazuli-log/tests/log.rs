@@ -1,0 +1,270 @@
+//! A log on a real store: receipts, restarts, and what happens when the past changes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lazuli_base::{Clock, ManualClock, SeededEntropy, Timestamp};
+use lazuli_engine::{Commit, CommitError, Committed, Engine, Options};
+use lazuli_evidence::{Draft, Group, Kind, Receipt, leaf_hash, receipt_text};
+use lazuli_log::keys::Keys;
+use lazuli_log::sealer::Digests;
+use lazuli_log::{Log, Parts};
+use lazuli_tlog::{Hash, Policy, inclusion_root};
+
+/// A store with its log.
+struct Fixture {
+    engine: Engine,
+    log: Log,
+    clock: Arc<ManualClock>,
+    policy: Policy,
+    origin: String,
+}
+
+impl Fixture {
+    async fn open(dir: &Path) -> Self {
+        let options = Options { reserve_bytes: 0, ..Options::new(dir.join("data")) };
+        Self::on(Engine::open(options).unwrap(), dir, 1000).await
+    }
+
+    async fn on(engine: Engine, dir: &Path, second: i64) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(second)));
+        let accounts = ["one".to_owned(), "two".to_owned()];
+        let keys = dir.join("keys");
+        let keys = Keys::open(Some(&keys), Some("log.test"), &accounts, &SeededEntropy::new(7));
+        let keys = keys.unwrap();
+        let policy = Policy::parse(keys.policy().as_bytes()).unwrap();
+        let origin = keys.origin().to_owned();
+        let parts = Parts {
+            meta: Arc::clone(&engine.meta),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            keys,
+            files: Some(dir.join("data/log")),
+            head_store: Some(dir.join("heads")),
+            site: 1,
+            digests: Digests::default(),
+        };
+        let log = Log::open(parts).await.unwrap();
+        engine.write_journal_with(Arc::clone(&log.ledger) as _);
+        Self { engine, log, clock, policy, origin }
+    }
+
+    async fn commit(&self, account: &str, name: &str) -> Result<Committed, CommitError> {
+        self.engine.meta.commit(commit(account, &[name])).await
+    }
+
+    async fn tick(&mut self) {
+        self.clock.advance(Duration::from_secs(1));
+        self.log.sealer.tick().await;
+    }
+}
+
+fn commit(account: &str, names: &[&str]) -> Commit {
+    let mut commit = Commit::default();
+    for name in names {
+        let mut value = Vec::new();
+        lazuli_evidence::cbor::Writer::new(&mut value).text(name);
+        let draft = Draft::new(Kind::Write, "PutBlob", account, 5).with(Group::Object, &value);
+        commit.entries.push(draft.encode());
+        let name = name.to_owned().to_owned();
+        commit.puts.push((Bytes::from(name), Bytes::from_static(b"value")));
+    }
+    commit
+}
+
+/// Checks a receipt by what it and its opening say alone; gives the entry's leaf hash.
+fn check(receipt: &lazuli_engine::Receipt, fixture: &Fixture) -> (Receipt, Hash) {
+    use base64::Engine as _;
+    let opening = receipt.opening.as_ref().unwrap();
+    let opening = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(opening).unwrap();
+    let opening = lazuli_evidence::Opening::decode(&opening).unwrap();
+    let leaf = Hash(leaf_hash(&opening.entry().encode()));
+    let receipt = Receipt::from_header(&receipt.receipt).unwrap();
+    let path: Vec<Hash> = receipt.path.iter().copied().map(Hash).collect();
+    let root = inclusion_root(&path, leaf, receipt.index, receipt.size).unwrap();
+    let text = receipt_text(&fixture.origin, receipt.seg, receipt.size, &root.0, receipt.t_ms);
+    let key = fixture.policy.logs().iter().find(|key| key.id().0 == receipt.key_id).unwrap();
+    key.verify(&text, &receipt.signature).unwrap();
+    (receipt, leaf)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_hold_at_once_and_are_upgraded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::open(dir.path()).await;
+    let mut receipts = Vec::new();
+    for index in 0..40 {
+        let account = if index % 3 == 0 { "one" } else { "two" };
+        let committed = fixture.commit(account, &format!("blob-{index}")).await.unwrap();
+        let proof = committed.proof.unwrap().receipts();
+        receipts.push(check(&proof[0], &fixture));
+        if index % 15 == 14 {
+            fixture.tick().await;
+        }
+    }
+    let several = fixture.engine.meta.commit(commit("one", &["a", "b", "c"])).await.unwrap();
+    let several = several.proof.unwrap().receipts();
+    receipts.extend(several.iter().map(|receipt| check(receipt, &fixture)));
+    fixture.tick().await;
+    for (receipt, leaf) in receipts {
+        let proof = fixture.log.public.upgrade(receipt.seg, receipt.index).await.unwrap();
+        let extra = proof.extra.clone().unwrap();
+        let mut reader = lazuli_evidence::cbor::Reader::new(&extra);
+        reader.array(6).unwrap();
+        assert_eq!(reader.uint(), Some(1));
+        assert_eq!([reader.uint(), reader.uint()], [Some(receipt.seg), Some(receipt.index)]);
+        let size = reader.uint().unwrap();
+        let path = Hash::read_all(reader.bytes().unwrap()).unwrap();
+        let spine_leaf = reader.bytes().unwrap();
+        let root = inclusion_root(&path, leaf, receipt.index, size).unwrap();
+        let lazuli_evidence::spine::Leaf::Segment(segment) =
+            lazuli_evidence::spine::Leaf::decode(spine_leaf).unwrap()
+        else {
+            panic!("not a segment")
+        };
+        assert_eq!((segment.n, Hash(segment.root)), (receipt.seg, root));
+        proof.verify(lazuli_tlog::leaf_hash(spine_leaf), &fixture.policy).unwrap();
+    }
+    assert!(fixture.log.public.upgrade(0, 15).await.is_none());
+    assert!(fixture.log.public.upgrade(9, 0).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_goes_on_where_its_receipts_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut receipts = Vec::new();
+    for round in 0..4_u64 {
+        let mut fixture = Fixture::open(dir.path()).await;
+        assert_eq!(fixture.log.ledger.paused(), None);
+        for index in 0..10 {
+            let committed = fixture.commit("one", &format!("{round}-{index}")).await.unwrap();
+            receipts.push(check(&committed.proof.unwrap().receipts()[0], &fixture));
+            if index == round + 3 {
+                fixture.tick().await;
+            }
+        }
+        // Dropped, not stopped: as a kill leaves it.
+    }
+    let mut fixture = Fixture::open(dir.path()).await;
+    fixture.tick().await;
+    for (receipt, leaf) in &receipts {
+        let proof = fixture.log.public.upgrade(receipt.seg, receipt.index).await.unwrap();
+        let extra = proof.extra.unwrap();
+        let mut reader = lazuli_evidence::cbor::Reader::new(&extra);
+        reader.array(6).unwrap();
+        let [_, _, index, size] = [(); 4].map(|()| reader.uint().unwrap());
+        let path = Hash::read_all(reader.bytes().unwrap()).unwrap();
+        let spine_leaf = reader.bytes().unwrap();
+        let root = inclusion_root(&path, *leaf, index, size).unwrap();
+        let leaf = lazuli_evidence::spine::Leaf::decode(spine_leaf).unwrap();
+        let lazuli_evidence::spine::Leaf::Segment(segment) = leaf else { panic!("no segment") };
+        assert_eq!(Hash(segment.root), root);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_backup_takes_no_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let backup = dir.path().join("backup");
+    {
+        let mut fixture = Fixture::open(dir.path()).await;
+        fixture.commit("one", "before").await.unwrap();
+        fixture.tick().await;
+        fixture.log.sealer.stop().await;
+        fixture.engine.close().unwrap();
+    }
+    copy(&dir.path().join("data"), &backup);
+    {
+        let mut fixture = Fixture::open(dir.path()).await;
+        fixture.commit("one", "after").await.unwrap();
+        fixture.tick().await;
+        fixture.log.sealer.stop().await;
+        fixture.engine.close().unwrap();
+    }
+    std::fs::remove_dir_all(dir.path().join("data")).unwrap();
+    copy(&backup, &dir.path().join("data"));
+    let mut fixture = Fixture::open(dir.path()).await;
+    assert!(fixture.log.ledger.paused().unwrap().starts_with("log-rollback"));
+    assert_eq!(fixture.commit("one", "more").await, Err(CommitError::NoJournal));
+    let signed = fixture.log.public.checkpoint();
+    fixture.tick().await;
+    assert!(signed.is_none() && fixture.log.public.checkpoint().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_tiles_are_made_anew_and_damaged_ones_are_not_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let mut fixture = Fixture::open(dir.path()).await;
+        for _ in 0..5 {
+            fixture.tick().await;
+        }
+    }
+    std::fs::remove_dir_all(dir.path().join("data/log")).unwrap();
+    let mut fixture = Fixture::open(dir.path()).await;
+    assert_eq!(fixture.log.ledger.paused(), None);
+    fixture.tick().await;
+    let head = *fixture.log.public.checkpoint().unwrap().checkpoint().head();
+    let tile = dir.path().join(format!("data/log/tile/0/000.p/{}", head.size));
+    let mut bytes = std::fs::read(&tile).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(&tile, bytes).unwrap();
+    drop(fixture);
+    let mut fixture = Fixture::open(dir.path()).await;
+    fixture.tick().await;
+    let now = *fixture.log.public.checkpoint().unwrap().checkpoint().head();
+    assert!(now.size > head.size, "tiles that do not fit the leaves are made anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_nothing_is_entered_and_nothing_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = Fixture::open(dir.path()).await;
+    assert_eq!(fixture.commit("nobody", "blob").await, Err(CommitError::NoJournal));
+    assert_eq!(fixture.engine.meta.get(b"blob").await.unwrap(), None);
+    let mut mixed = commit("one", &["a"]);
+    mixed.entries.extend(commit("nobody", &["b"]).entries);
+    assert_eq!(fixture.engine.meta.commit(mixed).await, Err(CommitError::NoJournal));
+    let committed = fixture.commit("one", "c").await.unwrap();
+    let (receipt, _) = check(&committed.proof.unwrap().receipts()[0], &fixture);
+    assert_eq!((receipt.index, receipt.size), (0, 1), "what was refused left no trace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_of_any_load_leave_the_same_shape() {
+    let mut shapes = Vec::new();
+    for load in [0, 200] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut fixture = Fixture::open(dir.path()).await;
+        for second in 0..65 {
+            for index in 0..load {
+                fixture.commit("two", &format!("{second}-{index}")).await.unwrap();
+            }
+            fixture.tick().await;
+        }
+        let size = fixture.log.public.checkpoint().unwrap().checkpoint().head().size;
+        let width = u16::try_from(size).unwrap();
+        let bundle = fixture.log.public.answer(&format!("tile/entries/000.p/{width}")).await;
+        let bundle = bundle.unwrap().body;
+        let entries = lazuli_tlog::entries(&bundle, width).unwrap();
+        let label = fixture.log.ledger.label("two").unwrap();
+        assert!(!bundle.windows(32).any(|bytes| bytes == label));
+        shapes.push(entries.iter().map(|entry| entry.len()).collect::<Vec<_>>());
+    }
+    assert_eq!(shapes[0], shapes[1]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lazuli_base::Clock;
 use lazuli_engine::Meta;
+use lazuli_evidence::Digest;
 use lazuli_evidence::spine::What;
 use lazuli_tlog::SignedCheckpoint;
 use lazuli_tlog::tile::TILE_WIDTH;
@@ -41,8 +42,8 @@ pub struct Parts {
     pub head_store: Option<PathBuf>,
     /// The number of the site.
     pub site: u64,
-    /// The program and its configuration.
-    pub digests: Digests,
+    /// The SHA-256 of the configuration.
+    pub config: Digest,
 }
 
 /// Why a log cannot be opened.
@@ -101,7 +102,7 @@ impl Log {
     /// or something else, opens all the same, takes no entry, and says why in
     /// [`Ledger::paused`].
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
-        let Parts { meta, clock, keys, files, head_store, site, digests } = parts;
+        let Parts { meta, clock, keys, files, head_store, site, config } = parts;
         let heads = HeadStore::open(head_store.as_deref(), keys.origin())?;
         let last = heads.last();
         heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
@@ -129,16 +130,15 @@ impl Log {
             public: Arc::clone(&public),
             waiting: start.closed.into(),
             events: Vec::new(),
-            digests,
+            digests: Digests { binary: [0; 32], config },
             heads_ms: now,
             beat_ms: now,
+            began: None,
         };
         if !start.progress.stopped || start.unlogged {
             let gap = sealer.event(What::Gap, start.progress.t1_ms);
             sealer.events.push(gap);
         }
-        let boot = sealer.event(What::Boot, now);
-        sealer.events.push(boot);
         Ok(Self { ledger, public, sealer })
     }
 }
@@ -190,6 +190,12 @@ pub struct Running {
     ended: oneshot::Receiver<()>,
 }
 
+/// The SHA-256 of the program that runs.
+fn program() -> io::Result<Digest> {
+    let program = std::fs::read(std::env::current_exe()?)?;
+    Ok(lazuli_tlog::Hash::of(&[&program]).0)
+}
+
 impl Running {
     /// Begins to seal.
     pub fn start(mut sealer: Sealer) -> io::Result<Self> {
@@ -197,6 +203,8 @@ impl Running {
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("sealer".into()).spawn(move || {
+            // Reading the program takes longer than a start may.
+            sealer.identify(program().unwrap_or_default());
             runtime.block_on(async {
                 let mut interval = tokio::time::interval(SEGMENT_INTERVAL);
                 loop {

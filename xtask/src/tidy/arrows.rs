@@ -77,6 +77,8 @@ const HOUSE: &[Place] = &[
     Place {
         name: "lazuli",
         may: &[
+            "lazuli-log",
+            "lazuli-tlog",
             "lazuli-base",
             "lazuli-engine",
             "lazuli-model",

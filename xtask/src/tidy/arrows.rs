@@ -92,7 +92,14 @@ const HOUSE: &[Place] = &[
     },
     Place {
         name: "lazuli-testkit",
-        may: &["lazuli-base", "lazuli-model", "lazuli-wire", "lazuli-auth"],
+        may: &[
+            "lazuli-evidence",
+            "lazuli-tlog",
+            "lazuli-base",
+            "lazuli-model",
+            "lazuli-wire",
+            "lazuli-auth",
+        ],
         may_not: &[],
     },
     Place { name: "lazuli-loadgen", may: &[], may_not: &["hyper"] },

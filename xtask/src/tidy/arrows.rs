@@ -31,6 +31,7 @@ const HOUSE: &[Place] = &[
     Place { name: "lazuli-base", may: &[], may_not: &["http", "hyper", "tokio", "lsm-tree"] },
     Place { name: "lazuli-engine", may: &["lazuli-base"], may_not: TRANSPORT },
     Place { name: "lazuli-model", may: &["lazuli-base"], may_not: EFFECTS },
+    Place { name: "lazuli-evidence", may: &[], may_not: EFFECTS },
     Place { name: "lazuli-wire", may: &["lazuli-base", "lazuli-model"], may_not: EFFECTS },
     Place {
         name: "lazuli-auth",

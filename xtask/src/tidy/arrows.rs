@@ -46,7 +46,7 @@ const HOUSE: &[Place] = &[
     },
     Place {
         name: "lazuli-store",
-        may: &["lazuli-base", "lazuli-engine", "lazuli-model"],
+        may: &["lazuli-base", "lazuli-engine", "lazuli-evidence", "lazuli-model"],
         may_not: TRANSPORT,
     },
     Place {
@@ -54,6 +54,7 @@ const HOUSE: &[Place] = &[
         may: &[
             "lazuli-base",
             "lazuli-engine",
+            "lazuli-evidence",
             "lazuli-model",
             "lazuli-wire",
             "lazuli-auth",

@@ -311,7 +311,7 @@ impl Blobs {
             accounts.insert(account, vec![key_of(account), second]);
         }
         let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
-        let store = Arc::new(Store::new(meta, extents, clock.clone(), entropy.clone()));
+        let store = Store::new(meta, extents, clock.clone(), entropy.clone());
         let api = Api::new(store, Arc::new(accounts), clock.clone(), entropy, versions);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { api, clock, runtime }

@@ -67,10 +67,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let entropy = Arc::new(SystemEntropy);
     let transparency = transparency::start(config, &engine, clock.clone(), &*entropy).await?;
     let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
-    let store = Arc::new(Store::new(meta, extents, clock.clone(), entropy.clone()));
+    let store = Store::new(meta, extents, clock.clone(), entropy.clone());
     let accounts = Arc::new(accounts(config));
-    let api =
-        Api::new(Arc::clone(&store), accounts, clock.clone(), entropy.clone(), config.versions);
+    let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);
     let metrics = Arc::new(Metrics::new(Some(Arc::clone(&engine.stats))));
     let limits = config.limits.clone();
     let server = Server::new(Parts { limits, metrics, clock, entropy });

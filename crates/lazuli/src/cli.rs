@@ -108,6 +108,10 @@ pub(crate) struct Settings {
     /// [default: beside the data directory].
     #[arg(long, value_name = "PATH")]
     log_keys: Option<String>,
+    /// The directory of the public files of the transparency log, which may be handed to anybody
+    /// [default: beside the data directory].
+    #[arg(long, value_name = "DIR")]
+    log_directory: Option<String>,
     /// The name of the transparency log, such as a host name, for a log that is new.
     #[arg(long, value_name = "NAME")]
     log_origin: Option<String>,
@@ -139,6 +143,7 @@ impl Settings {
             ("transparency-log", "--transparency-log", text(&self.transparency_log)),
             ("head-store", "--head-store", text(&self.head_store)),
             ("log-keys", "--log-keys", text(&self.log_keys)),
+            ("log-directory", "--log-directory", text(&self.log_directory)),
             ("log-origin", "--log-origin", text(&self.log_origin)),
             ("ready-file", "--ready-file", text(&self.ready_file)),
         ]
@@ -174,7 +179,8 @@ mod tests {
         let line = "lazuli serve --data d --host h --blob-port 1 --queue-port 2 --table-port 3 \
                     --dfs-port 4 --admin-port 5 --account one:YQ== --account two:YQ== \
                     --durability relaxed --strict-versions --log json --ready-file r \
-                    --transparency-log off --head-store h --log-keys k --log-origin o";
+                    --transparency-log off --head-store h --log-keys k \
+                    --log-directory d --log-origin o";
         let want = [
             ("data", "d"),
             ("host", "h"),
@@ -190,6 +196,7 @@ mod tests {
             ("transparency-log", "off"),
             ("head-store", "h"),
             ("log-keys", "k"),
+            ("log-directory", "d"),
             ("log-origin", "o"),
             ("ready-file", "r"),
         ];

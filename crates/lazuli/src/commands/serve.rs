@@ -68,6 +68,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let transparency = transparency::start(config, &engine, clock.clone(), &*entropy).await?;
     let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
     let store = Store::new(meta, extents, clock.clone(), entropy.clone());
+    let store = if transparency.is_some() { store.with_reads_logged() } else { store };
     let accounts = Arc::new(accounts(config));
     let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);
     let metrics = Arc::new(Metrics::new(Some(Arc::clone(&engine.stats))));
@@ -79,7 +80,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let readiness = Arc::new(Readiness { stopping: AtomicBool::new(false), stats, ledger });
     server.serve(blob, Service::Blob, Arc::new(api));
     server.serve_admin(admin, Arc::clone(&readiness) as Arc<dyn Health>);
-    let background = background::start(store, Arc::clone(&engine));
+    let background = background::start(&store, &engine);
     endpoints.announce(config)?;
     let signal = signals.next().await;
     let begun = Instant::now();
@@ -87,7 +88,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     readiness.stopping.store(true, Ordering::Relaxed);
     endpoints.withdraw(config);
     tokio::select! {
-        () = stop(server, background, (engine, transparency), begun) => Ok(()),
+        () = stop(server, background, (store, engine, transparency), begun) => Ok(()),
         signal = signals.next() => {
             Err(Failure::new(format!("{signal} while stopping: the next start recovers the store")))
         }
@@ -98,7 +99,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 async fn stop(
     server: Server,
     mut background: tokio::task::JoinSet<()>,
-    (engine, transparency): (Arc<Engine>, Option<Transparency>),
+    (store, engine, transparency): (Store, Arc<Engine>, Option<Transparency>),
     begun: Instant,
 ) {
     if server.stop(GRACE).await == Stopped::Forcibly {
@@ -107,7 +108,14 @@ async fn stop(
     background.shutdown().await;
     if let Some(transparency) = transparency {
         let left = STOP.saturating_sub(begun.elapsed()).max(CLOSE);
-        if tokio::time::timeout(left, transparency.stop()).await.is_err() {
+        let sealed = async {
+            if let Err(refusal) = store.flush_reads().await {
+                let cause = refusal.cause().unwrap_or(refusal.message());
+                tracing::warn!(cause, "reads were not logged");
+            }
+            transparency.stop().await;
+        };
+        if tokio::time::timeout(left, sealed).await.is_err() {
             tracing::warn!("the transparency log takes too long to end; the next start goes on");
         }
     }

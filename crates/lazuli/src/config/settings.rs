@@ -63,6 +63,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("transparency-log", "LAZULI_TRANSPARENCY_LOG", Kind::Word(&["on", "off"]), "on"),
     setting("head-store", "LAZULI_HEAD_STORE", Kind::Text, ""),
     setting("log-keys", "LAZULI_LOG_KEYS", Kind::Text, ""),
+    setting("log-directory", "LAZULI_LOG_DIRECTORY", Kind::Text, ""),
     setting("log-origin", "LAZULI_LOG_ORIGIN", Kind::Text, ""),
     setting("limits.connections", "LAZULI_LIMITS_CONNECTIONS", Kind::Count, "10000"),
     setting("limits.head-bytes", "LAZULI_LIMITS_HEAD_BYTES", Kind::Count, "65536"),

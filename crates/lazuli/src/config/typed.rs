@@ -61,6 +61,8 @@ pub(crate) struct Transparency {
     pub(crate) head_store: Option<PathBuf>,
     /// The keys; in memory for a store in memory.
     pub(crate) keys: Option<PathBuf>,
+    /// The public files; in memory for a store in memory.
+    pub(crate) directory: Option<PathBuf>,
     /// The name of a log whose keys are drawn; drawn, too, without one.
     pub(crate) origin: Option<String>,
 }
@@ -190,6 +192,7 @@ impl Layers {
         Ok(Some(Transparency {
             head_store: file("head-store", ".heads"),
             keys: file("log-keys", ".keys"),
+            directory: file("log-directory", ".log"),
             origin: self.given("log-origin").map(str::to_owned),
         }))
     }

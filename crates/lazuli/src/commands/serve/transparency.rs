@@ -9,11 +9,8 @@ use lazuli_log::ledger::Ledger;
 use lazuli_log::public::Public;
 use lazuli_log::{Log, Parts, Running};
 
-use crate::config::{Config, Data};
+use crate::config::Config;
 use crate::failure::{Failure, While as _};
-
-/// The directory of the public files, below that of the data.
-const FILES: &str = "log";
 
 /// The number of the site: there is one.
 const SITE: u64 = 1;
@@ -39,15 +36,11 @@ pub(super) async fn start(
     let keys = settings.keys.as_deref();
     let keys = Keys::open(keys, settings.origin.as_deref(), &accounts, entropy);
     let keys = keys.or_fail("open the keys of the transparency log")?;
-    let files = match &config.data {
-        Data::Directory(data) => Some(data.join(FILES)),
-        Data::Memory => None,
-    };
     let parts = Parts {
         meta: Arc::clone(&engine.meta),
         clock,
         keys,
-        files,
+        files: settings.directory.clone(),
         head_store: settings.head_store.clone(),
         site: SITE,
         config: config.digest,

@@ -17,6 +17,7 @@ pub mod message;
 pub mod operations;
 pub mod pipeline;
 pub mod properties;
+pub mod public_log;
 pub mod reference;
 pub mod reply;
 pub mod spec;
@@ -27,6 +28,7 @@ pub use accounts::Accounts;
 pub use message::{
     Body, BodyError, FullBody, Observation, Request, RequestBody, Response, ResponseBody,
 };
+pub use public_log::PublicLog;
 pub use spelling::Spelling;
 
 use std::collections::HashSet;

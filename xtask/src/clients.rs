@@ -59,23 +59,45 @@ pub(crate) const SCRIPTS: &[Script] = &[
 
 /// The Python suite of the repository.
 pub(crate) fn python_suite(log: &Path) -> Outcome {
-    let mut command = Command::new(setup::python());
-    command.arg(workspace::root().join("conformance/python/suite.py"));
-    own_suite(command, log, report::plain_counts)
+    own_suite(python_command(), log, (report::plain_counts, false))
+}
+
+/// The same against a server whose answers carry receipts.
+pub(crate) fn python_suite_logged(log: &Path) -> Outcome {
+    own_suite(python_command(), log, (report::plain_counts, true))
 }
 
 /// The JavaScript suite of the repository.
 pub(crate) fn node_suite(log: &Path) -> Outcome {
+    own_suite(node_command(), log, (report::node_counts, false))
+}
+
+/// The same against a server whose answers carry receipts.
+pub(crate) fn node_suite_logged(log: &Path) -> Outcome {
+    own_suite(node_command(), log, (report::node_counts, true))
+}
+
+fn python_command() -> Command {
+    let mut command = Command::new(setup::python());
+    command.arg(workspace::root().join("conformance/python/suite.py"));
+    command
+}
+
+fn node_command() -> Command {
     let mut command = Command::new("node");
     command.args(["--test", "--test-reporter=tap"]);
     command.arg(workspace::root().join("conformance/javascript/suite.test.mjs"));
     command.env("LAZULI_NODE_MODULES", setup::node().join("node_modules"));
-    own_suite(command, log, report::node_counts)
+    command
 }
 
-/// Runs a suite of the repository, of which every test must pass.
-fn own_suite(mut command: Command, log: &Path, counts: fn(&str) -> Option<(u64, u64)>) -> Outcome {
-    let mut server = match Server::start_fresh() {
+/// How many of a suite's tests passed and failed, from what it printed.
+type Counts = fn(&str) -> Option<(u64, u64)>;
+
+/// Runs a suite of the repository, of which every test must pass, against a server that keeps a
+/// transparency log or none.
+fn own_suite(mut command: Command, log: &Path, (counts, logs): (Counts, bool)) -> Outcome {
+    let mut server = match Server::start(Options { data: None, blob_port: 0, logs }) {
         Ok(server) => server,
         Err(message) => return Outcome::failed(message),
     };
@@ -110,7 +132,7 @@ pub(crate) fn script(script: &Script, log: &Path) -> Outcome {
     if script.reach == Reach::Host && !can_map_names() {
         return Outcome::skipped("host names cannot be mapped here (needs root and `unshare`)");
     }
-    let mut server = match Server::start(Options { data: None, blob_port }) {
+    let mut server = match Server::start(Options { data: None, blob_port, logs: false }) {
         Ok(server) => server,
         Err(message) => return Outcome::failed(message),
     };

@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) data: Option<PathBuf>,
     /// The port of its blob listener; 0 picks a free one.
     pub(crate) blob_port: u16,
+    /// Whether it enters its operations in a transparency log.
+    pub(crate) logs: bool,
 }
 
 /// A running server, killed when the value is dropped.
@@ -57,6 +59,7 @@ impl Server {
         let second = log.try_clone().map_err(|error| error.to_string())?;
         let mut command = Command::new(workspace::lazuli_binary());
         command.arg("serve").arg("--data").arg(&data).arg("--ready-file").arg(&ready_file);
+        command.args(["--transparency-log", if options.logs { "on" } else { "off" }]);
         command.arg("--blob-port").arg(options.blob_port.to_string());
         for port in ["--queue-port", "--table-port", "--dfs-port", "--admin-port"] {
             command.args([port, "0"]);
@@ -76,11 +79,6 @@ impl Server {
             }
         };
         Ok(Self { group, folder, blob, ready_after: begun.elapsed() })
-    }
-
-    /// Starts a server on free ports over an empty data directory.
-    pub(crate) fn start_fresh() -> Result<Self, String> {
-        Self::start(Options { data: None, blob_port: 0 })
     }
 
     /// The URL of the blob endpoint, ending in the account's name.

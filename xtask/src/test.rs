@@ -56,6 +56,18 @@ fn steps() -> Vec<Step> {
         step("tlog-vectors", "the log's vectors, by a check that is not ours", false, tlog_vectors),
         step("conformance-py", "the Python SDK, both halves", false, clients::python_suite),
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
+        step(
+            "conformance-py-log",
+            "the Python SDK, with receipts",
+            false,
+            clients::python_suite_logged,
+        ),
+        step(
+            "conformance-js-log",
+            "the JavaScript SDK, with receipts",
+            false,
+            clients::node_suite_logged,
+        ),
     ];
     steps.extend(clients::SCRIPTS.iter().map(|script| Step {
         name: script.step,

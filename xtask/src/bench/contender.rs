@@ -68,7 +68,7 @@ impl Contender {
     pub(crate) fn start_over(kind: Kind, data: &Path) -> Result<Self, String> {
         let (running, url) = match kind {
             Kind::Lazuli => {
-                let options = Options { data: Some(data.to_path_buf()), blob_port: 0 };
+                let options = Options { data: Some(data.to_path_buf()), blob_port: 0, logs: false };
                 let server = Server::start(options)?;
                 let url = server.blob_url().to_owned();
                 (Running::Lazuli(server), url)

@@ -53,6 +53,7 @@ fn steps() -> Vec<Step> {
         step("build", "cargo build --release", false, build),
         step("setup", "Python, Node and Debian packages for the clients", false, install),
         step("crash", "kill -9 under load, in rounds", false, crash),
+        step("tlog-vectors", "the log's vectors, by a check that is not ours", false, tlog_vectors),
         step("conformance-py", "the Python SDK, both halves", false, clients::python_suite),
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
     ];
@@ -104,9 +105,10 @@ fn prepare(chosen: &[&Step]) -> Result<(), String> {
     let has_clients = chosen
         .iter()
         .any(|step| matches!(step.work, Work::Script(_)) || step.name.starts_with("conformance"));
+    let has_python = has_clients || has("tlog-vectors");
     for (wanted, name, call) in [
         (has_clients, "build", build as fn(&Path) -> Outcome),
-        (has_clients, "setup", install as fn(&Path) -> Outcome),
+        (has_python, "setup", install as fn(&Path) -> Outcome),
     ] {
         if wanted && !has(name) {
             let outcome = call(&log_path(name));
@@ -298,6 +300,15 @@ fn install(_log: &Path) -> Outcome {
         });
     }
     outcome
+}
+
+/// The vectors of `lazuli-tlog`, held against an implementation in Python that shares no code.
+fn tlog_vectors(log: &Path) -> Outcome {
+    let mut command = Command::new(setup::python());
+    command.arg(workspace::root().join("conformance/tlog/tlog_check.py"));
+    let vectors = workspace::root().join("crates/lazuli-tlog/tests");
+    command.args(["vectors.json", "vectors_ml_dsa.json"].map(|name| vectors.join(name)));
+    counted(command, log, report::plain_counts)
 }
 
 /// The crash suite: a server killed again and again under load.

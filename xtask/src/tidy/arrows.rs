@@ -38,6 +38,7 @@ const HOUSE: &[Place] = &[
         may: &["lazuli-base", "lazuli-model", "lazuli-wire"],
         may_not: EFFECTS,
     },
+    Place { name: "lazuli-tlog", may: &[], may_not: EFFECTS },
     Place {
         name: "lazuli-store",
         may: &["lazuli-base", "lazuli-engine", "lazuli-model"],

@@ -56,6 +56,16 @@ const FORBIDDEN: &[Forbidden] = &[
         reason: "the codecs read no clock",
     },
     Forbidden {
+        layer: "crates/lazuli-tlog/src/",
+        word: "::now(",
+        reason: "the log's rules are given the time and read no clock",
+    },
+    Forbidden {
+        layer: "crates/lazuli-tlog/src/",
+        word: "std::fs",
+        reason: "the log's rules do no input or output",
+    },
+    Forbidden {
         layer: "crates/lazuli-store/src/",
         word: "systemtime::now(",
         reason: "the time comes through the clock of lazuli-base",

@@ -97,6 +97,11 @@ const HOUSE: &[Place] = &[
         may: &["lazuli-base", "lazuli-model", "lazuli-wire", "lazuli-auth"],
         may_not: &[],
     },
+    Place {
+        name: "lazuli-witness",
+        may: &["lazuli-tlog"],
+        may_not: &["hyper", "http", "tokio", "lsm-tree"],
+    },
     Place { name: "lazuli-loadgen", may: &[], may_not: &["hyper"] },
     Place { name: "xtask", may: &[], may_not: &["tokio", "hyper"] },
 ];

@@ -24,7 +24,7 @@ const FILES_MAX: usize = 200_000;
 const DEPTH_MAX: usize = 16;
 
 /// The most bytes of a manifest: a line for each file.
-const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const MANIFEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The manifest of the payload, and that of the other files.
 const MANIFEST: &str = "manifest-sha256.txt";

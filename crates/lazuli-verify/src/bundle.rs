@@ -18,7 +18,7 @@ use crate::report::Report;
 use crate::{bag, checkpoint, claims};
 
 /// The most entries, and the most heads, of a bundle.
-const ITEMS_MAX: usize = 1_000_000;
+const ITEMS_MAX: usize = 300_000;
 
 /// How many entries are printed with their opened groups.
 const SHOWN_MAX: usize = 20;

@@ -7,7 +7,7 @@ use lazuli_tlog::Hash;
 
 use crate::cbor::hex;
 use crate::entry::Entry;
-use crate::heads::{Head, root_of};
+use crate::heads::{self, Head};
 use crate::report::Report;
 
 /// The most accounts that are followed.
@@ -67,9 +67,7 @@ impl Chains {
 
     /// The root of the map of heads.
     pub fn heads_root(&self) -> Hash {
-        let heads: BTreeMap<Hash, Head> =
-            self.accounts.iter().map(|(label, link)| (*label, link.head)).collect();
-        root_of(&heads)
+        heads::root(self.accounts.iter().map(|(label, link)| (label, link.head)))
     }
 
     /// Holds the next entry, whose leaf hash is `hash`, against the one before it.

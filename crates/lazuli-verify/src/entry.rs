@@ -8,6 +8,9 @@ use crate::report::time;
 /// The most bytes that an entry may have.
 pub const ENTRY_BYTES_MAX: usize = 65_535;
 
+/// The most bytes that the name of an operation may have.
+const OP_BYTES_MAX: usize = 256;
+
 /// How many groups of fields an entry commits to.
 pub const GROUPS: usize = 12;
 
@@ -71,7 +74,7 @@ impl<'a> Entry<'a> {
         reader.version(1)?;
         let entry = Self {
             kind: kind(&mut reader)?,
-            op: reader.text()?,
+            op: op(&mut reader)?,
             site: reader.uint()?,
             boot: reader.uint32()?,
             t_ms: reader.uint()?,
@@ -112,6 +115,13 @@ pub(crate) fn kind(reader: &mut Reader<'_>) -> Result<u8, CborError> {
     let error = reader.error(Flaw::OutOfRange);
     let kind = u8::try_from(reader.uint()?).map_err(|_| error)?;
     if (1..=8).contains(&kind) { Ok(kind) } else { Err(error) }
+}
+
+/// The name of an operation.
+pub(crate) fn op<'a>(reader: &mut Reader<'a>) -> Result<&'a str, CborError> {
+    let error = reader.error(Flaw::OutOfRange);
+    let op = reader.text()?;
+    if op.len() > OP_BYTES_MAX { Err(error) } else { Ok(op) }
 }
 
 /// A sequence number, which counts from 1.

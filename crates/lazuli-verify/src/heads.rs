@@ -3,8 +3,6 @@
 //! A sparse Merkle map: nothing is 32 zero bytes, one account is its leaf, and more accounts part
 //! by the next bit of their labels, the highest bit first.
 
-use std::collections::BTreeMap;
-
 use lazuli_tlog::{Hash, node_hash};
 
 use crate::cbor::{CborError, Reader};
@@ -24,17 +22,11 @@ pub struct Head {
     pub hash: Hash,
 }
 
-/// The root of the map.
+/// The root of the map of these accounts, which are in the order of their labels, each once.
 pub fn root<'a>(heads: impl Iterator<Item = (&'a Hash, Head)>) -> Hash {
-    // Labels must be in order; they come from a map that is.
     let leaves: Vec<(Hash, Hash)> =
         heads.map(|(label, head)| (*label, leaf(label, &value(label, &head)))).collect();
     subtree(&leaves, 0)
-}
-
-/// The root of a map that is kept as a map.
-pub fn root_of(heads: &BTreeMap<Hash, Head>) -> Hash {
-    root(heads.iter().map(|(label, head)| (label, *head)))
 }
 
 /// The hash over leaves whose labels share the first `depth` bits. The recursion ends with the bits
@@ -111,6 +103,8 @@ impl Proof {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use lazuli_evidence::heads as written;
 
@@ -124,7 +118,7 @@ mod tests {
             let head = |head: &written::Head| Head { seq: head.seq, hash: Hash(head.hash) };
             let ours: BTreeMap<Hash, Head> =
                 theirs.iter().map(|(label, theirs)| (Hash(*label), head(theirs))).collect();
-            let root = root_of(&ours);
+            let root = root(ours.iter().map(|(label, head)| (label, *head)));
             assert_eq!(root.0, written::root(&theirs));
             for n in 0..count + 20 {
                 let label = label(n);

@@ -14,7 +14,7 @@ use crate::spine::{Heads, Leaf, Rules, Segment};
 use crate::tree::{file_error, read_tile};
 
 /// The most leaves that are kept.
-const LEAVES_MAX: usize = 1 << 20;
+const LEAVES_MAX: usize = 1 << 18;
 
 /// The leaves of a part of a log that a bundle needs.
 #[derive(Debug, Default)]

@@ -161,7 +161,7 @@ impl<'a> Opening<'a> {
         let mut reader = Reader::new(bytes);
         reader.array(11)?;
         reader.version(1)?;
-        let (kind, op) = (entry::kind(&mut reader)?, reader.text()?);
+        let (kind, op) = (entry::kind(&mut reader)?, entry::op(&mut reader)?);
         let (site, boot, t_ms) = (reader.uint()?, reader.uint32()?, reader.uint()?);
         let (label, seq) = (reader.hash()?, entry::sequence(&mut reader)?);
         let prev = reader.hash()?;

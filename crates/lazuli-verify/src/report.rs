@@ -44,6 +44,9 @@ impl Exit {
     }
 }
 
+/// The most bytes of a finding that are printed.
+const FINDING_BYTES_MAX: usize = 4096;
+
 /// Findings of one kind.
 #[derive(Clone, Debug, Default)]
 struct Findings {
@@ -52,7 +55,8 @@ struct Findings {
 }
 
 impl Findings {
-    fn add(&mut self, finding: String) {
+    fn add(&mut self, mut finding: String) {
+        finding.truncate(finding.floor_char_boundary(FINDING_BYTES_MAX));
         // Two checks may come upon the same thing, one after the other.
         if self.printed.last() == Some(&finding) {
             return;

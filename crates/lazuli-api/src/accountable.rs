@@ -1,22 +1,26 @@
 //! How a request is accounted for: what the journal is told of it, the entry of a read, and the
 //! receipt its answer carries.
 
+use std::net::IpAddr;
+
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use lazuli_auth::{Principal, SasKind};
+use lazuli_base::Timestamp;
 use lazuli_engine::Receipt;
 use lazuli_evidence::{OPENING_HEADER, RECEIPT_HEADER, headers_fit};
 use lazuli_model::etag::ETag;
 use lazuli_model::tier::AccessTier;
 use lazuli_model::{ApiVersion, Refusal};
 use lazuli_store::Store;
+use lazuli_store::blob::BlobPath;
 use lazuli_store::journal::{Entry, Kind, Object};
 use lazuli_store::origin::{Facts, Origin};
 use lazuli_wire::date;
 
 use crate::Api;
 use crate::address::Resource;
-use crate::call::Head;
+use crate::call::{Call, Head};
 use crate::client;
 use crate::message::Body;
 use crate::reply::Reply;
@@ -49,40 +53,47 @@ impl Caller {
     }
 }
 
-impl Api {
-    /// The store, as it works for an admitted request.
-    pub(crate) fn store_for(
-        &self,
-        head: &Head<'_>,
-        spec: &Spec,
-        caller: &Caller,
-        announced: Option<u64>,
-    ) -> Store {
-        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let mut conditions = [""; CONDITIONS_MAX];
-        let mut count = 0;
-        for name in head.headers.keys().map(HeaderName::as_str).filter(|name| is_condition(name)) {
-            if let Some(place) = conditions.get_mut(count) {
-                *place = name;
-                count += 1;
-            }
+/// What the journal is told of an admitted request.
+pub(crate) fn origin_of(
+    head: &Head<'_>,
+    spec: &Spec,
+    caller: &Caller,
+    announced: Option<u64>,
+) -> Origin {
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let mut conditions = [""; CONDITIONS_MAX];
+    let mut count = 0;
+    for name in head.headers.keys().map(HeaderName::as_str).filter(|name| is_condition(name)) {
+        if let Some(place) = conditions.get_mut(count) {
+            *place = name;
+            count += 1;
         }
-        self.store.on_behalf_of(Origin::new(&Facts {
-            scheme: caller.scheme,
-            key: caller.key,
-            policy: caller.policy.as_deref(),
-            remote: head.remote,
-            secure: head.secure,
-            content_length: announced,
-            conditions: conditions.get(..count).unwrap_or_default(),
-            tier: text("x-ms-access-tier")
-                .and_then(|text| AccessTier::parse(text, ApiVersion::NEWEST).ok()),
-            version: head.version,
-            client: text("user-agent").and_then(client::library),
-            request_id: head.request_id,
-            client_request_id: text("x-ms-client-request-id"),
-            status: spec.success.first().copied().unwrap_or_default(),
-        }))
+    }
+    Origin::new(&Facts {
+        scheme: caller.scheme,
+        key: caller.key,
+        policy: caller.policy.as_deref(),
+        remote: head.remote,
+        secure: head.secure,
+        content_length: announced,
+        conditions: conditions.get(..count).unwrap_or_default(),
+        tier: text("x-ms-access-tier")
+            .and_then(|text| AccessTier::parse(text, ApiVersion::NEWEST).ok()),
+        version: head.version,
+        client: text("user-agent").and_then(client::library),
+        request_id: head.request_id,
+        client_request_id: text("x-ms-client-request-id"),
+        status: spec.success.first().copied().unwrap_or_default(),
+    })
+}
+
+impl Api {
+    /// Counts an authentication that was refused.
+    pub(crate) fn count_refused(&self, refusal: &Refusal, remote: IpAddr) {
+        // What the server is at fault for says nothing of who called.
+        if refusal.status() < 500 {
+            self.store.count_failed_authentication(remote);
+        }
     }
 
     /// Logs a read that is about to be answered, and adds the receipt of what the request did.
@@ -114,6 +125,22 @@ impl Api {
             add(&receipt, &mut reply.headers);
         }
         Ok(())
+    }
+}
+
+impl Call<'_> {
+    /// Tells the journal that the change of this request copies from a blob, and who is allowed to
+    /// read that; nobody else than the caller if `caller` is `None`.
+    pub(crate) fn copies_from(
+        &self,
+        (path, snapshot): (&BlobPath<'_>, Option<Timestamp>),
+        caller: Option<&Caller>,
+    ) {
+        let Some(own) = self.store().origin() else { return };
+        let of = |caller| origin_of(self.head, self.spec, caller, self.announced());
+        let other = caller.map(of);
+        let entry = Entry::new(Kind::Read, self.spec.name, path.account).blob(path, snapshot);
+        own.copies_from(entry.encode(self.head.now, other.as_ref().or(Some(own))));
     }
 }
 

@@ -18,6 +18,7 @@ use lazuli_wire::query::Query;
 use lazuli_wire::{copy_source, date, headers, md5};
 
 use crate::access;
+use crate::accountable::Caller;
 use crate::address::{self, Resource};
 use crate::call::{Call, too_large};
 
@@ -99,9 +100,11 @@ impl Call<'_> {
             return Err(Refusal::header_value(HEADER, source.raw_path));
         };
         let query = Query::parse(address.query)?;
-        self.check_source(&address, (&container, &blob), own)
-            .await
-            .map_err(|refusal| unverified(&refusal))?;
+        let allowed = self.check_source(&address, (&container, &blob), own).await;
+        let caller = allowed.map_err(|refusal| {
+            self.api.count_refused(&refusal, self.head.remote);
+            unverified(&refusal)
+        })?;
         let snapshot = match query.get_non_empty("snapshot") {
             None => None,
             Some(text) => Some(
@@ -114,14 +117,16 @@ impl Call<'_> {
             Some(snapshot) => format!("?snapshot={snapshot}"),
             None => String::new(),
         };
-        Ok(SourceBlob {
+        let source = SourceBlob {
             url: format!("{scheme}://{host}{}{shown}", source.raw_path),
             container: ContainerName::parse(&container).map_err(|refusal| unverified(&refusal))?,
             blob: BlobName::parse(&blob, container == "$root")
                 .map_err(|refusal| unverified(&refusal))?,
             account: address.account,
             snapshot,
-        })
+        };
+        self.copies_from((&source.path(), snapshot), caller.as_ref());
+        Ok(source)
     }
 
     /// Reads a source whose content has to have an MD5. What its owner stored as its MD5 proves
@@ -164,12 +169,13 @@ impl Call<'_> {
             && (port(host).is_none() || port(host) == port(own))
     }
 
+    /// Who is allowed to read a source; `None` if the caller himself is, as the owner of both.
     async fn check_source(
         &self,
         address: &address::Address<'_>,
         (container, blob): (&str, &str),
         own: OwnAccount,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Caller>, Refusal> {
         let none = HeaderMap::new();
         let auth = AuthRequest {
             method: Method::GET.as_str(),
@@ -188,8 +194,9 @@ impl Call<'_> {
         let principal = authenticate(&auth, &*self.api.accounts)?;
         let owned = self.granted.is_owner() && address.account == self.account();
         if matches!(principal, Principal::Anonymous) && owned && own == OwnAccount::Suffices {
-            return Ok(());
+            return Ok(None);
         }
+        let caller = Caller::of(&principal);
         let row = self.store().find_container(&address.account, container).await?;
         let policy = principal.policy_id().and_then(|id| {
             row.as_ref()?.policies.iter().find(|policy| policy.id == id).map(access::policy)
@@ -200,7 +207,7 @@ impl Call<'_> {
             requested_version: self.head.requested_version,
             public_access: access::public(row.as_ref()),
         };
-        authorise(&access::BLOB_READ, &principal, &context).map(|_| ())
+        authorise(&access::BLOB_READ, &principal, &context).map(|_| Some(caller))
     }
 }
 

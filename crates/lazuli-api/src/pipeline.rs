@@ -10,7 +10,7 @@ use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 use lazuli_wire::query::Query;
 use lazuli_wire::{error_body, headers};
 
-use crate::accountable::Caller;
+use crate::accountable::{self, Caller};
 use crate::address::{self, Resource};
 use crate::call::{Call, Head};
 use crate::cors;
@@ -170,8 +170,8 @@ impl Api {
         let operation = operations::route(level, head.method, &head.query, head.headers)?;
         *name = operation.spec.name;
         let admitted = self.admit(head, operation).await;
-        if admitted.as_ref().is_err_and(|refusal| refusal.status() < 500) {
-            self.store.count_failed_authentication(head.remote);
+        if let Err(refusal) = &admitted {
+            self.count_refused(refusal, head.remote);
         }
         let (granted, caller) = admitted?;
         if head.address.secondary && !matches!(*head.method, Method::GET | Method::HEAD) {
@@ -181,7 +181,8 @@ impl Api {
         check_timeout(&head.query)?;
         refuse_unsupported(operation.spec, head)?;
         refuse_snapshot(operation.spec, head)?;
-        let store = self.store_for(head, operation.spec, &caller, body.announced());
+        let origin = accountable::origin_of(head, operation.spec, &caller, body.announced());
+        let store = self.store.on_behalf_of(origin);
         let call = Call::new(self, operation.spec, head, (granted, &store), body);
         let mut reply = (operation.handle)(call).await?;
         self.account_for(head, operation.spec, &store, &mut reply).await?;

@@ -16,6 +16,8 @@
 //! 11 correlation  [request id, client request id | null]
 //! ```
 //!
+//! A copy also has an entry of kind read in the account that it copies from.
+//!
 //! The others are absent, and so is any of these that has nothing to say. A name that is too long
 //! stands as its SHA-256. Never in an entry: signatures, keys, queries, whole addresses, user
 //! agents, referrers, metadata.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use lazuli_engine::Proof;
 use lazuli_evidence::cbor::Writer;
 use lazuli_evidence::{Draft, Group};
@@ -65,6 +66,8 @@ pub struct Origin {
     ends: [usize; GROUPS.len()],
     status: u16,
     content: OnceLock<Checksum>,
+    /// The draft of the entry of the blob that the request copies from.
+    source: OnceLock<Bytes>,
     proof: Mutex<Option<Arc<dyn Proof>>>,
 }
 
@@ -88,13 +91,24 @@ impl Origin {
             facts.write(group, &mut out);
             *end = out.len();
         }
-        let (content, proof) = (OnceLock::new(), Mutex::default());
-        Self { values: out, ends, status: facts.status, content, proof }
+        let (content, source) = (OnceLock::new(), OnceLock::new());
+        let proof = Mutex::default();
+        Self { values: out, ends, status: facts.status, content, source, proof }
     }
 
     /// Tells the checksum of the body that the request brought. The first one told stays.
     pub fn brought(&self, content: Checksum) {
         let _ = self.content.set(content);
+    }
+
+    /// Has the change that the request makes be entered together with another entry: that of the
+    /// read of what it copies from, which may be in another account.
+    pub fn copies_from(&self, draft: Bytes) {
+        let _ = self.source.set(draft);
+    }
+
+    pub(crate) fn source(&self) -> Option<&Bytes> {
+        self.source.get()
     }
 
     /// What proves that the request's last change was entered in the journal.

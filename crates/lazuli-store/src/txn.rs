@@ -103,8 +103,9 @@ impl<'s> Txn<'s> {
         self.commit.room = Room::Reserve;
     }
 
-    /// Adds the journal entry of what this change is.
+    /// Adds the journal entry of what this change is, after that of what it copies from.
     pub fn record(&mut self, entry: &Entry<'_>) {
+        self.commit.entries.extend(self.origin.and_then(Origin::source).cloned());
         self.commit.entries.push(entry.encode(self.now, self.origin));
     }
 

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use lazuli_api::operations::BLOB;
 use lazuli_api::spec::Status;
-use lazuli_auth::{AccountKey, AccountSas, account_sas};
+use lazuli_auth::{AccountKey, AccountSas, ServiceSasToken, account_sas, service_sas};
 use lazuli_base::Clock as _;
 use lazuli_store::journal::{Group, Kind};
 
 use crate::harness::{
-    ACCOUNT, Blobs, Call, HOST, Setup, VERSION, call, delete, get, key_of, put, put_blob,
+    ACCOUNT, Blobs, Call, HOST, OTHER_ACCOUNT, Setup, VERSION, call, delete, get, key_of, put,
+    put_blob,
 };
 use crate::scribe::{Logged, receipt};
 
@@ -116,7 +117,9 @@ fn every_change_has_one_entry_and_its_receipt() {
         let call = call.from("203.0.113.77").header("x-ms-client-request-id", "mine");
         let answer = blobs.send(&call.header("user-agent", "azsdk-rust-blob/1.2 (secret agent)"));
         assert!(answer.status() < 300, "{answer}");
-        let entries = of_requests(blobs.entries(before));
+        let mut entries = of_requests(blobs.entries(before));
+        // The read of what is copied has an entry of its own.
+        entries.retain(|entry| entry.kind() != Kind::Read);
         let [entry] = entries.as_slice() else { panic!("{op}: {entries:?}") };
         assert_eq!((entry.op(), entry.kind(), entry.account()), (op, kind, ACCOUNT));
         assert_eq!(entry.t_ms(), blobs.clock.now().unix_seconds() as u64 * 1000);
@@ -236,6 +239,56 @@ fn an_entry_says_by_which_key_or_token() {
         assert_eq!(entry.group(Group::Auth), auth);
         assert_eq!(entry.group(Group::Source), source);
     }
+}
+
+#[test]
+fn a_copy_is_a_read_of_its_source_too() {
+    let blobs = Blobs::with_container();
+    blobs.send(&put("/box?restype=container").account(OTHER_ACCOUNT)).is(201);
+    for account in [ACCOUNT, OTHER_ACCOUNT] {
+        blobs.send(&put_blob("/box/from", "content").account(account)).is(201);
+    }
+    let token = |account: &str| {
+        let sas = ServiceSasToken {
+            account,
+            container: "box",
+            name: "from",
+            version: VERSION,
+            resource: "b",
+            moment: "",
+            fields: &[("sp", "r"), ("se", "2026-11-24T09:00:00Z")],
+        };
+        let url = format!("http://{HOST}/{account}/box/from");
+        format!("{url}?{}", service_sas(&key_of(account), &sas))
+    };
+    let own = format!("http://{HOST}/{ACCOUNT}/box/from");
+    let copy = |source: &str| put("/box/to").header("x-ms-copy-source", source);
+    let block = put("/box/to?comp=block&blockid=YWFh");
+    let block = block.header("x-ms-copy-source", token(OTHER_ACCOUNT));
+    for (call, op, account, scheme) in [
+        (copy(&own), "CopyBlob", ACCOUNT, "shared-key"),
+        (copy(&token(ACCOUNT)), "CopyBlob", ACCOUNT, "service-sas"),
+        (copy(&token(OTHER_ACCOUNT)), "CopyBlob", OTHER_ACCOUNT, "service-sas"),
+        (block, "PutBlockFromUrl", OTHER_ACCOUNT, "service-sas"),
+    ] {
+        let before = blobs.scribe.len();
+        let answer = blobs.send(&call);
+        assert!(answer.status() < 300, "{answer}");
+        let entries = blobs.scribe.entries(before);
+        let [read, write] = entries.as_slice() else { panic!("{op}: {entries:?}") };
+        assert_eq!((write.op(), write.kind(), write.account()), (op, Kind::Write, ACCOUNT));
+        assert_eq!((read.op(), read.kind(), read.account()), (op, Kind::Read, account));
+        assert_eq!(read.group(Group::Object), "[\"box\", \"from\", null]");
+        assert_eq!(read.group(Group::Auth), format!("[{scheme:?}, 1, null]"));
+        assert_eq!(read.group(Group::Correlation), write.group(Group::Correlation));
+        answer.has("x-lz-receipt", &receipt(before + 1));
+    }
+    let before = blobs.scribe.len();
+    let refused = blobs.send(&copy(&format!("http://{HOST}/{OTHER_ACCOUNT}/box/from")));
+    assert!(refused.status() >= 400, "{refused}");
+    let entries = blobs.entries(before);
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries[0].op(), "FailedAuthentications");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! receipt is upgraded to.
 //!
 //! An upgraded receipt is a `tlog-proof` of the segment's leaf in the spine. What leads from the
-//! entry to that leaf is its extra data, a CBOR array:
-//! `[1, segment, index, entries, path, leaf]`, with the path from the entry to the segment's root.
+//! entry to that leaf is its extra data, a CBOR array: `[1, leaf, entry, index, size, path]`, with
+//! the path from the entry to the root of the closed segment.
 //!
 //! <https://c2sp.org/tlog-tiles>, <https://c2sp.org/tlog-proof>
 
@@ -24,8 +24,8 @@ use crate::spine::{CHECKPOINT, Files, POLICY};
 /// Commits read at a time for the entries of a segment.
 const PAGE: usize = 4096;
 
-/// The trees of segments that proofs were asked for last.
-const TREES_MAX: usize = 4;
+/// Segments that proofs were asked for last, kept in memory.
+const SEGMENTS_MAX: usize = 4;
 
 /// An answer to an outsider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,14 @@ pub struct Public {
     files: Arc<Files>,
     policy: String,
     checkpoint: RwLock<Option<SignedCheckpoint>>,
-    trees: Mutex<Vec<(u64, Arc<MemoryTree>)>>,
+    segments: Mutex<Vec<(u64, Arc<Entries>)>>,
+}
+
+/// The entries of a closed segment, and the tree over them.
+#[derive(Debug)]
+struct Entries {
+    bytes: Vec<Vec<u8>>,
+    tree: MemoryTree,
 }
 
 /// The store, without a text form of it.
@@ -69,7 +76,7 @@ impl Public {
             files,
             policy,
             checkpoint: RwLock::default(),
-            trees: Mutex::default(),
+            segments: Mutex::default(),
         }))
     }
 
@@ -119,13 +126,14 @@ impl Public {
         let row = self.meta.0.get(&rows::segment(segment)).await.ok()??;
         let row = SegmentRow::decode(&row.value)?;
         let leaf = self.meta.0.get(&rows::leaf(row.leaf)).await.ok()??.value;
-        let tree = self.tree(segment, row).await?;
-        let path = tree.inclusion_proof(index, row.count)?;
+        let entries = self.segment(segment, row).await?;
+        let entry = entries.bytes.get(usize::try_from(index).ok()?)?;
+        let path = entries.tree.inclusion_proof(index, row.count)?;
         let path: Vec<[u8; 32]> = path.into_iter().map(|hash| hash.0).collect();
-        let mut extra = Vec::with_capacity(leaf.len() + path.len() * 32 + 32);
+        let mut extra = Vec::with_capacity(leaf.len() + entry.len() + path.len() * 32 + 32);
         let mut writer = Writer::new(&mut extra);
-        writer.array(6).uint(1).uint(segment).uint(index).uint(row.count);
-        writer.bytes(path.as_flattened()).bytes(&leaf);
+        writer.array(6).uint(1).bytes(&leaf).bytes(entry).uint(index).uint(row.count);
+        writer.bytes(path.as_flattened());
         let size = checkpoint.checkpoint().head().size;
         let fetch = |tile: Tile| match self.files.tile(tile, size) {
             Ok(Some(bytes)) => Ok(bytes.to_vec()),
@@ -137,25 +145,27 @@ impl Public {
         Some(TlogProof { extra: Some(extra), index: row.leaf, path, checkpoint })
     }
 
-    /// The tree over the entries of a closed segment, read from the journal.
-    async fn tree(&self, segment: u64, row: SegmentRow) -> Option<Arc<MemoryTree>> {
-        let known = |trees: &Vec<(u64, Arc<MemoryTree>)>| {
-            trees.iter().find(|(n, _)| *n == segment).map(|(_, tree)| Arc::clone(tree))
+    /// The entries of a closed segment with their tree, read from the journal.
+    async fn segment(&self, segment: u64, row: SegmentRow) -> Option<Arc<Entries>> {
+        let known = |known: &Vec<(u64, Arc<Entries>)>| {
+            known.iter().find(|(n, _)| *n == segment).map(|(_, entries)| Arc::clone(entries))
         };
-        if let Some(tree) = known(&self.trees.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return Some(tree);
+        if let Some(entries) = known(&self.segments.lock().unwrap_or_else(PoisonError::into_inner))
+        {
+            return Some(entries);
         }
+        let bytes = self.entries(segment, row).await?;
         let mut tree = MemoryTree::new();
-        for entry in self.entries(segment, row).await? {
-            tree.append(Hash(leaf_hash(&entry)));
+        for entry in &bytes {
+            tree.append(Hash(leaf_hash(entry)));
         }
-        let tree = Arc::new(tree);
-        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
-        if trees.len() >= TREES_MAX {
-            trees.remove(0);
+        let entries = Arc::new(Entries { bytes, tree });
+        let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        if segments.len() >= SEGMENTS_MAX {
+            segments.remove(0);
         }
-        trees.push((segment, Arc::clone(&tree)));
-        Some(tree)
+        segments.push((segment, Arc::clone(&entries)));
+        Some(entries)
     }
 
     /// The bytes of the entries of a closed segment; `None` if the journal has not all of them.

@@ -89,6 +89,23 @@ fn check(receipt: &lazuli_engine::Receipt, fixture: &Fixture) -> (Receipt, Hash)
     (receipt, leaf)
 }
 
+/// Checks that an upgraded receipt leads to its segment's leaf; gives the leaf.
+fn included(extra: &[u8], receipt: Receipt, leaf: Hash) -> Vec<u8> {
+    let mut reader = lazuli_evidence::cbor::Reader::new(extra);
+    reader.array(6).unwrap();
+    assert_eq!(reader.uint(), Some(1));
+    let (spine_leaf, entry) = (reader.bytes().unwrap(), reader.bytes().unwrap());
+    assert_eq!(Hash(leaf_hash(entry)), leaf);
+    assert_eq!(reader.uint(), Some(receipt.index));
+    let size = reader.uint().unwrap();
+    let path = Hash::read_all(reader.bytes().unwrap()).unwrap();
+    let root = inclusion_root(&path, leaf, receipt.index, size).unwrap();
+    let found = lazuli_evidence::spine::Leaf::decode(spine_leaf).unwrap();
+    let lazuli_evidence::spine::Leaf::Segment(segment) = found else { panic!("no segment") };
+    assert_eq!((segment.n, Hash(segment.root)), (receipt.seg, root));
+    spine_leaf.to_vec()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_hold_at_once_and_are_upgraded() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,21 +127,8 @@ async fn receipts_hold_at_once_and_are_upgraded() {
     for (receipt, leaf) in receipts {
         let proof = fixture.log.public.upgrade(receipt.seg, receipt.index).await.unwrap();
         let extra = proof.extra.clone().unwrap();
-        let mut reader = lazuli_evidence::cbor::Reader::new(&extra);
-        reader.array(6).unwrap();
-        assert_eq!(reader.uint(), Some(1));
-        assert_eq!([reader.uint(), reader.uint()], [Some(receipt.seg), Some(receipt.index)]);
-        let size = reader.uint().unwrap();
-        let path = Hash::read_all(reader.bytes().unwrap()).unwrap();
-        let spine_leaf = reader.bytes().unwrap();
-        let root = inclusion_root(&path, leaf, receipt.index, size).unwrap();
-        let lazuli_evidence::spine::Leaf::Segment(segment) =
-            lazuli_evidence::spine::Leaf::decode(spine_leaf).unwrap()
-        else {
-            panic!("not a segment")
-        };
-        assert_eq!((segment.n, Hash(segment.root)), (receipt.seg, root));
-        proof.verify(lazuli_tlog::leaf_hash(spine_leaf), &fixture.policy).unwrap();
+        let spine_leaf = included(&extra, receipt, leaf);
+        proof.verify(lazuli_tlog::leaf_hash(&spine_leaf), &fixture.policy).unwrap();
     }
     assert!(fixture.log.public.upgrade(0, 15).await.is_none());
     assert!(fixture.log.public.upgrade(9, 0).await.is_none());
@@ -150,16 +154,7 @@ async fn a_killed_server_goes_on_where_its_receipts_are() {
     fixture.tick().await;
     for (receipt, leaf) in &receipts {
         let proof = fixture.log.public.upgrade(receipt.seg, receipt.index).await.unwrap();
-        let extra = proof.extra.unwrap();
-        let mut reader = lazuli_evidence::cbor::Reader::new(&extra);
-        reader.array(6).unwrap();
-        let [_, _, index, size] = [(); 4].map(|()| reader.uint().unwrap());
-        let path = Hash::read_all(reader.bytes().unwrap()).unwrap();
-        let spine_leaf = reader.bytes().unwrap();
-        let root = inclusion_root(&path, *leaf, index, size).unwrap();
-        let leaf = lazuli_evidence::spine::Leaf::decode(spine_leaf).unwrap();
-        let lazuli_evidence::spine::Leaf::Segment(segment) = leaf else { panic!("no segment") };
-        assert_eq!(Hash(segment.root), root);
+        included(&proof.extra.unwrap(), receipt.clone(), *leaf);
     }
 }
 

@@ -74,10 +74,10 @@ impl Trust {
         let extra = proof.extra.clone().ok_or("the proof says nothing of the entry")?;
         let mut reader = Reader::new(&extra);
         reader.array(6).filter(|()| reader.uint() == Some(1)).ok_or("another kind of proof")?;
-        let [segment, index, size] = [(); 3].map(|()| reader.uint());
+        let (leaf, entry) = (reader.bytes().ok_or("no leaf")?, reader.bytes().ok_or("no entry")?);
+        let [index, size] = [(); 2].map(|()| reader.uint());
         let path = reader.bytes().and_then(Hash::read_all).ok_or("no path")?;
-        let leaf = reader.bytes().ok_or("no leaf")?;
-        if (segment, index) != (Some(kept.segment), Some(kept.index)) {
+        if index != Some(kept.index) || Hash(leaf_hash(entry)) != kept.leaf {
             return Err("the proof of another entry".to_owned());
         }
         let root = inclusion_root(&path, kept.leaf, kept.index, size.unwrap_or_default())

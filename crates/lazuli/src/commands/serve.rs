@@ -71,6 +71,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let store = if transparency.is_some() { store.with_reads_logged() } else { store };
     let accounts = Arc::new(accounts(config));
     let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);
+    let strict = config.transparency.as_ref().map(|log| log.strict_reads.clone());
+    let api = api.with_strict_reads(strict.unwrap_or_default());
     let metrics = Arc::new(Metrics::new(Some(Arc::clone(&engine.stats))));
     let limits = config.limits.clone();
     let server = Server::new(Parts { limits, metrics, clock, entropy });

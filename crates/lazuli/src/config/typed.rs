@@ -65,6 +65,8 @@ pub(crate) struct Transparency {
     pub(crate) directory: Option<PathBuf>,
     /// The name of a log whose keys are drawn; drawn, too, without one.
     pub(crate) origin: Option<String>,
+    /// The accounts whose reads are entered before they are answered.
+    pub(crate) strict_reads: Vec<String>,
 }
 
 impl Config {
@@ -194,7 +196,22 @@ impl Layers {
             keys: file("log-keys", ".keys"),
             directory: file("log-directory", ".log"),
             origin: self.given("log-origin").map(str::to_owned),
+            strict_reads: self.strict_reads()?,
         }))
+    }
+
+    /// Names of accounts that exist, separated by `;`.
+    fn strict_reads(&self) -> Result<Vec<String>, Failure> {
+        let key = "log-strict-reads";
+        let known = self.accounts()?;
+        let names = self.given(key).unwrap_or_default().split(';').map(str::trim);
+        names
+            .filter(|name| !name.is_empty())
+            .map(|name| match known.iter().any(|account| account.name == name) {
+                true => Ok(name.to_owned()),
+                false => Err(wrong(key, self.last(key), format!("no account is named `{name}`"))),
+            })
+            .collect()
     }
 
     fn limits(&self) -> Result<Limits, Failure> {
@@ -281,6 +298,9 @@ mod tests {
         assert_eq!((log.directory, log.origin), (Some("/srv/blobs.log".into()), None));
         let log = config(&[on, ("LAZULI_HEAD_STORE", "/mnt/heads")]).unwrap();
         assert_eq!(log.transparency.unwrap().head_store, Some("/mnt/heads".into()));
+        let strict = config(&[on, ("LAZULI_LOG_STRICT_READS", "devstoreaccount1")]).unwrap();
+        assert_eq!(strict.transparency.unwrap().strict_reads, ["devstoreaccount1"]);
+        assert!(config(&[on, ("LAZULI_LOG_STRICT_READS", "nobody")]).is_err());
         let log = config(&[on, ("LAZULI_IN_MEMORY", "true"), ("LAZULI_LOG_KEYS", "k")]).unwrap();
         assert_eq!(log.transparency.unwrap().keys, None);
     }

@@ -56,6 +56,21 @@ const FORBIDDEN: &[Forbidden] = &[
         reason: "the codecs read no clock",
     },
     Forbidden {
+        layer: "crates/lazuli-evidence/src/",
+        word: "::now(",
+        reason: "what is hashed depends on no clock",
+    },
+    Forbidden {
+        layer: "crates/lazuli-evidence/src/",
+        word: "std::fs",
+        reason: "the encoders do no input or output",
+    },
+    Forbidden {
+        layer: "crates/lazuli-verify/src/",
+        word: "std::net",
+        reason: "the verifier asks no network",
+    },
+    Forbidden {
         layer: "crates/lazuli-tlog/src/",
         word: "::now(",
         reason: "the log's rules are given the time and read no clock",

@@ -14,10 +14,11 @@ use lazuli_engine::{Commit, Meta};
 use lazuli_evidence::spine::{
     Event, Heads, Leaf, Segment as SegmentLeaf, What, count_commitment, count_salt,
 };
-use lazuli_evidence::{Digest, heads};
+use lazuli_evidence::{Digest, Draft, Kind, heads};
 use lazuli_tlog::Checkpoint;
 
 use crate::head_store::{HeadStore, SignedHead};
+use crate::keys::STORE_ACCOUNT;
 use crate::ledger::{Closed, Identity, Ledger, millis};
 use crate::public::Public;
 use crate::recover::Progress;
@@ -84,20 +85,29 @@ impl Sealer {
     /// Closes the open segment and brings the spine up to date. What cannot be done now is told in
     /// the text log and done the next time.
     pub async fn tick(&mut self) {
-        let closed = self.ledger.cut();
-        self.waiting.push_back(closed);
         let now = millis(&*self.clock);
         if self.began.is_none() {
             self.began = Some(now);
             let boot = self.event(What::Boot, now);
             self.events.push(boot);
+            let entries = vec![self.entry("Start")];
+            if let Err(error) = self.meta.commit(Commit { entries, ..Commit::default() }).await {
+                tracing::warn!(%error, "the start was not entered");
+            }
         }
+        let closed = self.ledger.cut();
+        self.waiting.push_back(closed);
         if now >= self.beat_ms + HEARTBEAT_INTERVAL_MS {
             let beat = self.event(What::Heartbeat, now);
             self.events.push(beat);
             self.beat_ms = now;
         }
         self.catch_up(false).await;
+    }
+
+    /// An entry of the log's own.
+    fn entry(&self, op: &str) -> Bytes {
+        Draft::new(Kind::System, op, STORE_ACCOUNT, millis(&*self.clock)).encode()
     }
 
     /// Ends the log in good order: everything entered is in the spine and signed.
@@ -168,7 +178,10 @@ impl Sealer {
         next.stopped = stopping;
         puts.extend(more);
         puts.push((rows::progress(), next.encode()));
-        let commit = Commit { puts, ..Commit::default() };
+        // It falls into the next segment, so that no segment is empty: the root of an empty one
+        // would tell everybody that nothing happened.
+        let entries = vec![self.entry("SealSegment")];
+        let commit = Commit { puts, entries, ..Commit::default() };
         self.meta.commit(commit).await.map_err(|error| error.to_string())?;
         self.progress = next;
         self.heads_ms = heads_ms;

@@ -3,14 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use lazuli_base::Clock;
 use lazuli_engine::Meta;
 use lazuli_evidence::spine::What;
-use lazuli_tlog::SignedCheckpoint;
 use lazuli_tlog::tile::TILE_WIDTH;
+use lazuli_tlog::{Policy, PolicyError, SignedCheckpoint};
 use tokio::sync::oneshot;
 
 use crate::head_store::{HeadError, HeadStore, SignedHead};
@@ -18,8 +19,11 @@ use crate::keys::Keys;
 use crate::ledger::{Identity, Ledger, millis};
 use crate::public::Public;
 use crate::recover::{self, RecoverError};
+use crate::rows;
 use crate::sealer::{self, Digests, Sealer};
 use crate::spine::{CHECKPOINT, Files, Spine};
+use crate::stats::LogStats;
+use crate::witness::{Asking, Witnesses};
 
 /// How long a segment is open.
 pub const SEGMENT_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,6 +47,8 @@ pub struct Parts {
     pub site: u64,
     /// The program and its configuration.
     pub digests: Digests,
+    /// Who is asked to cosign.
+    pub witnesses: Option<Witnesses>,
 }
 
 /// Why a log cannot be opened.
@@ -54,6 +60,8 @@ pub enum OpenError {
     Head(HeadError),
     /// The public files.
     Files(io::Error),
+    /// The keys of the log and its witnesses make no policy.
+    Policy(PolicyError),
 }
 
 impl std::fmt::Display for OpenError {
@@ -62,6 +70,7 @@ impl std::fmt::Display for OpenError {
             Self::Journal(error) => error.fmt(f),
             Self::Head(error) => error.fmt(f),
             Self::Files(error) => write!(f, "the files of the transparency log: {error}"),
+            Self::Policy(error) => error.fmt(f),
         }
     }
 }
@@ -94,6 +103,8 @@ pub struct Log {
     pub public: Arc<Public>,
     /// To be run; see [`Running::start`].
     pub sealer: Sealer,
+    /// To be counted.
+    pub stats: Arc<LogStats>,
 }
 
 impl Log {
@@ -101,19 +112,25 @@ impl Log {
     /// or something else, opens all the same, takes no entry, and says why in
     /// [`Ledger::paused`].
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
-        let Parts { meta, clock, keys, files, head_store, site, digests } = parts;
+        let Parts { meta, clock, keys, files, head_store, site, digests, witnesses } = parts;
         let heads = HeadStore::open(head_store.as_deref(), keys.origin())?;
         let last = heads.last();
         heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
         let now = millis(&*clock);
         let start = recover::recover(&*meta, &keys, now).await?;
         let files = Arc::new(Files::open(files.as_deref())?);
-        let policy = keys.policy();
+        let policy = witnesses.as_ref().map_or_else(|| keys.policy(), |w| w.policy(&keys));
+        let parsed = Policy::parse(policy.as_bytes()).map_err(OpenError::Policy)?;
+        let stats = Arc::new(LogStats {
+            witnesses: witnesses.as_ref().map(Witnesses::stats).unwrap_or_default(),
+            ..LogStats::default()
+        });
         let identity = Arc::new(Identity { keys, site, boot: last.boot + 1 });
         let spine = spine(&meta, &files, start.progress.size, &last).await?;
         let recovered = start.recovered;
         let ledger = Ledger::new(Arc::clone(&identity), Arc::clone(&clock), recovered);
-        let public = Public::new(Arc::clone(&meta), files, policy)?;
+        let public = Public::new(Arc::clone(&meta), files, (policy, parsed), Arc::clone(&stats))?;
+        let clients = witnesses.map(|witnesses| witnesses.clients(&public, &stats, &clock));
         let ledger = Arc::new(ledger);
         if let Err(why) = sealer::check(&spine, &last) {
             ledger.pause(why);
@@ -132,14 +149,21 @@ impl Log {
             digests,
             heads_ms: now,
             beat_ms: now,
+            stats: Arc::clone(&stats),
+            clients: clients.unwrap_or_default(),
         };
+        let row = sealer.meta.get(&rows::gap()).await.map_err(RecoverError::from)?;
+        let mut window = row.and_then(|row| rows::decode_gap(&row.value)).unwrap_or_default();
         if !start.progress.stopped || start.unlogged {
             let gap = sealer.event(What::Gap, start.progress.t1_ms);
+            window = [gap.from_ms, gap.to_ms];
             sealer.events.push(gap);
         }
+        stats.gap_ms.iter().zip(window).for_each(|(at, ms)| at.store(ms, Ordering::Relaxed));
         let boot = sealer.event(What::Boot, now);
         sealer.events.push(boot);
-        Ok(Self { ledger, public, sealer })
+        sealer.count();
+        Ok(Self { ledger, public, sealer, stats })
     }
 }
 
@@ -184,8 +208,9 @@ async fn leaves(meta: &Arc<dyn Meta>, from: u64, count: u64) -> Result<Vec<Bytes
 }
 
 /// A log that is sealed once a second, on a thread of its own: what it does with files may take
-/// its time.
+/// its time. Witnesses are asked on another, so that none of them holds it up.
 pub struct Running {
+    _asking: Option<Asking>,
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 }
@@ -195,6 +220,8 @@ impl Running {
     pub fn start(mut sealer: Sealer) -> io::Result<Self> {
         let (stop, mut stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
+        let clients = std::mem::take(&mut sealer.clients);
+        let asking = (!clients.is_empty()).then(|| Asking::start(clients)).transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("sealer".into()).spawn(move || {
             runtime.block_on(async {
@@ -211,7 +238,7 @@ impl Running {
             // Who waited may be gone.
             let _ = end.send(());
         })?;
-        Ok(Self { stop, ended })
+        Ok(Self { _asking: asking, stop, ended })
     }
 
     /// Seals what is left and ends. To be called after the last commit.

@@ -7,6 +7,7 @@
 //! | `L` `h` label | the account's last number and head as of the last closed segment |
 //! | `L` `m` leaf index | all heads as of the leaf with their root |
 //! | `L` `p` | how far the spine has come |
+//! | `L` `g` | the window of the last gap |
 //!
 //! Numbers are big-endian.
 
@@ -72,6 +73,20 @@ pub(crate) fn progress() -> Bytes {
     key(b'p', &[])
 }
 
+/// The window of the last gap.
+pub(crate) fn gap() -> Bytes {
+    key(b'g', &[])
+}
+
+pub(crate) fn encode_gap(from_ms: u64, to_ms: u64) -> Bytes {
+    [from_ms, to_ms].into_iter().flat_map(u64::to_be_bytes).collect()
+}
+
+pub(crate) fn decode_gap(bytes: &[u8]) -> Option<[u64; 2]> {
+    let (numbers, []) = bytes.as_chunks::<8>() else { return None };
+    Some(<[_; 2]>::try_from(numbers).ok()?.map(u64::from_be_bytes))
+}
+
 /// The heads of all accounts.
 pub(crate) fn heads() -> KeyRange {
     KeyRange::prefix(key(b'h', &[]))
@@ -105,6 +120,7 @@ pub(crate) fn encode_map(map: &BTreeMap<Digest, Head>) -> Bytes {
     bytes.freeze()
 }
 
+#[expect(dead_code, reason = "read by those who prove heads")]
 pub(crate) fn decode_map(bytes: &[u8]) -> Option<BTreeMap<Digest, Head>> {
     let (items, []) = bytes.as_chunks::<72>() else { return None };
     let item = |item: &[u8; 72]| {

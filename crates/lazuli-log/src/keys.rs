@@ -29,7 +29,7 @@ const FIRST_LINE: &str = "lazuli keys 1";
 pub const STORE_ACCOUNT: &str = "";
 
 /// Stands for [`STORE_ACCOUNT`] in the file: no account may have this name.
-const STORE_NAME: &str = "-";
+pub(crate) const STORE_NAME: &str = "-";
 
 /// What an account's entries are sealed with.
 #[derive(Clone)]

@@ -14,6 +14,7 @@ use lazuli_tlog::tile::TILE_WIDTH;
 use lazuli_tlog::{Policy, PolicyError, SignedCheckpoint};
 use tokio::sync::oneshot;
 
+use crate::admin::AdminLog;
 use crate::head_store::{HeadError, HeadStore, SignedHead};
 use crate::keys::Keys;
 use crate::ledger::{Identity, Ledger, millis};
@@ -105,6 +106,8 @@ pub struct Log {
     pub sealer: Sealer,
     /// To be counted.
     pub stats: Arc<LogStats>,
+    /// To be served to whoever runs the server.
+    pub admin: Arc<AdminLog>,
 }
 
 impl Log {
@@ -163,7 +166,14 @@ impl Log {
         let boot = sealer.event(What::Boot, now);
         sealer.events.push(boot);
         sealer.count();
-        Ok(Self { ledger, public, sealer, stats })
+        let admin = AdminLog {
+            meta: Arc::clone(&sealer.meta),
+            identity: Arc::clone(&sealer.identity),
+            ledger: Arc::clone(&ledger),
+            public: Arc::clone(&public),
+            stats: Arc::clone(&stats),
+        };
+        Ok(Self { ledger, public, sealer, stats, admin: Arc::new(admin) })
     }
 }
 

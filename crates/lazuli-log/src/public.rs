@@ -153,8 +153,7 @@ impl Public {
     /// is not, under the last one; `None` while it is not under that either, or if there is no such
     /// entry.
     pub async fn upgrade(&self, segment: u64, index: u64) -> Option<TlogProof> {
-        let row = self.meta.0.get(&rows::segment(segment)).await.ok()??;
-        let row = SegmentRow::decode(&row.value)?;
+        let row = self.segment(segment).await?;
         let leaf = self.meta.0.get(&rows::leaf(row.leaf)).await.ok()??.value;
         let tree = self.tree(segment, row).await?;
         let path = tree.inclusion_proof(index, row.count)?;
@@ -174,8 +173,14 @@ impl Public {
         Some(TlogProof { extra: Some(extra), index: row.leaf, path, checkpoint })
     }
 
+    /// Where the entries of a closed segment are; `None` if it is not closed.
+    pub(crate) async fn segment(&self, segment: u64) -> Option<SegmentRow> {
+        let row = self.meta.0.get(&rows::segment(segment)).await.ok()??;
+        SegmentRow::decode(&row.value)
+    }
+
     /// The tree over the entries of a closed segment, read from the journal.
-    async fn tree(&self, segment: u64, row: SegmentRow) -> Option<Arc<MemoryTree>> {
+    pub(crate) async fn tree(&self, segment: u64, row: SegmentRow) -> Option<Arc<MemoryTree>> {
         let known = |trees: &Vec<(u64, Arc<MemoryTree>)>| {
             trees.iter().find(|(n, _)| *n == segment).map(|(_, tree)| Arc::clone(tree))
         };

@@ -100,6 +100,16 @@ pub(crate) fn map(leaf: u64) -> Bytes {
     key(b'm', &leaf.to_be_bytes())
 }
 
+/// The heads of all accounts as of the leaves from `from` on and before `until`.
+pub(crate) fn maps(from: u64, until: u64) -> KeyRange {
+    KeyRange { start: map(from), end: Some(map(until)) }
+}
+
+/// The leaf that a row of [`maps`] is about.
+pub(crate) fn leaf_of_map(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(2..)?.try_into().ok()?))
+}
+
 pub(crate) fn encode_head(head: &Head) -> Bytes {
     [&head.seq.to_be_bytes()[..], &head.hash].concat().into()
 }
@@ -120,7 +130,6 @@ pub(crate) fn encode_map(map: &BTreeMap<Digest, Head>) -> Bytes {
     bytes.freeze()
 }
 
-#[expect(dead_code, reason = "read by those who prove heads")]
 pub(crate) fn decode_map(bytes: &[u8]) -> Option<BTreeMap<Digest, Head>> {
     let (items, []) = bytes.as_chunks::<72>() else { return None };
     let item = |item: &[u8; 72]| {

@@ -72,7 +72,7 @@ fn api() -> Api {
     let mut accounts = Accounts::default();
     accounts.insert(ACCOUNT, vec![key()]);
     let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
-    let store = Arc::new(Store::new(meta, extents, clock.clone(), entropy.clone()));
+    let store = Store::new(meta, extents, clock.clone(), entropy.clone());
     Api::new(store, Arc::new(accounts), clock, entropy, UnknownVersions::Serve)
 }
 

@@ -50,7 +50,7 @@ pub struct Head<'a> {
 
 /// An authorised request and what its handler needs.
 pub struct Call<'a> {
-    /// The API, with the store.
+    /// The API.
     pub api: &'a Api,
     /// The operation.
     pub spec: &'static Spec,
@@ -62,22 +62,24 @@ pub struct Call<'a> {
     /// the futures it awaits, while only who has the call to himself can read the body.
     body: Mutex<&'a mut dyn RequestBody>,
     announced: Option<u64>,
+    store: &'a Store,
 }
 
 /// Blobs in this container are addressed without naming it.
 const ROOT_CONTAINER: &str = "$root";
 
 impl<'a> Call<'a> {
-    /// A call whose body has not been read.
+    /// A call whose body has not been read, of a caller with what he is granted and the store as it
+    /// works for him.
     pub fn new(
         api: &'a Api,
         spec: &'static Spec,
         head: &'a Head<'a>,
-        granted: Granted,
+        (granted, store): (Granted, &'a Store),
         body: &'a mut dyn RequestBody,
     ) -> Self {
         let announced = body.announced();
-        Self { api, spec, head, granted, body: Mutex::new(body), announced }
+        Self { api, spec, head, granted, body: Mutex::new(body), announced, store }
     }
 
     /// The length of the body as the caller announced it; `None` for a chunked body.
@@ -90,9 +92,9 @@ impl<'a> Call<'a> {
         self.body.get_mut().unwrap_or_else(PoisonError::into_inner).next().await
     }
 
-    /// The store.
+    /// The store, as it works for this request.
     pub fn store(&self) -> &'a Store {
-        &self.api.store
+        self.store
     }
 
     /// The account.

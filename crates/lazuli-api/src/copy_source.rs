@@ -140,7 +140,7 @@ impl Call<'_> {
             return Err(too_large(bytes_max));
         }
         let etag = opened.row.etag;
-        let mut reader = self.api.store.read_content(opened, None).await?;
+        let mut reader = self.store().read_content(opened, None).await?;
         let mut digest = md5::Md5::new();
         while let Some(part) = reader.next().await? {
             digest.update(&part);

@@ -4,10 +4,12 @@
 //! [`spec::Spec`] and a handler, listed in [`operations`]. Nothing here opens a socket.
 
 pub mod access;
+mod accountable;
 pub mod accounts;
 pub mod address;
 pub mod blob;
 pub mod call;
+mod client;
 mod copy_source;
 mod cors;
 pub mod decode;
@@ -15,6 +17,7 @@ pub mod message;
 pub mod operations;
 pub mod pipeline;
 pub mod properties;
+pub mod public_log;
 pub mod reference;
 pub mod reply;
 pub mod spec;
@@ -25,8 +28,10 @@ pub use accounts::Accounts;
 pub use message::{
     Body, BodyError, FullBody, Observation, Request, RequestBody, Response, ResponseBody,
 };
+pub use public_log::PublicLog;
 pub use spelling::Spelling;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use lazuli_base::{Clock, Entropy};
@@ -41,11 +46,13 @@ pub trait Handler: Send + Sync + 'static {
 
 /// The storage services on a store.
 pub struct Api {
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Store,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) versions: UnknownVersions,
+    /// Accounts whose reads are answered only once they are logged durably.
+    pub(crate) strict_reads: HashSet<String>,
 }
 
 /// What becomes of requests that name a version newer than [`lazuli_model::ApiVersion::NEWEST`].
@@ -61,13 +68,21 @@ pub enum UnknownVersions {
 impl Api {
     /// The services of `accounts` on `store`.
     pub fn new(
-        store: Arc<Store>,
+        store: Store,
         accounts: Arc<Accounts>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         versions: UnknownVersions,
     ) -> Self {
-        Self { store, accounts, clock, entropy, versions }
+        Self { store, accounts, clock, entropy, versions, strict_reads: HashSet::new() }
+    }
+
+    /// Has the reads of these accounts, too, answered only once their entries are durable. Means
+    /// nothing to a store that does not log reads.
+    #[must_use]
+    pub fn with_strict_reads(mut self, accounts: impl IntoIterator<Item = String>) -> Self {
+        self.strict_reads.extend(accounts);
+        self
     }
 }
 

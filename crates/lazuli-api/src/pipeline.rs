@@ -10,6 +10,7 @@ use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 use lazuli_wire::query::Query;
 use lazuli_wire::{error_body, headers};
 
+use crate::accountable::Caller;
 use crate::address::{self, Resource};
 use crate::call::{Call, Head};
 use crate::cors;
@@ -168,7 +169,11 @@ impl Api {
         };
         let operation = operations::route(level, head.method, &head.query, head.headers)?;
         *name = operation.spec.name;
-        let granted = self.admit(head, operation).await?;
+        let admitted = self.admit(head, operation).await;
+        if admitted.as_ref().is_err_and(|refusal| refusal.status() < 500) {
+            self.store.count_failed_authentication(head.remote);
+        }
+        let (granted, caller) = admitted?;
         if head.address.secondary && !matches!(*head.method, Method::GET | Method::HEAD) {
             return Err(Refusal::new(ErrorCode::InsufficientAccountPermissions)
                 .with_message("Write operations are not allowed."));
@@ -176,8 +181,10 @@ impl Api {
         check_timeout(&head.query)?;
         refuse_unsupported(operation.spec, head)?;
         refuse_snapshot(operation.spec, head)?;
-        let call = Call::new(self, operation.spec, head, granted, body);
-        let reply = (operation.handle)(call).await?;
+        let store = self.store_for(head, operation.spec, &caller, body.announced());
+        let call = Call::new(self, operation.spec, head, (granted, &store), body);
+        let mut reply = (operation.handle)(call).await?;
+        self.account_for(head, operation.spec, &store, &mut reply).await?;
         debug_assert!(
             reply.headers.keys().all(|name| operation.spec.sets_header(name.as_str())),
             "{} sets a header it does not declare: {:?}",
@@ -188,7 +195,11 @@ impl Api {
     }
 
     /// Steps 4 and 6: who calls, and whether they may.
-    async fn admit(&self, head: &Head<'_>, operation: &Operation) -> Result<Granted, Refusal> {
+    async fn admit(
+        &self,
+        head: &Head<'_>,
+        operation: &Operation,
+    ) -> Result<(Granted, Caller), Refusal> {
         let (container, blob) = match &head.resource {
             Resource::Account => (None, None),
             Resource::Container(container) => (Some(container.as_str()), None),
@@ -222,13 +233,14 @@ impl Api {
             _ => None,
         };
         let policy = policy.map(crate::access::policy);
+        let caller = Caller::of(&principal);
         let principal = principal.into_effective(policy.as_ref(), &auth)?;
         let context = AccessContext {
             service: head.service,
             requested_version: head.requested_version,
             public_access: crate::access::public(row.as_ref()),
         };
-        authorise(spec, &principal, &context)
+        Ok((authorise(spec, &principal, &context)?, caller))
     }
 
     /// Step 2: the version that decides behaviour. A part of a batch inherits the batch's.

@@ -3,6 +3,7 @@
 
 use http::{HeaderMap, Method};
 use lazuli_auth::AccessSpec;
+use lazuli_evidence::{OPENING_HEADER, RECEIPT_HEADER};
 use lazuli_wire::query::Query;
 
 /// What an operation acts on.
@@ -117,12 +118,26 @@ pub struct Spec {
 }
 
 /// Request headers that any operation may carry and the pipeline reads.
-pub const REQUEST_HEADERS: &[&str] =
-    &["x-ms-version", "x-ms-client-request-id", "x-ms-date", "authorization", "content-length"];
+pub const REQUEST_HEADERS: &[&str] = &[
+    "x-ms-version",
+    "x-ms-client-request-id",
+    "x-ms-date",
+    "authorization",
+    "content-length",
+    RECEIPT_HEADER,
+];
 
-/// Response headers the pipeline sets on every response.
-pub const RESPONSE_HEADERS: &[&str] =
-    &["x-ms-request-id", "x-ms-version", "x-ms-client-request-id", "date", "server"];
+/// Response headers the pipeline sets on every response; the receipt and its opening where there
+/// are any.
+pub const RESPONSE_HEADERS: &[&str] = &[
+    "x-ms-request-id",
+    "x-ms-version",
+    "x-ms-client-request-id",
+    "date",
+    "server",
+    RECEIPT_HEADER,
+    OPENING_HEADER,
+];
 
 /// The standard conditional headers and `x-ms-if-tags`.
 pub const CONDITIONS: &[&str] =
@@ -168,6 +183,12 @@ pub const ENTITY: &[&str] = &["etag", "last-modified"];
 pub const ENCRYPTED: &[&str] = &["x-ms-request-server-encrypted"];
 
 impl Spec {
+    /// Whether it changes nothing: the journal has an entry of it because it is answered, not
+    /// because it commits something.
+    pub fn is_read(&self) -> bool {
+        matches!(self.methods.first(), Some(&(Method::GET | Method::HEAD)))
+    }
+
     /// Whether the operation declares that it reads this request header (lower case).
     pub fn reads_header(&self, name: &str) -> bool {
         let listed = |names: &&[&str]| names.contains(&name);

@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 use lazuli_model::{ErrorCode, Refusal};
+use lazuli_store::origin::Checksum;
 use lazuli_store::payload::{Payload, Placement};
 use lazuli_wire::crc64::Crc64;
 use lazuli_wire::headers::{self, BodyChecksums};
@@ -103,6 +104,10 @@ impl Call<'_> {
             crc64::verify(sent, computed_crc64)?;
         }
         let payload = ingest.finish().await?;
+        if let Some(origin) = self.store().origin() {
+            let crc64 = Checksum::Crc64(computed_crc64);
+            origin.brought(computed_md5.map_or(crc64, Checksum::Md5));
+        }
         Ok(Uploaded { payload, md5: computed_md5, crc64: computed_crc64, sent, structured })
     }
 

@@ -86,6 +86,15 @@ impl Principal {
         }
     }
 
+    /// The place of the account key that signed the request or the token, if one did.
+    pub fn key_index(&self) -> Option<usize> {
+        match self {
+            Self::AccountKey { key_index } => Some(*key_index),
+            Self::Sas(grant) => Some(grant.key_index),
+            Self::Anonymous => None,
+        }
+    }
+
     /// Merges the stored access policy, and checks a token's times, address and protocol.
     ///
     /// # Errors

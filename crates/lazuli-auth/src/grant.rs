@@ -14,6 +14,8 @@ use crate::permission::SasPermissions;
 /// A stored access policy may still supply what is missing; see [`SasGrant::with_policy`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SasGrant {
+    /// The place of the account key that signed it: 0 for key1, 1 for key2.
+    pub key_index: usize,
     /// The token's version (`sv`), which decides its layout and the codes of its refusals.
     pub version: ApiVersion,
     /// Account SAS or service SAS, with its reach.

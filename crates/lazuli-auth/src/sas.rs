@@ -61,7 +61,7 @@ pub(crate) fn verify(
         ));
     }
     let of_account = query.contains("ss") || query.contains("srt");
-    let (grant, text) = match (of_account, query.contains("sr")) {
+    let (mut grant, text) = match (of_account, query.contains("sr")) {
         (true, false) => account_sas(request, query, version)?,
         (false, true) => service_sas(request, query, version)?,
         (true, true) => return Err(malformed_field("sr", query.get("sr"))),
@@ -70,9 +70,9 @@ pub(crate) fn verify(
     // A `+` that was not encoded has become a space, which base64 does not have.
     let signature = decode_signature(&query.get("sig").replace(' ', "+"));
     let keys = keys.keys(request.account).unwrap_or_default();
-    if matching_key(keys, text.as_bytes(), &signature).is_none() {
-        return Err(failed(format!("Signature did not match. String to sign used was {text}")));
-    }
+    grant.key_index = matching_key(keys, text.as_bytes(), &signature).ok_or_else(|| {
+        failed(format!("Signature did not match. String to sign used was {text}"))
+    })?;
     Ok(grant)
 }
 
@@ -199,6 +199,8 @@ fn directory(path: &str, depth: usize) -> Option<&str> {
 /// The fields every token has.
 fn grant(query: &Query<'_>, version: ApiVersion, kind: SasKind) -> Result<SasGrant, Refusal> {
     let mut grant = SasGrant {
+        // Until the signature is verified.
+        key_index: 0,
         version,
         kind,
         permissions: optional(query, "sp", |letters| SasPermissions::parse(letters).ok())?,

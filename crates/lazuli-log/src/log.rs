@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lazuli_base::Clock;
 use lazuli_engine::Meta;
+use lazuli_evidence::Digest;
 use lazuli_evidence::spine::What;
 use lazuli_tlog::tile::TILE_WIDTH;
 use lazuli_tlog::{Policy, PolicyError, SignedCheckpoint};
@@ -46,8 +47,8 @@ pub struct Parts {
     pub head_store: Option<PathBuf>,
     /// The number of the site.
     pub site: u64,
-    /// The program and its configuration.
-    pub digests: Digests,
+    /// The SHA-256 of the configuration.
+    pub config: Digest,
     /// Who is asked to cosign.
     pub witnesses: Option<Witnesses>,
 }
@@ -115,7 +116,7 @@ impl Log {
     /// or something else, opens all the same, takes no entry, and says why in
     /// [`Ledger::paused`].
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
-        let Parts { meta, clock, keys, files, head_store, site, digests, witnesses } = parts;
+        let Parts { meta, clock, keys, files, head_store, site, config, witnesses } = parts;
         let heads = HeadStore::open(head_store.as_deref(), keys.origin())?;
         let last = heads.last();
         heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
@@ -149,11 +150,12 @@ impl Log {
             public: Arc::clone(&public),
             waiting: start.closed.into(),
             events: Vec::new(),
-            digests,
+            digests: Digests { binary: [0; 32], config },
             heads_ms: now,
             beat_ms: now,
             stats: Arc::clone(&stats),
             clients: clients.unwrap_or_default(),
+            began: None,
         };
         let row = sealer.meta.get(&rows::gap()).await.map_err(RecoverError::from)?;
         let mut window = row.and_then(|row| rows::decode_gap(&row.value)).unwrap_or_default();
@@ -163,8 +165,6 @@ impl Log {
             sealer.events.push(gap);
         }
         stats.gap_ms.iter().zip(window).for_each(|(at, ms)| at.store(ms, Ordering::Relaxed));
-        let boot = sealer.event(What::Boot, now);
-        sealer.events.push(boot);
         sealer.count();
         let admin = AdminLog {
             meta: Arc::clone(&sealer.meta),
@@ -225,6 +225,12 @@ pub struct Running {
     ended: oneshot::Receiver<()>,
 }
 
+/// The SHA-256 of the program that runs.
+fn program() -> io::Result<Digest> {
+    let program = std::fs::read(std::env::current_exe()?)?;
+    Ok(lazuli_tlog::Hash::of(&[&program]).0)
+}
+
 impl Running {
     /// Begins to seal.
     pub fn start(mut sealer: Sealer) -> io::Result<Self> {
@@ -234,6 +240,8 @@ impl Running {
         let asking = (!clients.is_empty()).then(|| Asking::start(clients)).transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("sealer".into()).spawn(move || {
+            // Reading the program takes longer than a start may.
+            sealer.identify(program().unwrap_or_default());
             runtime.block_on(async {
                 let mut interval = tokio::time::interval(SEGMENT_INTERVAL);
                 loop {

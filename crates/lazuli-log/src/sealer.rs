@@ -52,6 +52,8 @@ pub struct Sealer {
     pub(crate) beat_ms: u64,
     pub(crate) stats: Arc<LogStats>,
     pub(crate) clients: Vec<Client>,
+    /// When the start was told.
+    pub(crate) began: Option<u64>,
 }
 
 /// What the log says of the program that writes it.
@@ -79,12 +81,22 @@ impl Sealer {
         }
     }
 
+    /// Says which program writes the log.
+    pub fn identify(&mut self, binary: Digest) {
+        self.digests.binary = binary;
+    }
+
     /// Closes the open segment and brings the spine up to date. What cannot be done now is told in
     /// the text log and done the next time.
     pub async fn tick(&mut self) {
         let closed = self.ledger.cut();
         self.waiting.push_back(closed);
         let now = millis(&*self.clock);
+        if self.began.is_none() {
+            self.began = Some(now);
+            let boot = self.event(What::Boot, now);
+            self.events.push(boot);
+        }
         if now >= self.beat_ms + HEARTBEAT_INTERVAL_MS {
             let beat = self.event(What::Heartbeat, now);
             self.events.push(beat);

@@ -16,7 +16,6 @@ use lazuli_evidence::{
 };
 use lazuli_log::account::{Page, items};
 use lazuli_log::keys::Keys;
-use lazuli_log::sealer::Digests;
 use lazuli_log::{Log, Parts};
 use lazuli_tlog::{Hash, inclusion_root};
 use serde_json::{Value, json};
@@ -41,7 +40,7 @@ impl Fixture {
             files: None,
             head_store: None,
             site: 1,
-            digests: Digests::default(),
+            config: [0; 32],
             witnesses: None,
         };
         let log = Log::open(parts).await.unwrap();

@@ -10,7 +10,6 @@ use lazuli_base::{Clock, ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::{Commit, CommitError, Committed, Engine, Options};
 use lazuli_evidence::{Draft, Group, Kind, Receipt, leaf_hash, receipt_text};
 use lazuli_log::keys::Keys;
-use lazuli_log::sealer::Digests;
 use lazuli_log::{Log, Parts};
 use lazuli_tlog::{Hash, Policy, inclusion_root};
 
@@ -44,7 +43,7 @@ impl Fixture {
             files: Some(dir.join("data/log")),
             head_store: Some(dir.join("heads")),
             site: 1,
-            digests: Digests::default(),
+            config: [0; 32],
             witnesses: None,
         };
         let log = Log::open(parts).await.unwrap();

@@ -7,9 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::{HeaderMap, HeaderValue};
-use lazuli_api::{Body, Handler, Observation, Request, RequestBody, Response, Spelling};
+use http::{HeaderMap, HeaderValue, Method};
+use lazuli_api::{
+    Body, Handler, Observation, PublicLog, Request, RequestBody, Response, Spelling, public_log,
+};
 use lazuli_base::{Clock, Entropy};
+use lazuli_engine::BoxFuture;
 use lazuli_model::{ErrorCode, Refusal, Service};
 use lazuli_wire::error_body;
 
@@ -25,6 +28,7 @@ pub(crate) struct Storage {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) log: Option<Arc<dyn PublicLog>>,
 }
 
 /// Who answers the requests of a listener.
@@ -54,17 +58,23 @@ impl Respond for Storage {
         body: Box<dyn RequestBody>,
         remote: IpAddr,
     ) -> (Response, Option<Observation>) {
-        let request = Request {
-            service: self.service,
-            method: head.method,
-            target: head.target,
-            headers: head.headers,
-            spelling: head.spelling,
-            remote,
-            secure: false,
-            body,
+        let path = public_log::path_of(&head.target, public_log::DATA_PREFIX);
+        let outcome = if let (Some(log), Some(path)) = (self.log.as_deref(), path) {
+            unpanicked(|| public(log, &head.method, path)).await
+        } else {
+            let request = Request {
+                service: self.service,
+                method: head.method,
+                target: head.target,
+                headers: head.headers,
+                spelling: head.spelling,
+                remote,
+                secure: false,
+                body,
+            };
+            unpanicked(|| self.handler.handle(request)).await
         };
-        let (response, observation) = handle(self, request).await;
+        let (response, observation) = outcome.unwrap_or_else(|panic| panicked(self, &*panic));
         (response, Some(observation))
     }
 }
@@ -73,6 +83,7 @@ impl Respond for Storage {
 pub(crate) struct Admin {
     pub(crate) health: Arc<dyn Health>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: Option<Arc<dyn PublicLog>>,
 }
 
 impl Respond for Admin {
@@ -86,24 +97,45 @@ impl Respond for Admin {
         _: Box<dyn RequestBody>,
         _: IpAddr,
     ) -> (Response, Option<Observation>) {
+        let path = public_log::path_of(&head.target, public_log::ADMIN_PREFIX);
+        if let (Some(log), Some(path)) = (self.log.as_deref(), path) {
+            return (public_log::answer(log, &head.method, path).await, None);
+        }
         (admin::answer(&head.method, &head.target, &*self.health, &self.metrics), None)
     }
 }
 
-/// Calls the handler and turns a panic into an answer.
-async fn handle(storage: &Storage, request: Request) -> (Response, Observation) {
-    let mut future = match catch_unwind(AssertUnwindSafe(|| storage.handler.handle(request))) {
-        Ok(future) => future,
-        Err(panic) => return panicked(storage, &*panic),
-    };
-    let outcome = std::future::poll_fn(|cx| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
+/// Answers a request for the public log, with what there is to tell of it.
+fn public<'a>(
+    log: &'a dyn PublicLog,
+    method: &'a Method,
+    path: &'a str,
+) -> BoxFuture<'a, (Response, Observation)> {
+    Box::pin(async move {
+        let response = public_log::answer(log, method, path).await;
+        let observation = Observation {
+            operation: "PublicLog",
+            account: None,
+            request_id: String::new(),
+            status: response.status,
+            error: None,
+            cause: None,
+            bytes_in: 0,
+        };
+        (response, observation)
     })
-    .await;
-    outcome.unwrap_or_else(|panic| panicked(storage, &*panic))
+}
+
+/// What a future made by `begin` gives, or what it panicked with.
+async fn unpanicked<'a, T>(
+    begin: impl FnOnce() -> BoxFuture<'a, T>,
+) -> Result<T, Box<dyn Any + Send>> {
+    let mut future = catch_unwind(AssertUnwindSafe(begin))?;
+    std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
 }
 
 fn panicked(storage: &Storage, panic: &(dyn Any + Send)) -> (Response, Observation) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lazuli_api::Handler;
+use lazuli_api::{Handler, PublicLog};
 use lazuli_base::{Clock, Entropy};
 use lazuli_model::Service;
 use tokio::net::{TcpListener, TcpStream};
@@ -66,6 +66,7 @@ pub struct Server {
     limits: Arc<Limits>,
     stage: watch::Sender<Stage>,
     workers: Arc<Workers>,
+    log: Option<Arc<dyn PublicLog>>,
 }
 
 /// How a stop ended.
@@ -95,7 +96,15 @@ impl Server {
     pub fn new(parts: Parts) -> io::Result<Self> {
         let limits = Arc::new(parts.limits.clone());
         let workers = Arc::new(Workers::start()?);
-        Ok(Self { parts, limits, stage: watch::Sender::new(Stage::Serving), workers })
+        let stage = watch::Sender::new(Stage::Serving);
+        Ok(Self { parts, limits, stage, workers, log: None })
+    }
+
+    /// The same server, of which listeners that are served from now on show `log`: those of storage
+    /// services under `/.lazuli/`, the admin listener under `/log/`.
+    #[must_use]
+    pub fn with_public_log(self, log: Arc<dyn PublicLog>) -> Self {
+        Self { log: Some(log), ..self }
     }
 
     /// Serves a storage service on `listener` from now on. To be called in a tokio runtime.
@@ -106,14 +115,15 @@ impl Server {
             metrics: Arc::clone(&self.parts.metrics),
             clock: Arc::clone(&self.parts.clock),
             entropy: Arc::clone(&self.parts.entropy),
+            log: self.log.clone(),
         };
         self.answer(listener, storage, self.limits.connections_max);
     }
 
     /// Serves health and metrics on `listener` from now on. To be called in a tokio runtime.
     pub fn serve_admin(&self, listener: Listener, health: Arc<dyn Health>) {
-        let metrics = Arc::clone(&self.parts.metrics);
-        self.answer(listener, Admin { health, metrics }, ADMIN_CONNECTIONS_MAX);
+        let (metrics, log) = (Arc::clone(&self.parts.metrics), self.log.clone());
+        self.answer(listener, Admin { health, metrics, log }, ADMIN_CONNECTIONS_MAX);
     }
 
     fn answer<R: Respond>(&self, listener: Listener, responder: R, connections_max: usize) {

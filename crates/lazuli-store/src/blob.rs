@@ -29,13 +29,6 @@ pub struct BlobPath<'a> {
     pub blob: &'a str,
 }
 
-impl BlobPath<'_> {
-    /// The resource as journal entries name it.
-    pub fn resource(&self) -> String {
-        format!("{}/{}", self.container, self.blob)
-    }
-}
-
 /// What a caller asks to hold before an operation does anything.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {

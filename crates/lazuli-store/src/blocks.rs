@@ -21,7 +21,7 @@ use lazuli_model::{ErrorCode, Refusal};
 use crate::Store;
 use crate::blob::{BlobPath, Found, Terms, Written, find, hold_extent};
 use crate::payload::Payload;
-use crate::put::{Content, NewBlob, overwrite, record};
+use crate::put::{Content, NewBlob, entry, overwrite};
 use crate::rows::{
     BlobData, BlobRow, BlockRow, ExtentHold, MANIFEST_CHUNK_BLOCKS, ManifestBlock, ManifestChunk,
     StagingRow, Stored, StoredPiece,
@@ -111,7 +111,7 @@ impl Store {
             hold_extent(&mut txn, row.piece, row.holder, &key)?;
             txn.put(key, &row)?;
             txn.name_payload(settled);
-            record(&mut txn, operation, path, payload.len());
+            txn.record(&entry(operation, path).bytes(Some(payload.len())));
             if self.commit(txn, &mut attempts).await? {
                 self.staged_block(staging, replaced.is_none());
                 if let Some(old) = replaced {
@@ -221,7 +221,8 @@ impl Store {
             let data = self.name_blocks(&mut txn, state, blocks).await?;
             let content = Content { state, length, data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
-            record(&mut txn, "PutBlockList", path, length);
+            let entry = entry("PutBlockList", path).bytes(Some(length));
+            txn.record(&entry.etag(Some(written.etag)));
             if self.commit(txn, &mut attempts).await? {
                 self.collect_soon();
                 return Ok(written);

@@ -18,7 +18,7 @@ use crate::blob::{
     with_current,
 };
 use crate::journal::{Entry, Kind};
-use crate::put::{Content, no_earlier, record};
+use crate::put::{Content, entry, no_earlier};
 use crate::rows::{BlobData, BlobRow, Stored};
 use crate::schema;
 use crate::txn::{Attempts, Txn, damaged};
@@ -33,6 +33,9 @@ pub enum DeleteScope {
     /// The snapshots only.
     SnapshotsOnly,
 }
+
+/// The status of a change that takes effect later.
+const ACCEPTED: u16 = 202;
 
 /// Most snapshots one delete removes in its commit.
 const SNAPSHOTS_PER_DELETE: usize = 10_000;
@@ -86,7 +89,7 @@ impl Store {
             row.etag = ETag::after(row.modified, Some(row.etag));
             change(&mut row);
             txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
-            record(&mut txn, operation, path, 0);
+            txn.record(&entry(operation, path).etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
                 return Ok(Written { etag: row.etag, modified: row.modified });
             }
@@ -115,7 +118,7 @@ impl Store {
             index_tags(&mut txn, path, &found.container, (&row.tags, tags))?;
             row.tags = tags.clone();
             txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
-            record(&mut txn, "SetBlobTags", path, 0);
+            txn.record(&entry("SetBlobTags", path));
             if self.commit(txn, &mut attempts).await? {
                 return Ok(());
             }
@@ -152,9 +155,11 @@ impl Store {
             }
             row.rehydrating = None;
             txn.put(schema::blob(found.container.id, path.blob, snapshot), &row)?;
-            record(&mut txn, "SetBlobTier", path, 0);
+            let rehydrates = archived && tier != AccessTier::Archive;
+            let status = rehydrates.then_some(ACCEPTED);
+            txn.record(&entry("SetBlobTier", path).blob(path, snapshot).status(status));
             if self.commit(txn, &mut attempts).await? {
-                return Ok(archived && tier != AccessTier::Archive);
+                return Ok(rehydrates);
             }
         }
     }
@@ -175,7 +180,7 @@ impl Store {
             let (lease, answer) = change(&row, txn.now())?;
             row.lease = lease;
             txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
-            record(&mut txn, operation, path, 0);
+            txn.record(&entry(operation, path).etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
                 return Ok((Written { etag: row.etag, modified: row.modified }, answer));
             }
@@ -212,7 +217,8 @@ impl Store {
             txn.put(key, &row)?;
             // The base row is written as it was: a delete that saw no snapshot conflicts with this.
             txn.put(schema::blob(found.container.id, path.blob, None), &base)?;
-            record(&mut txn, "SnapshotBlob", path, row.length);
+            let entry = entry("SnapshotBlob", path).blob(path, Some(taken));
+            txn.record(&entry.bytes(Some(row.length)).etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
                 return Ok((taken, Written { etag: row.etag, modified: row.modified }));
             }
@@ -295,13 +301,8 @@ impl Store {
                 row.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
                 self.delete_all(&mut txn, path, &found, scope).await?;
             }
-            txn.record(&Entry {
-                kind: Kind::Delete,
-                operation: "DeleteBlob",
-                account: path.account,
-                resource: &path.resource(),
-                bytes: row.length,
-            });
+            let entry = Entry::new(Kind::Delete, "DeleteBlob", path.account).blob(path, snapshot);
+            txn.record(&entry.bytes(Some(row.length)).etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
                 self.collect_after(found.row.as_ref());
                 return Ok(());

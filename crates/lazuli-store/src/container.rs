@@ -82,7 +82,8 @@ impl Store {
                 lease: Lease::default(),
             };
             txn.put(key.clone(), &row)?;
-            record(&mut txn, Kind::Control, "CreateContainer", account, container);
+            let entry = control("CreateContainer", account, container);
+            txn.record(&entry.etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
                 return Ok(Written { etag: row.etag, modified: row.modified });
             }
@@ -106,7 +107,8 @@ impl Store {
             txn.delete(schema::container(account, container));
             let garbage = GarbageRow { account: account.to_owned() };
             txn.put(schema::garbage(Garbage::Container(row.id)), &garbage)?;
-            record(&mut txn, Kind::Delete, "DeleteContainer", account, container);
+            let entry = Entry::new(Kind::Delete, "DeleteContainer", account).container(container);
+            txn.record(&entry.etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
                 self.collect_soon();
                 return Ok(());
@@ -165,7 +167,7 @@ impl Store {
             row.etag = ETag::after(txn.now(), Some(row.etag));
             row.modified = txn.now().max(row.modified);
             txn.put(schema::container(account, container), &row)?;
-            record(&mut txn, Kind::Control, operation, account, container);
+            txn.record(&control(operation, account, container).etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
                 return Ok(Written { etag: row.etag, modified: row.modified });
             }
@@ -188,7 +190,7 @@ impl Store {
             let (lease, answer) = change(&row.lease, txn.now())?;
             row.lease = lease;
             txn.put(schema::container(account, container), &row)?;
-            record(&mut txn, Kind::Control, operation, account, container);
+            txn.record(&control(operation, account, container).etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
                 return Ok((Written { etag: row.etag, modified: row.modified }, answer));
             }
@@ -196,6 +198,7 @@ impl Store {
     }
 }
 
-fn record(txn: &mut Txn<'_>, kind: Kind, operation: &str, account: &str, resource: &str) {
-    txn.record(&Entry { kind, operation, account, resource, bytes: 0 });
+/// The journal entry of a change to a container.
+fn control<'a>(operation: &'a str, account: &'a str, container: &'a str) -> Entry<'a> {
+    Entry::new(Kind::Control, operation, account).container(container)
 }

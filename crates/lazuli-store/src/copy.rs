@@ -8,7 +8,7 @@ use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{BlobPath, Terms, Written, check_readable, find, with_current};
-use crate::put::{NewBlob, overwrite, record};
+use crate::put::{NewBlob, entry, overwrite};
 use crate::rows::BlobRow;
 use crate::schema;
 use crate::txn::Attempts;
@@ -98,7 +98,8 @@ impl Store {
             let key = schema::blob(found.container.id, path.blob, None);
             let content = self.share_content(&mut txn, &base, &key).await?;
             let written = overwrite(&mut txn, path, &found, (&new, content, lease)).await?;
-            record(&mut txn, operation, path, base.length);
+            let entry = entry(operation, path).bytes(Some(base.length));
+            txn.record(&entry.etag(Some(written.etag)));
             if self.commit(txn, &mut attempts).await? {
                 self.collect_after(found.row.as_ref());
                 let copy_id = new.copy.map(|copy| copy.id);

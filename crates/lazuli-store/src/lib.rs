@@ -9,19 +9,23 @@ pub mod change;
 pub mod collector;
 pub mod container;
 pub mod copy;
+mod failures;
 pub mod find;
 pub mod fsck;
 pub mod journal;
 pub mod list;
+pub mod origin;
 pub mod payload;
 pub mod put;
 pub mod read;
+pub mod reads;
 pub mod rows;
 pub mod schema;
 pub mod service;
 pub mod txn;
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,9 +34,21 @@ use lazuli_engine::{ExtentId, Extents, Meta};
 use lazuli_model::Refusal;
 
 use crate::collector::{ExtentUse, Signals};
+use crate::journal::Entry;
+use crate::origin::Origin;
+use crate::reads::ReadLog;
 
-/// The store: all state of all accounts.
+/// The store: all state of all accounts. A handle that is cheap to clone; one that works for a
+/// request carries what the journal is told of it.
+#[derive(Clone)]
 pub struct Store {
+    shared: Arc<Shared>,
+    origin: Option<Arc<Origin>>,
+}
+
+/// What all handles of a store share.
+#[doc(hidden)]
+pub struct Shared {
     pub(crate) meta: Arc<dyn Meta>,
     pub(crate) extents: Arc<dyn Extents>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -43,6 +59,15 @@ pub struct Store {
     pub(crate) signals: Signals,
     /// What is known of the use of sealed extents, kept between the collector's rounds.
     pub(crate) extent_use: tokio::sync::Mutex<HashMap<ExtentId, ExtentUse>>,
+    pub(crate) reads: ReadLog,
+}
+
+impl Deref for Store {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl Store {
@@ -53,7 +78,7 @@ impl Store {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self {
+        let shared = Shared {
             meta,
             extents,
             clock,
@@ -62,7 +87,25 @@ impl Store {
             ids: AtomicU64::new(0),
             signals: Signals::default(),
             extent_use: tokio::sync::Mutex::default(),
-        }
+            reads: ReadLog::default(),
+        };
+        Self { shared: Arc::new(shared), origin: None }
+    }
+
+    /// A handle that works for a request.
+    #[must_use]
+    pub fn on_behalf_of(&self, origin: Origin) -> Self {
+        Self { shared: Arc::clone(&self.shared), origin: Some(Arc::new(origin)) }
+    }
+
+    /// A handle that does the store's own work, whoever had it done.
+    pub(crate) fn own_work(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), origin: None }
+    }
+
+    /// The request that this handle works for.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
     }
 
     /// An identifier that was never drawn before, in any run, and is greater than those before it
@@ -76,13 +119,15 @@ impl Store {
 
     /// Counts a run of the store; gives the first identifier of it.
     async fn begin_run(&self) -> Result<u64, Refusal> {
+        let store = self.own_work();
         let mut attempts = txn::Attempts::default();
         loop {
-            let mut txn = self.begin();
+            let mut txn = store.begin();
             let before = txn.get::<rows::RunRow>(&schema::run()).await?;
             let run = before.map_or(1, |before| before.run + 1);
             txn.put(schema::run(), &rows::RunRow { run })?;
-            if self.commit(txn, &mut attempts).await? {
+            txn.record(&Entry::system("BeginRun"));
+            if store.commit(txn, &mut attempts).await? {
                 return Ok(u64::from(run) << RUN_SHIFT);
             }
         }

@@ -68,7 +68,8 @@ impl Store {
             let data = name_payload(&mut txn, state, path, &found, payload)?;
             let content = Content { state, length: payload.len(), data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
-            record(&mut txn, operation, path, payload.len());
+            let entry = entry(operation, path).bytes(Some(payload.len()));
+            txn.record(&entry.etag(Some(written.etag)));
             if self.commit(txn, &mut attempts).await? {
                 self.collect_after(found.row.as_ref());
                 return Ok(written);
@@ -149,13 +150,7 @@ pub(crate) fn no_earlier(now: Timestamp, old: Option<&BlobRow>) -> Timestamp {
     old.map_or(now, |old| now.max(old.modified))
 }
 
-/// The journal entry of a change to a blob.
-pub(crate) fn record(txn: &mut Txn<'_>, operation: &str, path: &BlobPath<'_>, bytes: u64) {
-    txn.record(&Entry {
-        kind: Kind::Write,
-        operation,
-        account: path.account,
-        resource: &path.resource(),
-        bytes,
-    });
+/// The journal entry of a write to a blob.
+pub(crate) fn entry<'a>(operation: &'a str, path: &BlobPath<'a>) -> Entry<'a> {
+    Entry::new(Kind::Write, operation, path.account).blob(path, None)
 }

@@ -1,7 +1,6 @@
 //! Reading a blob: its row, and its bytes in bounded pieces.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use lazuli_base::Timestamp;
@@ -34,7 +33,7 @@ pub struct OpenBlob {
 /// Reads a range of a blob's content, from its first byte to its last, one piece ahead of who
 /// takes it.
 pub struct ContentReader {
-    store: Arc<Store>,
+    store: Store,
     source: Source,
     /// Bytes not yet given.
     left: u64,
@@ -90,7 +89,7 @@ impl Store {
     ///
     /// `BlobArchived` if the blob's content is not at hand.
     pub async fn read_content(
-        self: &Arc<Self>,
+        &self,
         blob: OpenBlob,
         range: Option<ResolvedRange>,
     ) -> Result<ContentReader, Refusal> {
@@ -188,7 +187,7 @@ impl ContentReader {
         if self.left > 0
             && let Next::Stored(piece, range) = self.advance().await?
         {
-            let store = Arc::clone(&self.store);
+            let store = self.store.clone();
             let reading = async move { read(&store, piece, range).await };
             self.ahead = Some(tokio::spawn(reading));
         }

@@ -34,13 +34,7 @@ impl Store {
             let mut row = txn.get::<AccountRow>(&key).await?.unwrap_or_default();
             row.blob_service.apply(patch.clone());
             txn.put(key.clone(), &row)?;
-            txn.record(&Entry {
-                kind: Kind::Control,
-                operation: "SetBlobServiceProperties",
-                account,
-                resource: "",
-                bytes: 0,
-            });
+            txn.record(&Entry::new(Kind::Control, "SetBlobServiceProperties", account));
             if self.commit(txn, &mut attempts).await? {
                 return Ok(());
             }

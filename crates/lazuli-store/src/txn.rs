@@ -6,11 +6,14 @@
 
 use bytes::Bytes;
 use lazuli_base::Timestamp;
-use lazuli_engine::{Commit, CommitError, Expect, KeyRange, Meta, MetaError, Room, Row, Settled};
+use lazuli_engine::{
+    Commit, CommitError, Committed, Expect, KeyRange, Meta, MetaError, Room, Row, Settled,
+};
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::journal::Entry;
+use crate::origin::Origin;
 use crate::rows::Stored;
 
 /// How often a transaction runs before the request is answered `ServerBusy`.
@@ -22,15 +25,16 @@ const SCAN_PAGE: usize = 4096;
 /// A change being made.
 pub struct Txn<'s> {
     meta: &'s dyn Meta,
+    origin: Option<&'s Origin>,
     now: Timestamp,
     commit: Commit,
     expected: Vec<Bytes>,
 }
 
 impl<'s> Txn<'s> {
-    pub(crate) fn new(meta: &'s dyn Meta, now: Timestamp) -> Self {
+    fn new(meta: &'s dyn Meta, origin: Option<&'s Origin>, now: Timestamp) -> Self {
         let commit = Commit { since: meta.latest(), ..Commit::default() };
-        Self { meta, now, commit, expected: Vec::new() }
+        Self { meta, origin, now, commit, expected: Vec::new() }
     }
 
     /// The time of the change: one clock reading for all of it.
@@ -101,7 +105,7 @@ impl<'s> Txn<'s> {
 
     /// Adds the journal entry of what this change is.
     pub fn record(&mut self, entry: &Entry<'_>) {
-        self.commit.entries.push(entry.encode(self.now));
+        self.commit.entries.push(entry.encode(self.now, self.origin));
     }
 
     fn finish(mut self) -> Commit {
@@ -137,7 +141,7 @@ impl Store {
     /// }
     /// ```
     pub fn begin(&self) -> Txn<'_> {
-        Txn::new(&*self.meta, self.clock.now())
+        Txn::new(&*self.meta, self.origin(), self.clock.now())
     }
 
     /// Commits a change: `true` when it is durable, `false` when something it read has changed and
@@ -150,7 +154,10 @@ impl Store {
             return Ok(true);
         }
         match self.meta.commit(commit).await {
-            Ok(_) => Ok(true),
+            Ok(committed) => {
+                self.keep(committed);
+                Ok(true)
+            }
             Err(CommitError::Conflict(_)) if attempts.0 < ATTEMPTS_MAX => {
                 attempts.0 += 1;
                 Ok(false)
@@ -158,6 +165,13 @@ impl Store {
             Err(CommitError::Conflict(_)) => Err(Refusal::new(ErrorCode::ServerBusy)
                 .with_cause("the row is written faster than this request can decide")),
             Err(error) => Err(refused(&error)),
+        }
+    }
+
+    /// Keeps what proves that a commit of the request was entered in the journal.
+    pub(crate) fn keep(&self, committed: Committed) {
+        if let (Some(origin), Some(proof)) = (self.origin(), committed.proof) {
+            origin.proved(proof);
         }
     }
 

@@ -109,6 +109,21 @@ impl Client {
         Ok(response)
     }
 
+    /// Gets what anybody may have: `target` is the whole path, and nothing is signed.
+    pub fn fetch(&mut self, target: &str) -> io::Result<Response> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(self.address)?,
+        };
+        let head = format!("GET {target} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
+        connection.get_mut().write_all(head.as_bytes())?;
+        let response = receive(&mut connection, "GET")?;
+        if !response.header("connection").eq_ignore_ascii_case("close") {
+            self.connection = Some(connection);
+        }
+        Ok(response)
+    }
+
     /// The signed head of a request.
     fn head(&self, request: &Request<'_>) -> io::Result<Vec<u8>> {
         let mut headers = HeaderMap::new();

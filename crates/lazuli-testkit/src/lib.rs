@@ -3,8 +3,10 @@
 
 mod client;
 mod random;
+mod receipts;
 mod server;
 
 pub use client::{ACCOUNT, Client, Request, Response};
 pub use random::{Random, fill, is_filled};
+pub use receipts::{Kept, Trust};
 pub use server::{Server, binary, workspace_root};

@@ -68,8 +68,9 @@ impl Tile {
             return None;
         }
         let hashes = u128::from(index) * u128::from(TILE_WIDTH) + u128::from(width);
-        let leaves = hashes << (level * TILE_HEIGHT);
-        (leaves <= u128::from(TREE_SIZE_MAX)).then_some(tile)
+        // The limit is shifted down, for the number could be shifted out at the top.
+        let hashes_max = TREE_SIZE_MAX >> (level * TILE_HEIGHT);
+        (hashes <= u128::from(hashes_max)).then_some(tile)
     }
 
     /// What it holds.
@@ -272,6 +273,11 @@ mod tests {
         ];
         for path in outside {
             assert_eq!(path.parse::<Tile>(), Err(TilePathError::OutOfRange), "{path}");
+        }
+        for level in 0..=LEVEL_MAX {
+            for width in [1, 255, 256] {
+                assert_eq!(Tile::new(TileKind::Hashes(level), u64::MAX, width), None);
+            }
         }
         let long = format!("tile/0/{}000", "x999/".repeat(9));
         assert_eq!(long.parse::<Tile>(), Err(TilePathError::Malformed));

@@ -97,6 +97,24 @@ pub(crate) struct Settings {
     /// The form of log lines on stderr [default: text].
     #[arg(long, value_name = "text|json")]
     log: Option<String>,
+    /// Whether every operation is entered in the transparency log [default: on].
+    #[arg(long, value_name = "on|off")]
+    transparency_log: Option<String>,
+    /// The file that keeps the last signed head of the transparency log, outside the data and its
+    /// backups [default: beside the data directory].
+    #[arg(long, value_name = "PATH")]
+    head_store: Option<String>,
+    /// The file that keeps the keys of the transparency log and of the accounts' entries
+    /// [default: beside the data directory].
+    #[arg(long, value_name = "PATH")]
+    log_keys: Option<String>,
+    /// The directory of the public files of the transparency log, which may be handed to anybody
+    /// [default: beside the data directory].
+    #[arg(long, value_name = "DIR")]
+    log_directory: Option<String>,
+    /// The name of the transparency log, such as a host name, for a log that is new.
+    #[arg(long, value_name = "NAME")]
+    log_origin: Option<String>,
     /// A file to write (JSON: endpoints, account, process id) once all listeners accept.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<String>,
@@ -122,6 +140,11 @@ impl Settings {
             ("durability", "--durability", text(&self.durability)),
             ("strict-versions", "--strict-versions", switch(self.strict_versions)),
             ("log", "--log", text(&self.log)),
+            ("transparency-log", "--transparency-log", text(&self.transparency_log)),
+            ("head-store", "--head-store", text(&self.head_store)),
+            ("log-keys", "--log-keys", text(&self.log_keys)),
+            ("log-directory", "--log-directory", text(&self.log_directory)),
+            ("log-origin", "--log-origin", text(&self.log_origin)),
             ("ready-file", "--ready-file", text(&self.ready_file)),
         ]
         .into_iter()
@@ -155,7 +178,9 @@ mod tests {
     fn every_flag_of_serve_reaches_its_setting() {
         let line = "lazuli serve --data d --host h --blob-port 1 --queue-port 2 --table-port 3 \
                     --dfs-port 4 --admin-port 5 --account one:YQ== --account two:YQ== \
-                    --durability relaxed --strict-versions --log json --ready-file r";
+                    --durability relaxed --strict-versions --log json --ready-file r \
+                    --transparency-log off --head-store h --log-keys k \
+                    --log-directory d --log-origin o";
         let want = [
             ("data", "d"),
             ("host", "h"),
@@ -168,6 +193,11 @@ mod tests {
             ("durability", "relaxed"),
             ("strict-versions", "true"),
             ("log", "json"),
+            ("transparency-log", "off"),
+            ("head-store", "h"),
+            ("log-keys", "k"),
+            ("log-directory", "d"),
+            ("log-origin", "o"),
             ("ready-file", "r"),
         ];
         assert_eq!(flags_of(line), want.map(|(key, text)| (key, text.to_owned())));

@@ -46,7 +46,7 @@ const HOUSE: &[Place] = &[
     },
     Place {
         name: "lazuli-store",
-        may: &["lazuli-base", "lazuli-engine", "lazuli-model"],
+        may: &["lazuli-base", "lazuli-engine", "lazuli-evidence", "lazuli-model"],
         may_not: TRANSPORT,
     },
     Place {
@@ -54,6 +54,7 @@ const HOUSE: &[Place] = &[
         may: &[
             "lazuli-base",
             "lazuli-engine",
+            "lazuli-evidence",
             "lazuli-model",
             "lazuli-wire",
             "lazuli-auth",
@@ -77,6 +78,8 @@ const HOUSE: &[Place] = &[
     Place {
         name: "lazuli",
         may: &[
+            "lazuli-log",
+            "lazuli-tlog",
             "lazuli-base",
             "lazuli-engine",
             "lazuli-model",
@@ -90,8 +93,20 @@ const HOUSE: &[Place] = &[
     },
     Place {
         name: "lazuli-testkit",
-        may: &["lazuli-base", "lazuli-model", "lazuli-wire", "lazuli-auth"],
+        may: &[
+            "lazuli-evidence",
+            "lazuli-tlog",
+            "lazuli-base",
+            "lazuli-model",
+            "lazuli-wire",
+            "lazuli-auth",
+        ],
         may_not: &[],
+    },
+    Place {
+        name: "lazuli-witness",
+        may: &["lazuli-tlog"],
+        may_not: &["hyper", "http", "tokio", "lsm-tree"],
     },
     Place { name: "lazuli-loadgen", may: &[], may_not: &["hyper"] },
     Place { name: "xtask", may: &[], may_not: &["tokio", "hyper"] },

@@ -122,7 +122,7 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         (Some(_), Some(md5)) => reply.header("x-ms-blob-content-md5", md5_text(&md5)),
         (_, None) => reply,
     };
-    let reader = call.api.store.read_content(opened, range).await?;
+    let reader = call.store().read_content(opened, range).await?;
     if checks.any() {
         return checks.answer(reply, reader).await;
     }

@@ -116,7 +116,7 @@ pub async fn acquire(call: Call<'_>) -> Result<Reply, Refusal> {
     let id = proposed(&call)?;
     let (written, ()) = call
         .store()
-        .lease_blob(&path, ("LeaseBlob", &asked.conditions), |row, now| {
+        .lease_blob(&path, (call.spec.name, &asked.conditions), |row, now| {
             Ok((row.lease.acquire(now, id.clone(), duration)?, ()))
         })
         .await?;
@@ -131,7 +131,7 @@ pub async fn renew(call: Call<'_>) -> Result<Reply, Refusal> {
     let id = named(&call)?;
     let (written, ()) = call
         .store()
-        .lease_blob(&path, ("LeaseBlob", &asked.conditions), |row, now| {
+        .lease_blob(&path, (call.spec.name, &asked.conditions), |row, now| {
             Ok((row.lease.renew(now, &id, row.modified <= expired_at(&row.lease))?, ()))
         })
         .await?;
@@ -148,7 +148,7 @@ pub async fn change(call: Call<'_>) -> Result<Reply, Refusal> {
     let proposed = LeaseId::parse(header, call.required_header(header)?)?;
     let (written, ()) = call
         .store()
-        .lease_blob(&path, ("LeaseBlob", &asked.conditions), |row, now| {
+        .lease_blob(&path, (call.spec.name, &asked.conditions), |row, now| {
             Ok((row.lease.change(now, &id, proposed.clone())?, ()))
         })
         .await?;
@@ -164,7 +164,7 @@ pub async fn release(call: Call<'_>) -> Result<Reply, Refusal> {
     let id = named(&call)?;
     let (written, ()) = call
         .store()
-        .lease_blob(&path, ("LeaseBlob", &asked.conditions), |row, now| {
+        .lease_blob(&path, (call.spec.name, &asked.conditions), |row, now| {
             Ok((row.lease.release(now, &id)?, ()))
         })
         .await?;
@@ -185,7 +185,7 @@ pub async fn break_lease(call: Call<'_>) -> Result<Reply, Refusal> {
     };
     let (written, seconds) = call
         .store()
-        .lease_blob(&path, ("LeaseBlob", &asked.conditions), |row, now| {
+        .lease_blob(&path, (call.spec.name, &asked.conditions), |row, now| {
             row.lease.break_lease(now, period)
         })
         .await?;

@@ -136,7 +136,7 @@ pub async fn acquire(call: Call<'_>) -> Result<Reply, Refusal> {
         .lease_container(
             call.account(),
             container.as_str(),
-            ("LeaseContainer", &asked.conditions),
+            (call.spec.name, &asked.conditions),
             |lease, now| Ok((lease.acquire(now, id.clone(), duration)?, ())),
         )
         .await?;
@@ -153,7 +153,7 @@ pub async fn renew(call: Call<'_>) -> Result<Reply, Refusal> {
         .lease_container(
             call.account(),
             container.as_str(),
-            ("LeaseContainer", &asked.conditions),
+            (call.spec.name, &asked.conditions),
             |lease, now| Ok((lease.renew(now, &id, true)?, ())),
         )
         .await?;
@@ -172,7 +172,7 @@ pub async fn change(call: Call<'_>) -> Result<Reply, Refusal> {
         .lease_container(
             call.account(),
             container.as_str(),
-            ("LeaseContainer", &asked.conditions),
+            (call.spec.name, &asked.conditions),
             |lease, now| Ok((lease.change(now, &id, proposed.clone())?, ())),
         )
         .await?;
@@ -190,7 +190,7 @@ pub async fn release(call: Call<'_>) -> Result<Reply, Refusal> {
         .lease_container(
             call.account(),
             container.as_str(),
-            ("LeaseContainer", &asked.conditions),
+            (call.spec.name, &asked.conditions),
             |lease, now| Ok((lease.release(now, &id)?, ())),
         )
         .await?;
@@ -213,7 +213,7 @@ pub async fn break_lease(call: Call<'_>) -> Result<Reply, Refusal> {
         .lease_container(
             call.account(),
             container.as_str(),
-            ("LeaseContainer", &asked.conditions),
+            (call.spec.name, &asked.conditions),
             |lease, now| lease.break_lease(now, period),
         )
         .await?;

@@ -6,6 +6,7 @@ use http::Method;
 use lazuli_model::block::BlockId;
 use lazuli_model::range::{ByteRange, ResolvedRange};
 use lazuli_model::{Refusal, limits};
+use lazuli_store::origin::Checksum;
 use lazuli_store::payload::Placement;
 use lazuli_wire::crc64::Crc64;
 use lazuli_wire::{crc64, headers, md5};
@@ -70,7 +71,7 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     if bytes > bytes_max {
         return Err(too_large(bytes_max));
     }
-    let mut reader = call.api.store.read_content(opened, range).await?;
+    let mut reader = call.store().read_content(opened, range).await?;
     let mut ingest = call.store().ingest(Placement::Extent, Some(bytes));
     let mut crc = Crc64::new();
     let mut md5_digest = md5::Md5::new();
@@ -82,6 +83,9 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         ingest.write(part).await?;
     }
     expected.verify(md5_digest.finish(), crc.value())?;
+    if let Some(origin) = call.store().origin() {
+        origin.brought(expected.md5.map_or(Checksum::Crc64(crc.value()), Checksum::Md5));
+    }
     let payload = ingest.finish().await?;
     let path = call.path(container.as_str(), blob.as_str());
     let block = (&id, &payload);

@@ -1,12 +1,16 @@
 //! A blob service in memory with a clock of its own, calls to it, and what is asked of its answers.
 
 use std::fmt::Write as _;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use lazuli_api::operations::BLOB;
 use lazuli_api::{
     Accounts, Api, Body, BodyError, Handler as _, Request, RequestBody, UnknownVersions,
 };
@@ -16,6 +20,9 @@ use lazuli_engine::{BoxFuture, Engine};
 use lazuli_model::{ApiVersion, Service};
 use lazuli_store::Store;
 use lazuli_wire::date;
+
+use crate::scribe::{FakeScribe, Logged};
+use crate::secrets::Secrets;
 
 /// The account that calls are made to.
 pub(crate) const ACCOUNT: &str = "lazurite";
@@ -286,22 +293,42 @@ impl RequestBody for Upload {
     }
 }
 
-/// A blob service of two accounts, in memory.
+/// A blob service of two accounts, in memory. Its journal is kept by a scribe.
 pub(crate) struct Blobs {
     api: Api,
+    pub(crate) store: Store,
     /// The service's clock.
     pub(crate) clock: Arc<ManualClock>,
+    /// Its journal.
+    pub(crate) scribe: Arc<FakeScribe>,
+    secrets: Secrets,
     runtime: tokio::runtime::Runtime,
+}
+
+/// How a service is set up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Setup {
+    /// What it does with versions it does not know.
+    pub(crate) versions: UnknownVersions,
+    /// Whether nobody keeps its journal.
+    pub(crate) unlogged: bool,
+    /// The account whose reads are logged before they are answered.
+    pub(crate) strict: Option<&'static str>,
 }
 
 impl Blobs {
     /// A service without any container.
     pub(crate) fn new() -> Self {
-        Self::of_versions(UnknownVersions::Serve)
+        Self::set_up(Setup::default())
     }
 
     /// A service with its own mind of versions it does not know.
     pub(crate) fn of_versions(versions: UnknownVersions) -> Self {
+        Self::set_up(Setup { versions, ..Setup::default() })
+    }
+
+    /// A service that is set up otherwise.
+    pub(crate) fn set_up(setup: Setup) -> Self {
         let engine = Engine::in_memory();
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(START)));
         let entropy = Arc::new(SeededEntropy::new(7));
@@ -311,10 +338,57 @@ impl Blobs {
             accounts.insert(account, vec![key_of(account), second]);
         }
         let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
-        let store = Arc::new(Store::new(meta, extents, clock.clone(), entropy.clone()));
-        let api = Api::new(store, Arc::new(accounts), clock.clone(), entropy, versions);
+        let mut store = Store::new(meta, extents, clock.clone(), entropy.clone());
+        let scribe = Arc::new(FakeScribe::default());
+        if !setup.unlogged {
+            engine.write_journal_with(scribe.clone());
+            store = store.with_reads_logged();
+        }
+        let (accounts, versions) = (Arc::new(accounts), setup.versions);
+        let api = Api::new(store.clone(), accounts, clock.clone(), entropy, versions)
+            .with_strict_reads(setup.strict.map(str::to_owned));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { api, clock, runtime }
+        let secrets = Secrets::new([ACCOUNT, OTHER_ACCOUNT].map(|name| format!("key of {name}")));
+        Self { api, store, clock, scribe, secrets, runtime }
+    }
+
+    /// Runs what is to be run in the service's runtime.
+    pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Runs as far as something can without anything else happening.
+    pub(crate) fn serve_once(&self, call: &Call) -> Option<u16> {
+        let request = self.request(call);
+        self.run(async {
+            let mut serving = pin!(self.api.handle(request));
+            let polled = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await;
+            match polled {
+                Poll::Ready((response, _)) => Some(response.status),
+                Poll::Pending => None,
+            }
+        })
+    }
+
+    /// The entries from an entry on, with those of all reads and failed authentications until now.
+    pub(crate) fn entries(&self, from: usize) -> Vec<Logged> {
+        self.run(self.store.flush_reads()).unwrap();
+        self.scribe.entries(from)
+    }
+
+    fn request(&self, call: &Call) -> Request {
+        let headers = call.signed(self.clock.now());
+        self.secrets.note(call.remote, &call.target(), &headers);
+        Request {
+            service: Service::Blob,
+            method: call.method.clone(),
+            target: call.target(),
+            spelling: lazuli_api::Spelling::default(),
+            headers,
+            remote: call.remote,
+            secure: call.secure,
+            body: Box::new(Upload { rest: call.body.clone().into(), announced: call.announced }),
+        }
     }
 
     /// A service with the container `box`.
@@ -358,16 +432,7 @@ impl Blobs {
     /// Sends a call and receives the whole answer.
     #[track_caller]
     pub(crate) fn send(&self, call: &Call) -> Answer {
-        let request = Request {
-            service: Service::Blob,
-            method: call.method.clone(),
-            target: call.target(),
-            spelling: lazuli_api::Spelling::default(),
-            headers: call.signed(self.clock.now()),
-            remote: call.remote,
-            secure: call.secure,
-            body: Box::new(Upload { rest: call.body.clone().into(), announced: call.announced }),
-        };
+        let request = self.request(call);
         let asked = format!("{} {}", call.method, request.target);
         let (response, observation) = self.runtime.block_on(self.api.handle(request));
         let body = self.runtime.block_on(receive(response.body));
@@ -376,7 +441,32 @@ impl Blobs {
         assert_eq!(observation.request_id.len(), 36, "{answer}");
         answer.has("x-ms-request-id", &observation.request_id);
         assert!(answer.headers.contains_key("x-ms-version"), "{answer}");
+        self.check_receipt(&answer, observation.operation);
         answer
+    }
+
+    /// Whatever changed something has a receipt, and what was refused has none.
+    #[track_caller]
+    fn check_receipt(&self, answer: &Answer, operation: &str) {
+        let found = BLOB.iter().find(|known| known.spec.name == operation);
+        let has = answer.headers.contains_key("x-lz-receipt");
+        match found {
+            Some(found) if answer.status < 300 && self.store.logs_reads() => {
+                let changes = !found.spec.is_read() && !operation.starts_with("BlobBatch");
+                assert!(has || !changes, "{answer}");
+            }
+            _ => assert!(!has, "{answer}"),
+        }
+    }
+}
+
+/// Whatever a test asked, its journal says nothing that it must not say.
+impl Drop for Blobs {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.scribe.refuse(false);
+            self.secrets.assert_untold(&self.entries(0));
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use lazuli_tlog::{Cosigner, Hash, TreeHead, verify_consistency};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::sealer::Digests;
 use crate::{Log, Parts};
 
 /// How a witness behaves that only looks like one.
@@ -139,7 +138,7 @@ impl Fixture {
             files: None,
             head_store: None,
             site: 1,
-            digests: Digests::default(),
+            config: [0; 32],
             witnesses: Some(Witnesses::parse(policy.as_bytes()).unwrap()),
         };
         let mut log = Log::open(parts).await.unwrap();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use lazuli_api::{Body, Handler, Observation, Request, Response, ResponseBody, Spelling};
+use lazuli_api::{
+    Body, Handler, Observation, PublicLog, Request, Response, ResponseBody, Spelling,
+};
 use lazuli_base::{ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::BoxFuture;
 use lazuli_model::{ErrorCode, Refusal, Service};
@@ -163,6 +165,11 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Starts it on free ports.
     pub(crate) async fn start(limits: Limits) -> Self {
+        Self::start_with(limits, None).await
+    }
+
+    /// Starts it with a public log.
+    pub(crate) async fn start_with(limits: Limits, log: Option<Arc<dyn PublicLog>>) -> Self {
         let metrics = Arc::new(Metrics::new(None));
         let server = Server::new(Parts {
             limits,
@@ -171,6 +178,10 @@ impl Fixture {
             entropy: Arc::new(SeededEntropy::new(1)),
         })
         .unwrap();
+        let server = match log {
+            Some(log) => server.with_public_log(log),
+            None => server,
+        };
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let blob = Listener::bind(any).await.unwrap();
         let admin = Listener::bind(any).await.unwrap();

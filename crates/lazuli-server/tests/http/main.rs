@@ -6,4 +6,5 @@ mod client;
 mod fake;
 mod hostile;
 mod protocol;
+mod public_log;
 mod stopping;

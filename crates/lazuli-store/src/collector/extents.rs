@@ -10,6 +10,7 @@ use lazuli_model::Refusal;
 use super::Collected;
 use crate::Store;
 use crate::blob::hold_extent;
+use crate::journal;
 use crate::payload::{Payload, Placement, unreadable, unwritable};
 use crate::rows::{BlobData, BlobRow, BlockRow, ExtentHold, ManifestChunk, Stored, StoredPiece};
 use crate::schema::{self, ManifestId};
@@ -165,6 +166,7 @@ impl Store {
             }
             txn.delete(key.clone());
             txn.use_reserve();
+            txn.record(&journal::Entry::system("MoveContent").bytes(Some(bytes)));
             for piece in &hold.pieces {
                 if let Some(Payload::Extent(_, settled)) = moved.get(piece) {
                     txn.name_payload(settled);

@@ -12,6 +12,7 @@ use lazuli_model::tags::TagSet;
 use super::Collected;
 use crate::Store;
 use crate::blob::release;
+use crate::journal::Entry;
 use crate::read::manifest_chunk;
 use crate::rows::{BlobData, BlobRow, BlockRow, GarbageRow, StagingRow, Stored};
 use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId};
@@ -46,6 +47,7 @@ impl Store {
                 let mut txn = self.begin();
                 txn.rely_on_earlier(row);
                 txn.delete(row.key.clone());
+                txn.record(&Entry::system("CollectGarbage"));
                 // On a conflict the row was written again: the next turn of the loop finds it.
                 self.commit(txn, &mut Attempts::default()).await?;
                 collected.rows += 1;
@@ -151,10 +153,11 @@ impl Store {
 
     async fn removed(
         &self,
-        txn: Txn<'_>,
+        mut txn: Txn<'_>,
         rows: usize,
         collected: &mut Collected,
     ) -> Result<(), Refusal> {
+        txn.record(&Entry::system("CollectGarbage"));
         self.commit(txn, &mut Attempts::default()).await?;
         collected.rows += rows;
         Ok(())
@@ -205,6 +208,7 @@ impl Store {
                 txn.delete(key);
             }
         }
+        txn.record(&Entry::system("ExpireUncommittedBlocks"));
         self.commit(txn, &mut Attempts::default()).await?;
         collected.rows += 1;
         Ok(())

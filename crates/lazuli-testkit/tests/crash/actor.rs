@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use lazuli_testkit::{Client, Random, Request, Response};
+use lazuli_testkit::{Client, Kept, Random, Request, Response, Trust};
 
 use crate::model::{Base, Content, Endings, Model, Observed, Pairs, Read, Snapshot, Staged, State};
 
@@ -28,8 +29,9 @@ pub(crate) struct Actor {
     index: u64,
     random: Random,
     model: Model,
-    /// How many operations were acknowledged.
-    pub(crate) acknowledged: u64,
+    pub(crate) trust: Arc<Trust>,
+    /// The receipts of all operations that were acknowledged.
+    pub(crate) kept: Vec<Kept>,
 }
 
 /// An operation to try: what it is called, the status of its success, and the state it makes.
@@ -68,8 +70,8 @@ fn content_of(response: Response) -> Read {
 
 impl Actor {
     /// An actor whose names begin with its index.
-    pub(crate) fn new(index: u64, random: Random) -> Self {
-        Self { index, random, model: Model::default(), acknowledged: 0 }
+    pub(crate) fn new(index: u64, random: Random, trust: Arc<Trust>) -> Self {
+        Self { index, random, model: Model::default(), trust, kept: Vec::new() }
     }
 
     fn path(name: &str) -> String {
@@ -111,7 +113,8 @@ impl Actor {
         }
         self.model.pending = None;
         self.model.names.insert(name.to_owned(), new);
-        self.acknowledged += 1;
+        let kept = self.trust.keep(&response, name);
+        self.kept.push(kept.map_err(|error| format!("{asked} of {name}: {error}"))?);
         Ok(Some(response))
     }
 

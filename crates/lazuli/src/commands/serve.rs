@@ -5,6 +5,7 @@ mod background;
 mod files;
 mod logging;
 mod signals;
+mod transparency;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use lazuli_api::{Accounts, Api};
 use lazuli_base::{SystemClock, SystemEntropy};
 use lazuli_engine::{Engine, OpenError, Options, Stats};
+use lazuli_log::ledger::Ledger;
 use lazuli_model::Service;
 use lazuli_server::{Health, Listener, Metrics, Parts, Server, Stopped};
 use lazuli_store::Store;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 
 use self::announce::Endpoints;
 use self::signals::Signals;
+use self::transparency::Transparency;
 use crate::cli::Settings;
 use crate::config::{Config, Data, Layers};
 use crate::failure::{Failure, While as _};
@@ -62,20 +65,22 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let engine = Arc::new(open(config).await?);
     let clock = Arc::new(SystemClock);
     let entropy = Arc::new(SystemEntropy);
+    let transparency = transparency::start(config, &engine, clock.clone(), &*entropy).await?;
     let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
-    let store = Arc::new(Store::new(meta, extents, clock.clone(), entropy.clone()));
+    let store = Store::new(meta, extents, clock.clone(), entropy.clone());
+    let store = if transparency.is_some() { store.with_reads_logged() } else { store };
     let accounts = Arc::new(accounts(config));
-    let api =
-        Api::new(Arc::clone(&store), accounts, clock.clone(), entropy.clone(), config.versions);
+    let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);
     let metrics = Arc::new(Metrics::new(Some(Arc::clone(&engine.stats))));
     let limits = config.limits.clone();
     let server = Server::new(Parts { limits, metrics, clock, entropy });
     let server = server.or_fail("start the threads that serve connections")?;
     let stats = Arc::clone(&engine.stats);
-    let readiness = Arc::new(Readiness { stopping: AtomicBool::new(false), stats });
+    let ledger = transparency.as_ref().map(|log| Arc::clone(&log.ledger));
+    let readiness = Arc::new(Readiness { stopping: AtomicBool::new(false), stats, ledger });
     server.serve(blob, Service::Blob, Arc::new(api));
     server.serve_admin(admin, Arc::clone(&readiness) as Arc<dyn Health>);
-    let background = background::start(store, Arc::clone(&engine));
+    let background = background::start(&store, &engine);
     endpoints.announce(config)?;
     let signal = signals.next().await;
     let begun = Instant::now();
@@ -83,7 +88,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     readiness.stopping.store(true, Ordering::Relaxed);
     endpoints.withdraw(config);
     tokio::select! {
-        () = stop(server, background, engine, begun) => Ok(()),
+        () = stop(server, background, (store, engine, transparency), begun) => Ok(()),
         signal = signals.next() => {
             Err(Failure::new(format!("{signal} while stopping: the next start recovers the store")))
         }
@@ -94,13 +99,26 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 async fn stop(
     server: Server,
     mut background: tokio::task::JoinSet<()>,
-    engine: Arc<Engine>,
+    (store, engine, transparency): (Store, Arc<Engine>, Option<Transparency>),
     begun: Instant,
 ) {
     if server.stop(GRACE).await == Stopped::Forcibly {
         tracing::warn!("requests were cut off: they took longer than {} s", GRACE.as_secs());
     }
     background.shutdown().await;
+    if let Some(transparency) = transparency {
+        let left = STOP.saturating_sub(begun.elapsed()).max(CLOSE);
+        let sealed = async {
+            if let Err(refusal) = store.flush_reads().await {
+                let cause = refusal.cause().unwrap_or(refusal.message());
+                tracing::warn!(cause, "reads were not logged");
+            }
+            transparency.stop().await;
+        };
+        if tokio::time::timeout(left, sealed).await.is_err() {
+            tracing::warn!("the transparency log takes too long to end; the next start goes on");
+        }
+    }
     let left = STOP.saturating_sub(begun.elapsed()).max(CLOSE);
     let close = tokio::task::spawn_blocking(move || engine.close());
     match tokio::time::timeout(left, close).await {
@@ -166,6 +184,7 @@ fn accounts(config: &Config) -> Accounts {
 struct Readiness {
     stopping: AtomicBool,
     stats: Arc<Stats>,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl Health for Readiness {
@@ -176,6 +195,9 @@ impl Health for Readiness {
         let stats = &self.stats;
         if stats.failing.load(Ordering::Relaxed) || stats.poisoned.load(Ordering::Relaxed) {
             return Err("the disk failed: writes are refused, reads go on".to_owned());
+        }
+        if let Some(why) = self.ledger.as_ref().and_then(|ledger| ledger.paused()) {
+            return Err(format!("the transparency log takes no entry: {why}"));
         }
         Ok(())
     }

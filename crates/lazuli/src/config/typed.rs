@@ -8,6 +8,7 @@ use std::time::Duration;
 use lazuli_api::UnknownVersions;
 use lazuli_engine::Durability;
 use lazuli_server::Limits;
+use lazuli_tlog::Hash;
 
 use super::accounts::{self, Account, DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY};
 use super::settings::{self, Kind};
@@ -47,6 +48,23 @@ pub(crate) struct Config {
     pub(crate) log_filter: String,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) limits: Limits,
+    /// `None` if nothing is to be logged.
+    pub(crate) transparency: Option<Transparency>,
+    /// The SHA-256 of all settings but the keys of accounts.
+    pub(crate) digest: [u8; 32],
+}
+
+/// Where the transparency log keeps what must not lie with the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Transparency {
+    /// The last signed head; in memory for a store in memory.
+    pub(crate) head_store: Option<PathBuf>,
+    /// The keys; in memory for a store in memory.
+    pub(crate) keys: Option<PathBuf>,
+    /// The public files; in memory for a store in memory.
+    pub(crate) directory: Option<PathBuf>,
+    /// The name of a log whose keys are drawn; drawn, too, without one.
+    pub(crate) origin: Option<String>,
 }
 
 impl Config {
@@ -78,8 +96,8 @@ impl Config {
             "json" => LogFormat::Json,
             _ => LogFormat::Text,
         };
-        let ready_file =
-            Some(layers.last("ready-file").text.as_str()).filter(|text| !text.is_empty());
+        let ready_file = layers.given("ready-file");
+        let transparency = layers.transparency(&data)?;
         Ok(Self {
             data,
             durability,
@@ -92,8 +110,18 @@ impl Config {
             log_filter: layers.last("log-filter").text.clone(),
             ready_file: ready_file.map(PathBuf::from),
             limits: layers.limits()?,
+            transparency,
+            digest: Hash::of(&[format!("{:?}", layers.explain()).as_bytes()]).0,
         })
     }
+}
+
+/// A file beside the data directory: what belongs to it and must not be restored with it.
+fn beside(data: &Data, extension: &str) -> Option<PathBuf> {
+    let Data::Directory(data) = data else { return None };
+    let mut name = data.file_name().unwrap_or("lazuli".as_ref()).to_os_string();
+    name.push(extension);
+    Some(data.with_file_name(name))
 }
 
 /// Blames a value on its place.
@@ -147,6 +175,26 @@ impl Layers {
             Ok(duration) if !duration.is_zero() => Ok(duration),
             _ => Err(wrong(key, self.last(key), expected(key))),
         }
+    }
+
+    /// A text that is not empty, if there is one.
+    fn given(&self, key: &str) -> Option<&str> {
+        Some(self.last(key).text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    fn transparency(&self, data: &Data) -> Result<Option<Transparency>, Failure> {
+        if self.word("transparency-log")? == "off" {
+            return Ok(None);
+        }
+        let file = |key: &str, extension: &str| {
+            beside(data, extension).map(|beside| self.given(key).map_or(beside, PathBuf::from))
+        };
+        Ok(Some(Transparency {
+            head_store: file("head-store", ".heads"),
+            keys: file("log-keys", ".keys"),
+            directory: file("log-directory", ".log"),
+            origin: self.given("log-origin").map(str::to_owned),
+        }))
     }
 
     fn limits(&self) -> Result<Limits, Failure> {
@@ -221,6 +269,9 @@ mod tests {
         assert_eq!((config.log, config.ready_file.clone()), (LogFormat::Text, None));
         assert_eq!(config.limits, Limits::default());
         assert!(config.is_development());
+        let log = config.transparency.unwrap();
+        assert_eq!(log.head_store, Some("./lazuli-data.heads".into()));
+        assert_eq!((log.keys, log.origin), (Some("./lazuli-data.keys".into()), None));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Work beside the requests: taking back dead bytes, and reading stored ones for damage.
+//! Work beside the requests: taking back dead bytes, reading stored ones for damage, and entering
+//! reads in the journal.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,14 +26,16 @@ const SCRUB_PAUSE: Duration = Duration::from_hours(24);
 const SCRUB_BYTES_PER_SECOND: u64 = 16 << 20;
 
 /// Starts the work; dropping or shutting down the set ends it at any point.
-pub(super) fn start(store: Arc<Store>, engine: Arc<Engine>) -> JoinSet<()> {
+pub(super) fn start(store: &Store, engine: &Arc<Engine>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    tasks.spawn(collect(store, Arc::clone(&engine)));
-    tasks.spawn(scrub(engine));
+    tasks.spawn(collect(store.clone(), Arc::clone(engine)));
+    tasks.spawn(scrub(Arc::clone(engine)));
+    let reader = store.clone();
+    tasks.spawn(async move { reader.write_reads().await });
     tasks
 }
 
-async fn collect(store: Arc<Store>, engine: Arc<Engine>) {
+async fn collect(store: Store, engine: Arc<Engine>) {
     let mut next_full = Instant::now() + COLLECT_FULLY_FIRST;
     loop {
         let until_full = next_full.saturating_duration_since(Instant::now());

@@ -1,0 +1,170 @@
+//! How a request is accounted for: what the journal is told of it, the entry of a read, and the
+//! receipt its answer carries.
+
+use http::Method;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use lazuli_auth::{Principal, SasKind};
+use lazuli_engine::Receipt;
+use lazuli_evidence::{OPENING_HEADER, RECEIPT_HEADER, headers_fit};
+use lazuli_model::etag::ETag;
+use lazuli_model::tier::AccessTier;
+use lazuli_model::{ApiVersion, Refusal};
+use lazuli_store::Store;
+use lazuli_store::journal::{Entry, Kind, Object};
+use lazuli_store::origin::{Facts, Origin};
+use lazuli_wire::date;
+
+use crate::Api;
+use crate::address::Resource;
+use crate::call::Head;
+use crate::client;
+use crate::message::Body;
+use crate::reply::Reply;
+use crate::spec::{CONDITIONS, SOURCE_CONDITIONS, Spec};
+
+/// The most conditional headers of a request.
+const CONDITIONS_MAX: usize = CONDITIONS.len() + SOURCE_CONDITIONS.len();
+
+/// Who sent a request, as the journal names him.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    scheme: &'static str,
+    key: Option<usize>,
+    policy: Option<String>,
+}
+
+impl Caller {
+    /// The caller that a signature tells.
+    pub(crate) fn of(principal: &Principal) -> Self {
+        let scheme = match principal {
+            Principal::AccountKey { .. } => "shared-key",
+            Principal::Sas(grant) => match grant.kind {
+                SasKind::Account { .. } => "account-sas",
+                SasKind::Service(_) => "service-sas",
+            },
+            Principal::Anonymous => "anonymous",
+        };
+        let policy = principal.policy_id().map(str::to_owned);
+        Self { scheme, key: principal.key_index(), policy }
+    }
+}
+
+impl Api {
+    /// The store, as it works for an admitted request.
+    pub(crate) fn store_for(
+        &self,
+        head: &Head<'_>,
+        spec: &Spec,
+        caller: &Caller,
+        announced: Option<u64>,
+    ) -> Store {
+        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let mut conditions = [""; CONDITIONS_MAX];
+        let mut count = 0;
+        for name in head.headers.keys().map(HeaderName::as_str).filter(|name| is_condition(name)) {
+            if let Some(place) = conditions.get_mut(count) {
+                *place = name;
+                count += 1;
+            }
+        }
+        self.store.on_behalf_of(Origin::new(&Facts {
+            scheme: caller.scheme,
+            key: caller.key,
+            policy: caller.policy.as_deref(),
+            remote: head.remote,
+            secure: head.secure,
+            content_length: announced,
+            conditions: conditions.get(..count).unwrap_or_default(),
+            tier: text("x-ms-access-tier")
+                .and_then(|text| AccessTier::parse(text, ApiVersion::NEWEST).ok()),
+            version: head.version,
+            client: text("user-agent").and_then(client::library),
+            request_id: head.request_id,
+            client_request_id: text("x-ms-client-request-id"),
+            status: spec.success.first().copied().unwrap_or_default(),
+        }))
+    }
+
+    /// Logs a read that is about to be answered, and adds the receipt of what the request did.
+    ///
+    /// `ServerBusy` if it cannot be logged: then it is not answered either.
+    pub(crate) async fn account_for(
+        &self,
+        head: &Head<'_>,
+        spec: &Spec,
+        store: &Store,
+        reply: &mut Reply,
+    ) -> Result<(), Refusal> {
+        if spec.is_read() && store.logs_reads() {
+            let account = &*head.address.account;
+            let asks = head.headers.get(RECEIPT_HEADER).is_some_and(|value| value == "1");
+            let entry = Entry::new(Kind::Read, spec.name, account)
+                .object(object(head))
+                .bytes(bytes(head, reply))
+                .etag(etag(&reply.headers))
+                .status(Some(reply.status));
+            if asks || self.strict_reads.contains(account) {
+                store.commit_read(&entry).await?;
+            } else {
+                store.queue_read(&entry).await?;
+            }
+        }
+        let proof = store.origin().and_then(Origin::proof);
+        if let Some(receipt) = proof.and_then(|proof| proof.receipts().pop()) {
+            add(&receipt, &mut reply.headers);
+        }
+        Ok(())
+    }
+}
+
+fn is_condition(name: &str) -> bool {
+    // Few headers begin so, and only those are looked up.
+    (name.starts_with("if-") || name.starts_with("x-ms-if-") || name.starts_with("x-ms-source-if-"))
+        && (CONDITIONS.contains(&name) || SOURCE_CONDITIONS.contains(&name))
+}
+
+/// What a read was of.
+fn object<'a>(head: &'a Head<'_>) -> Option<Object<'a>> {
+    let snapshot = || head.query.get_non_empty("snapshot").and_then(date::parse_iso7);
+    match &head.resource {
+        Resource::Account => None,
+        Resource::Container(container) => Some(Object { container, blob: None, snapshot: None }),
+        Resource::Blob(container, blob) => {
+            Some(Object { container, blob: Some(blob), snapshot: snapshot() })
+        }
+    }
+}
+
+/// How many bytes a read gives.
+fn bytes(head: &Head<'_>, reply: &Reply) -> Option<u64> {
+    if *head.method == Method::HEAD {
+        return None;
+    }
+    match &reply.body {
+        Body::Empty => Some(0),
+        Body::Full(bytes) => Some(bytes.len() as u64),
+        Body::Stream(_) => {
+            let length = reply.headers.get("content-length")?;
+            length.to_str().ok()?.parse().ok()
+        }
+    }
+}
+
+/// The entity tag that an answer tells.
+fn etag(headers: &HeaderMap) -> Option<ETag> {
+    let text = headers.get("etag")?.to_str().ok()?;
+    let digits = text.trim_matches('"').strip_prefix("0x")?;
+    u64::from_str_radix(digits, 16).ok().map(ETag)
+}
+
+/// Adds a receipt, and its opening if there is room for both.
+fn add(receipt: &Receipt, headers: &mut HeaderMap) {
+    let Ok(value) = HeaderValue::from_str(&receipt.receipt) else { return };
+    headers.insert(HeaderName::from_static(RECEIPT_HEADER), value);
+    let fits = |opening: &&String| headers_fit(receipt.receipt.len(), opening.len());
+    if let Some(opening) = receipt.opening.as_ref().filter(fits)
+        && let Ok(value) = HeaderValue::from_str(opening)
+    {
+        headers.insert(HeaderName::from_static(OPENING_HEADER), value);
+    }
+}

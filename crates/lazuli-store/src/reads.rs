@@ -1,0 +1,236 @@
+//! Entries of reads: queued before the first byte of the answer is sent, and written soon after,
+//! many in one commit.
+//!
+//! The queue is bounded, and who finds it full waits. While the journal takes no entries, reads are
+//! refused: nothing is served that is not logged.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use lazuli_base::Timestamp;
+use lazuli_engine::{Commit, CommitError};
+use lazuli_model::{ErrorCode, Refusal};
+use tokio::sync::Notify;
+
+use crate::Store;
+use crate::failures::Failures;
+use crate::journal::Entry;
+
+/// The most entries that wait to be written.
+pub const QUEUE_MAX: usize = 8192;
+
+/// The most entries in one commit.
+const BATCH_MAX: usize = 512;
+
+/// How long the first entry of a commit waits for others to join it. Entries are to be written
+/// within 100 ms of the answer; the rest is for the disk.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Between two attempts to write to a journal that refuses.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Between two looks whether the minute of failed authentications is over.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is yet to be written of reads and failed authentications.
+#[derive(Debug, Default)]
+pub(crate) struct ReadLog {
+    active: AtomicBool,
+    /// Whether the last attempt to write failed.
+    refuses: AtomicBool,
+    waiting: Mutex<Waiting>,
+    work: Notify,
+    room: Notify,
+    /// Held by who writes: entries are written in order, and each once.
+    writing: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Drafts stay here until they are durable.
+    queue: VecDeque<Bytes>,
+    failures: Failures,
+}
+
+impl ReadLog {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a draft if there is room.
+    fn offer(&self, draft: &Bytes) -> bool {
+        let mut waiting = self.waiting();
+        if waiting.queue.len() >= QUEUE_MAX {
+            return false;
+        }
+        waiting.queue.push_back(draft.clone());
+        drop(waiting);
+        self.work.notify_one();
+        true
+    }
+
+    /// Queues what failed in a minute that is over; `early`, also what failed in this one. Waits
+    /// for the journal if that refuses: the failures then count on.
+    fn close_minute(&self, waiting: &mut Waiting, now: Timestamp, early: bool) {
+        let over = early || waiting.failures.are_over(now);
+        if over && !self.refuses.load(Ordering::Relaxed) {
+            waiting.queue.extend(waiting.failures.take(now));
+        }
+    }
+
+    /// Drafts to write next.
+    fn batch(&self) -> Vec<Bytes> {
+        self.waiting().queue.iter().take(BATCH_MAX).cloned().collect()
+    }
+
+    fn wrote(&self, count: usize) {
+        self.waiting().queue.drain(..count);
+        self.refuses.store(false, Ordering::Relaxed);
+        self.room.notify_waiters();
+    }
+
+    fn refused(&self) {
+        self.refuses.store(true, Ordering::Relaxed);
+        // Who waits for room is refused rather than kept.
+        self.room.notify_waiters();
+    }
+}
+
+impl Store {
+    /// The same store with its reads and failed authentications logged from now on.
+    /// [`Self::write_reads`] is to run beside it.
+    #[must_use]
+    pub fn with_reads_logged(self) -> Self {
+        self.reads.active.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Whether reads are logged.
+    pub fn logs_reads(&self) -> bool {
+        self.reads.active.load(Ordering::Relaxed)
+    }
+
+    /// Queues the entry of a read, to be called before it is answered. Waits while the queue is
+    /// full.
+    ///
+    /// `ServerBusy` while the journal takes no entries.
+    pub async fn queue_read(&self, entry: &Entry<'_>) -> Result<(), Refusal> {
+        let draft = entry.encode(self.clock.now(), self.origin());
+        let reads = &self.reads;
+        if !reads.refuses.load(Ordering::Relaxed) && reads.offer(&draft) {
+            return Ok(());
+        }
+        loop {
+            let mut room = pin!(reads.room.notified());
+            // From here on no room that becomes free is missed.
+            room.as_mut().enable();
+            if reads.refuses.load(Ordering::Relaxed) {
+                return Err(unlogged("the journal takes no entries"));
+            }
+            if reads.offer(&draft) {
+                return Ok(());
+            }
+            room.await;
+        }
+    }
+
+    /// Writes the entry of a read at once; when this returns it is durable.
+    ///
+    /// `ServerBusy` if the journal does not take it.
+    pub async fn commit_read(&self, entry: &Entry<'_>) -> Result<(), Refusal> {
+        let draft = entry.encode(self.clock.now(), self.origin());
+        let committed = self.meta.commit(self.entries_only(vec![draft])).await;
+        self.keep(committed.map_err(unlogged)?);
+        Ok(())
+    }
+
+    /// Counts an authentication that failed.
+    pub fn count_failed_authentication(&self, remote: IpAddr) {
+        if !self.logs_reads() {
+            return;
+        }
+        let now = self.clock.now();
+        let mut waiting = self.reads.waiting();
+        self.reads.close_minute(&mut waiting, now, false);
+        waiting.failures.count(remote, now);
+    }
+
+    /// Writes queued entries as they come, until it is dropped; to be run beside the requests. What
+    /// is being written when it is dropped still is, and what is queued then is for
+    /// [`Self::flush_reads`].
+    pub async fn write_reads(&self) {
+        if !self.logs_reads() {
+            return;
+        }
+        loop {
+            if tokio::time::timeout(LOOK, self.reads.work.notified()).await.is_ok() {
+                tokio::time::sleep(GATHER).await;
+            }
+            self.reads.close_minute(&mut self.reads.waiting(), self.clock.now(), false);
+            while let Err(error) = self.write_queued().await {
+                tracing::warn!(%error, "the journal takes no entries: reads wait or are refused");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Writes all that is queued, and what failed in this minute: for shutdown, once no request is
+    /// served.
+    ///
+    /// `ServerBusy` if the journal does not take it: it is still queued.
+    pub async fn flush_reads(&self) -> Result<(), Refusal> {
+        self.reads.close_minute(&mut self.reads.waiting(), self.clock.now(), true);
+        self.write_queued().await.map_err(unlogged)
+    }
+
+    /// Writes all that is queued. A commit that is under way goes on if the future is dropped, so
+    /// that no entry is written twice.
+    fn write_queued(&self) -> impl Future<Output = Result<(), CommitError>> + Send + use<> {
+        let store = self.own_work();
+        async move {
+            loop {
+                let writing = Arc::clone(&store.reads.writing).lock_owned().await;
+                let batch = store.reads.batch();
+                if batch.is_empty() {
+                    return Ok(());
+                }
+                let writer = store.clone();
+                let commit = tokio::spawn(async move {
+                    let written = writer.write_batch(batch).await;
+                    drop(writing);
+                    written
+                });
+                commit.await.unwrap_or(Err(CommitError::NoJournal))?;
+            }
+        }
+    }
+
+    async fn write_batch(&self, batch: Vec<Bytes>) -> Result<(), CommitError> {
+        let count = batch.len();
+        match self.meta.commit(self.entries_only(batch)).await {
+            Ok(_) => self.reads.wrote(count),
+            // Too many others are writing, too: the queue may fill up, and no read is refused.
+            Err(CommitError::Busy) => return Err(CommitError::Busy),
+            Err(error) => {
+                self.reads.refused();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn entries_only(&self, entries: Vec<Bytes>) -> Commit {
+        Commit { entries, since: self.meta.latest(), ..Commit::default() }
+    }
+}
+
+/// The answer to a read that cannot be logged.
+fn unlogged(cause: impl std::fmt::Display) -> Refusal {
+    Refusal::new(ErrorCode::ServerBusy).with_cause(cause)
+}

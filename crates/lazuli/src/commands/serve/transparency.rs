@@ -1,0 +1,61 @@
+//! The transparency log of a server: opened before the first request, ended after the last.
+
+use std::sync::Arc;
+
+use lazuli_base::{Clock, Entropy};
+use lazuli_engine::Engine;
+use lazuli_log::keys::Keys;
+use lazuli_log::ledger::Ledger;
+use lazuli_log::public::Public;
+use lazuli_log::{Log, Parts, Running};
+
+use crate::config::Config;
+use crate::failure::{Failure, While as _};
+
+/// The number of the site: there is one.
+const SITE: u64 = 1;
+
+/// A log that is written.
+pub(super) struct Transparency {
+    running: Running,
+    /// Who takes entries, or says why not.
+    pub(super) ledger: Arc<Ledger>,
+    /// What outsiders may ask.
+    pub(super) public: Arc<Public>,
+}
+
+/// Opens the log of a store and has it written from now on; `None` if there is to be none.
+pub(super) async fn start(
+    config: &Config,
+    engine: &Engine,
+    clock: Arc<dyn Clock>,
+    entropy: &dyn Entropy,
+) -> Result<Option<Transparency>, Failure> {
+    let Some(settings) = &config.transparency else { return Ok(None) };
+    let accounts: Vec<_> = config.accounts.iter().map(|account| account.name.clone()).collect();
+    let keys = settings.keys.as_deref();
+    let keys = Keys::open(keys, settings.origin.as_deref(), &accounts, entropy);
+    let keys = keys.or_fail("open the keys of the transparency log")?;
+    let parts = Parts {
+        meta: Arc::clone(&engine.meta),
+        clock,
+        keys,
+        files: settings.directory.clone(),
+        head_store: settings.head_store.clone(),
+        site: SITE,
+        config: config.digest,
+        witnesses: None,
+    };
+    let log = Log::open(parts).await.or_fail("open the transparency log")?;
+    let Log { ledger, public, sealer, .. } = log;
+    engine.write_journal_with(Arc::clone(&ledger) as _);
+    let running = Running::start(sealer).or_fail("start to seal the transparency log")?;
+    Ok(Some(Transparency { running, ledger, public }))
+}
+
+impl Transparency {
+    /// Seals everything entered. To be called after the last commit but those of the log itself.
+    pub(super) async fn stop(self) {
+        self.running.stop().await;
+    }
+}

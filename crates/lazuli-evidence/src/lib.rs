@@ -29,6 +29,7 @@ mod record;
 mod sealed;
 pub mod segment;
 pub mod spine;
+mod upgrade;
 
 pub use digest::{Digest, NO_PREVIOUS, account_label, leaf_hash};
 pub use draft::Draft;
@@ -42,3 +43,4 @@ pub use receipt::{
 };
 pub use record::Record;
 pub use sealed::{Place, SALT_BYTES, Salt, Sealed, field_commitment, fields_root};
+pub use upgrade::Upgrade;

@@ -1,0 +1,99 @@
+//! Checkpoints held against a policy: who signed, who vouches, and lines that name a wrong key.
+
+use lazuli_tlog::policy::Policy;
+use lazuli_tlog::{NoteSignature, SignedCheckpoint, TreeHead, VerifierKey};
+
+use crate::report::{Report, time};
+
+/// A checkpoint that a log of the policy signed.
+#[derive(Clone, Debug)]
+pub struct Trusted {
+    /// The log.
+    pub origin: String,
+    /// Size and root of its tree.
+    pub head: TreeHead,
+    /// The newest time at which a witness vouched for it, in seconds since 1970.
+    pub witnessed: Option<u64>,
+}
+
+/// Reads a checkpoint and holds it against the policy; `place` names it.
+pub fn check(place: &str, bytes: &[u8], policy: &Policy, report: &mut Report) -> Option<Trusted> {
+    match SignedCheckpoint::parse(bytes) {
+        Ok(signed) => check_signed(place, &signed, policy, report),
+        Err(error) => {
+            report.contradiction(place, format_args!("not a checkpoint: {error}"));
+            None
+        }
+    }
+}
+
+/// Holds a checkpoint against the policy.
+pub fn check_signed(
+    place: &str,
+    signed: &SignedCheckpoint,
+    policy: &Policy,
+    report: &mut Report,
+) -> Option<Trusted> {
+    misnamed(place, signed, policy, report);
+    let evaluation = match policy.evaluate(signed) {
+        Ok(evaluation) => evaluation,
+        Err(error) => {
+            report.contradiction(place, error);
+            return None;
+        }
+    };
+    let checkpoint = signed.checkpoint();
+    let head = *checkpoint.head();
+    let (origin, size) = (checkpoint.origin().escape_debug(), head.size);
+    report.fact(format!("{place}: signed by {origin}, {size} leaves, root {}", head.root));
+    for cosigned in &evaluation.cosigned {
+        let witness = policy.witnesses().get(cosigned.witness);
+        let name = witness.map(|witness| String::from_utf8_lossy(&witness.name).into_owned());
+        let at = time(cosigned.timestamp.saturating_mul(1000));
+        let name = name.unwrap_or_default();
+        report.fact(format!("{place}: witness {} vouched at {at}", name.escape_debug()));
+    }
+    if !evaluation.has_quorum {
+        let count = evaluation.cosigned.len();
+        report.below_quorum(format!("{place}: {count} witnesses of the policy, which wants more"));
+    }
+    let witnessed = evaluation.cosigned.iter().map(|cosigned| cosigned.timestamp).max();
+    Some(Trusted { origin: checkpoint.origin().to_owned(), head, witnessed })
+}
+
+/// Finds signatures that a key of the policy made, on lines that name another key.
+///
+/// Signatures of unknown keys mean nothing and are passed over. A line in which only the name or
+/// the id was altered would be passed over as well, if it were not for this.
+fn misnamed(place: &str, signed: &SignedCheckpoint, policy: &Policy, report: &mut Report) {
+    let text = signed.note().text();
+    let keys = || policy.logs().iter().chain(policy.witness_keys());
+    for signature in signed.note().signatures() {
+        let is_known = keys().any(|key| signature.is_of(key));
+        let is_similar =
+            |key: &VerifierKey| key.name() == signature.name() || key.id() == signature.id();
+        let made_by = |key: &&VerifierKey| key.verify(text, signature.bytes()).is_ok();
+        let maker = if is_known {
+            None
+        } else if signed.note().signatures().len() <= TRIED_MAX {
+            keys().find(made_by)
+        } else {
+            keys().filter(|key| is_similar(key)).find(made_by)
+        };
+        if let Some(key) = maker {
+            let what = format_args!("a signature of {} under a wrong name or id", key.name());
+            report.contradiction(place, what);
+        } else if !is_known {
+            unknown(place, signature, report);
+        }
+    }
+}
+
+/// Up to how many signatures each one is tried with every key of the policy.
+const TRIED_MAX: usize = 8;
+
+/// Mentions a signature of a key that the policy does not list.
+fn unknown(place: &str, signature: &NoteSignature, report: &mut Report) {
+    let (name, id) = (signature.name().as_str().escape_debug(), signature.id());
+    report.note(format!("{place}: the policy does not list the signing key {name}+{id}"));
+}

@@ -1,0 +1,36 @@
+//! `lazuli-verify`: verifies the evidence of a Lazuli server, without a network.
+
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use lazuli_verify::arguments::{self, Command, USAGE};
+use lazuli_verify::report::Exit;
+use lazuli_verify::run;
+
+fn main() -> ExitCode {
+    let arguments = match arguments::parse(env::args_os().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(error) => return wrong_call(&format!("{error}\n\n{USAGE}")),
+    };
+    let (text, exit) = match arguments.command {
+        Command::Help => (USAGE.to_owned(), Exit::Verified),
+        Command::Version => {
+            (format!("lazuli-verify {}\n", env!("CARGO_PKG_VERSION")), Exit::Verified)
+        }
+        _ => match run(&arguments) {
+            Ok(report) => (report.to_string(), report.exit()),
+            Err(error) => return wrong_call(&format!("{error}\n")),
+        },
+    };
+    // A reader that closes early does not change what was found.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+    ExitCode::from(exit.code())
+}
+
+fn wrong_call(error: &str) -> ExitCode {
+    let _ = io::stderr().lock().write_all(format!("error: {error}").as_bytes());
+    ExitCode::from(Exit::Usage.code())
+}

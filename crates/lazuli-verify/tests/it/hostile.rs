@@ -1,0 +1,118 @@
+//! What a hostile party may hand over: huge claims, floods and tricks. The right code, no panic.
+
+use lazuli_evidence::segment;
+use lazuli_evidence::spine;
+use lazuli_tlog::{Checkpoint, Hash, NoteSigner, TreeHead};
+use lazuli_verify::report::Exit;
+
+use crate::builder::{ORIGIN, small, write};
+use crate::bundle_builder::{Bundle, push, seal};
+use crate::{bundle_report, log_report};
+
+#[test]
+fn a_log_that_claims_two_to_the_63_leaves_ends_at_the_first_missing_tile() {
+    let place = tempfile::tempdir().unwrap();
+    small().write(place.path());
+    let head = TreeHead { size: (1 << 63) - 1, root: Hash([7; 32]) };
+    let signer = NoteSigner::from_seed(ORIGIN.parse().unwrap(), &[1; 32]).unwrap();
+    let signed = Checkpoint::new(ORIGIN, head).unwrap().sign(&[&signer]).unwrap();
+    write(&place.path().join("checkpoint"), signed.to_string().as_bytes());
+    let report = log_report(place.path());
+    assert_eq!(report.exit(), Exit::Missing, "{report}");
+    assert!(report.to_string().contains("missing: tile/entries/000: there is no such file"));
+    let larger = signed.to_string().replace("9223372036854775807", "9223372036854775808");
+    write(&place.path().join("checkpoint"), larger.as_bytes());
+    assert_eq!(log_report(place.path()).exit(), Exit::Contradiction);
+}
+
+#[test]
+fn ten_thousand_signatures_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let log = small();
+    log.write(place.path());
+    let text = log.checkpoint(&[1, 2]).to_string();
+    let last = text.lines().last().unwrap();
+    let flood = text.clone() + &format!("{last}\n").repeat(10_000);
+    write(&place.path().join("checkpoint"), flood.as_bytes());
+    let report = log_report(place.path());
+    assert_eq!(report.exit(), Exit::Contradiction);
+    assert!(report.to_string().contains("contradiction: checkpoint: "), "{report}");
+    let strangers: String =
+        (0..60).map(|n| last.replace("witness2", &format!("w{n}")) + "\n").collect();
+    write(&place.path().join("checkpoint"), (text + &strangers).as_bytes());
+    assert_eq!(log_report(place.path()).exit(), Exit::Contradiction, "of a known key, misnamed");
+}
+
+#[test]
+fn segments_that_claim_too_much_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    small().write(place.path());
+    let path = place.path().join("seg/0000000002");
+    let huge = [segment::MAGIC, b"\x02\x1b\x80\0\0\0\0\0\0\0"].concat();
+    let long = [segment::MAGIC, b"\x02\x01\xff\xff\xff\xff"].concat();
+    let wide = [segment::MAGIC, b"\x18\x02\x01"].concat();
+    for bytes in [huge, long, wide, Vec::new(), vec![0xff; 70_000]] {
+        write(&path, &bytes);
+        let report = log_report(place.path());
+        assert_eq!(report.exit(), Exit::Contradiction);
+        assert!(report.to_string().contains("contradiction: seg/0000000002: segment 2: "));
+    }
+    // Sparse, so that it takes no space: longer than any segment.
+    std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    let report = log_report(place.path());
+    assert!(report.to_string().contains("longer than the 67108864 bytes"), "{report}");
+}
+
+#[test]
+fn leaves_in_other_forms_are_refused_though_the_log_signs_them() {
+    let segment = spine::Heads { site: 1, n: 0, t_ms: 0, root: [0; 32] };
+    let good = spine::Leaf::Heads(segment).encode();
+    let wide = [&good[..3], b"\x18\x01", &good[4..]].concat();
+    let later = [&good[..1], b"\x02", &good[2..]].concat();
+    let longer = [good.as_slice(), b"\0"].concat();
+    let endless = [b"\x9f".as_slice(), &good[1..], b"\xff"].concat();
+    for (leaf, flaw) in [
+        (wide, "not in its shortest form"),
+        (later, "an unknown version"),
+        (longer, "more bytes than belong here"),
+        (endless, "an indefinite length"),
+    ] {
+        let mut log = small();
+        log.tree.append(lazuli_tlog::leaf_hash(&leaf));
+        log.leaves.push(leaf);
+        let place = tempfile::tempdir().unwrap();
+        log.write(place.path());
+        let report = log_report(place.path());
+        assert_eq!(report.exit(), Exit::Contradiction);
+        let finding = "contradiction: tile/entries/000.p/9 leaf 8: not a leaf of the spine: ";
+        assert!(report.to_string().contains(finding), "{report}");
+        assert!(report.to_string().contains(flaw), "{flaw}: {report}");
+    }
+}
+
+#[test]
+fn items_that_claim_too_much_are_refused() {
+    let log = small();
+    let place = tempfile::tempdir().unwrap();
+    Bundle::new(&log, crate::builder::label("alpha")).write(place.path());
+    let entries = place.path().join("data/entries");
+    let mut deep = Vec::new();
+    push(&mut deep, &vec![0x81; 100_000]);
+    let mut map = Vec::new();
+    push(&mut map, b"\xa2\x01\x01\x01\x01");
+    for (bytes, finding) in [
+        (b"\xff\xff\xff\xff".to_vec(), "it has more than 1048576 bytes"),
+        (b"\0\0\0".to_vec(), "the file ends within it"),
+        (b"\0\0\0\x05\x87".to_vec(), "the file ends within it"),
+        (b"\0\0\0\x01\x87".to_vec(), "the bytes end too early"),
+        (deep, "a length or number out of its range"),
+        (map, "an item of the wrong type"),
+    ] {
+        write(&entries, &bytes);
+        seal(place.path());
+        let report = bundle_report(place.path());
+        assert_eq!(report.exit(), Exit::Contradiction, "{report}");
+        let place = "contradiction: data/entries item 0: ";
+        assert!(report.to_string().contains(&format!("{place}{finding}")), "{finding}: {report}");
+    }
+}

@@ -52,7 +52,8 @@ impl Server {
         let errors = out.try_clone().map_err(|error| error.to_string())?;
         let program = binary();
         let mut command = Command::new(&program);
-        command.arg("serve").arg("--data").arg(data).arg("--ready-file").arg(&ready);
+        command.args(["serve", "--transparency-log", "on"]);
+        command.arg("--data").arg(data).arg("--ready-file").arg(&ready);
         for port in ["--blob-port", "--queue-port", "--table-port", "--dfs-port", "--admin-port"] {
             command.args([port, "0"]);
         }

@@ -97,7 +97,7 @@ pub(crate) struct Settings {
     /// The form of log lines on stderr [default: text].
     #[arg(long, value_name = "text|json")]
     log: Option<String>,
-    /// Whether every operation is entered in the transparency log [default: on].
+    /// Whether every operation is entered in the transparency log [default: off].
     #[arg(long, value_name = "on|off")]
     transparency_log: Option<String>,
     /// The file that keeps the last signed head of the transparency log, outside the data and its
@@ -179,7 +179,7 @@ mod tests {
         let line = "lazuli serve --data d --host h --blob-port 1 --queue-port 2 --table-port 3 \
                     --dfs-port 4 --admin-port 5 --account one:YQ== --account two:YQ== \
                     --durability relaxed --strict-versions --log json --ready-file r \
-                    --transparency-log off --head-store h --log-keys k \
+                    --transparency-log on --head-store h --log-keys k \
                     --log-directory d --log-origin o";
         let want = [
             ("data", "d"),
@@ -193,7 +193,7 @@ mod tests {
             ("durability", "relaxed"),
             ("strict-versions", "true"),
             ("log", "json"),
-            ("transparency-log", "off"),
+            ("transparency-log", "on"),
             ("head-store", "h"),
             ("log-keys", "k"),
             ("log-directory", "d"),

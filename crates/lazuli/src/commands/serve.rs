@@ -75,6 +75,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let limits = config.limits.clone();
     let server = Server::new(Parts { limits, metrics, clock, entropy });
     let server = server.or_fail("start the threads that serve connections")?;
+    let server = match &transparency {
+        Some(transparency) => server.with_public_log(transparency.public_log()),
+        None => server,
+    };
     let stats = Arc::clone(&engine.stats);
     let ledger = transparency.as_ref().map(|log| Arc::clone(&log.ledger));
     let readiness = Arc::new(Readiness { stopping: AtomicBool::new(false), stats, ledger });

@@ -269,9 +269,20 @@ mod tests {
         assert_eq!((config.log, config.ready_file.clone()), (LogFormat::Text, None));
         assert_eq!(config.limits, Limits::default());
         assert!(config.is_development());
-        let log = config.transparency.unwrap();
-        assert_eq!(log.head_store, Some("./lazuli-data.heads".into()));
-        assert_eq!((log.keys, log.origin), (Some("./lazuli-data.keys".into()), None));
+        assert_eq!(config.transparency, None);
+    }
+
+    #[test]
+    fn the_log_keeps_its_secrets_beside_the_data() {
+        let on = ("LAZULI_TRANSPARENCY_LOG", "on");
+        let log = config(&[on, ("LAZULI_DATA", "/srv/blobs/")]).unwrap().transparency.unwrap();
+        assert_eq!(log.head_store, Some("/srv/blobs.heads".into()));
+        assert_eq!(log.keys, Some("/srv/blobs.keys".into()));
+        assert_eq!((log.directory, log.origin), (Some("/srv/blobs.log".into()), None));
+        let log = config(&[on, ("LAZULI_HEAD_STORE", "/mnt/heads")]).unwrap();
+        assert_eq!(log.transparency.unwrap().head_store, Some("/mnt/heads".into()));
+        let log = config(&[on, ("LAZULI_IN_MEMORY", "true"), ("LAZULI_LOG_KEYS", "k")]).unwrap();
+        assert_eq!(log.transparency.unwrap().keys, None);
     }
 
     #[test]

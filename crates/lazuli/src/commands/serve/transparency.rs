@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use lazuli_api::PublicLog;
+use lazuli_api::public_log::{Cache, PublicAnswer};
 use lazuli_base::{Clock, Entropy};
-use lazuli_engine::Engine;
+use lazuli_engine::{BoxFuture, Engine};
 use lazuli_log::keys::Keys;
 use lazuli_log::ledger::Ledger;
-use lazuli_log::public::Public;
+use lazuli_log::public::{Answer, Public};
 use lazuli_log::{Log, Parts, Running};
 
 use crate::config::Config;
@@ -20,8 +22,21 @@ pub(super) struct Transparency {
     running: Running,
     /// Who takes entries, or says why not.
     pub(super) ledger: Arc<Ledger>,
-    /// What outsiders may ask.
-    pub(super) public: Arc<Public>,
+    public: Arc<Public>,
+}
+
+/// What outsiders may ask, as the listeners show it.
+struct Shown(Arc<Public>);
+
+impl PublicLog for Shown {
+    fn get<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Option<PublicAnswer>> {
+        Box::pin(async move {
+            let answer = self.0.answer(path.strip_prefix("log/")?).await?;
+            let Answer { content_type, body, immutable } = answer;
+            let cache = if immutable { Cache::Immutable } else { Cache::No };
+            Some(PublicAnswer { content_type, body, cache })
+        })
+    }
 }
 
 /// Opens the log of a store and has it written from now on; `None` if there is to be none.
@@ -54,6 +69,11 @@ pub(super) async fn start(
 }
 
 impl Transparency {
+    /// What the listeners show of the log.
+    pub(super) fn public_log(&self) -> Arc<dyn PublicLog> {
+        Arc::new(Shown(Arc::clone(&self.public)))
+    }
+
     /// Seals everything entered. To be called after the last commit but those of the log itself.
     pub(super) async fn stop(self) {
         self.running.stop().await;

@@ -54,7 +54,8 @@ impl LogStats {
 }
 
 impl WitnessStats {
-    pub(crate) fn new(name: String, url: String) -> Self {
+    /// A witness that was never asked.
+    pub fn new(name: String, url: String) -> Self {
         Self {
             name,
             url,

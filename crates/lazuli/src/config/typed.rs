@@ -65,6 +65,8 @@ pub(crate) struct Transparency {
     pub(crate) directory: Option<PathBuf>,
     /// The name of a log whose keys are drawn; drawn, too, without one.
     pub(crate) origin: Option<String>,
+    /// The policy that names the witnesses.
+    pub(crate) witnesses: Option<PathBuf>,
 }
 
 impl Config {
@@ -194,6 +196,7 @@ impl Layers {
             keys: file("log-keys", ".keys"),
             directory: file("log-directory", ".log"),
             origin: self.given("log-origin").map(str::to_owned),
+            witnesses: self.given("witness-policy").map(PathBuf::from),
         }))
     }
 

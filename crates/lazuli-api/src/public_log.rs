@@ -50,9 +50,14 @@ pub enum Cache {
 }
 
 /// The log's path in a target, given what such paths begin with; `None` if the target is another.
+/// The query is left out, for nothing that anybody may read has one; the operator's listener keeps
+/// it.
 pub fn path_of<'a>(target: &'a str, prefix: &str) -> Option<&'a str> {
-    let path = target.split('?').next().unwrap_or_default().strip_prefix(prefix)?;
-    (prefix == DATA_PREFIX || path.starts_with("log/")).then_some(path)
+    let path = target.strip_prefix(prefix)?;
+    if prefix == DATA_PREFIX {
+        return path.split('?').next();
+    }
+    path.starts_with("log/").then_some(path)
 }
 
 /// Answers a request for a path of the log.
@@ -72,8 +77,10 @@ pub async fn answer(log: &dyn PublicLog, method: &Method, path: &str) -> Respons
 /// Whether a path can be one of the log's. Others never reach it: it may keep files of these names.
 fn is_clean(path: &str) -> bool {
     let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let (names, query) = path.split_once('?').unwrap_or((path, ""));
     path.len() <= PATH_BYTES_MAX
-        && path
+        && query.bytes().all(|byte| byte.is_ascii_graphic())
+        && names
             .split('/')
             .all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(of_name))
 }
@@ -112,6 +119,7 @@ mod tests {
             ("/account/.lazuli/log/checkpoint", DATA_PREFIX, None),
             ("/log/checkpoint", DATA_PREFIX, None),
             ("/log/checkpoint", ADMIN_PREFIX, Some("log/checkpoint")),
+            ("/log/entries?account=a", ADMIN_PREFIX, Some("log/entries?account=a")),
             ("/metrics", ADMIN_PREFIX, None),
             ("/log", ADMIN_PREFIX, None),
         ] {
@@ -121,11 +129,22 @@ mod tests {
 
     #[test]
     fn what_could_lead_elsewhere_is_no_path() {
-        for path in ["log/tile/0/x001/234.p/17", "log/proof/1/2", "log/a-b_c"] {
+        for path in ["log/tile/0/x001/234.p/17", "log/proof/1/2", "log/a-b_c?d=/../"] {
             assert!(is_clean(path), "{path}");
         }
         let long = format!("log/{}", "a".repeat(PATH_BYTES_MAX));
-        for path in ["", "log/", "log//a", "log/./a", "log/../a", "log/%2e", "log/a\\b", &long] {
+        for path in [
+            "",
+            "log/",
+            "log/?",
+            "log/a?b c",
+            "log//a",
+            "log/./a",
+            "log/../a",
+            "log/%2e",
+            "log/a\\b",
+            &long,
+        ] {
             assert!(!is_clean(path), "{path}");
         }
     }

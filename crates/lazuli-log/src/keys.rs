@@ -29,7 +29,7 @@ const FIRST_LINE: &str = "lazuli keys 1";
 pub const STORE_ACCOUNT: &str = "";
 
 /// Stands for [`STORE_ACCOUNT`] in the file: no account may have this name.
-const STORE_NAME: &str = "-";
+pub(crate) const STORE_NAME: &str = "-";
 
 /// What an account's entries are sealed with.
 #[derive(Clone)]
@@ -157,8 +157,13 @@ impl Keys {
     ///
     /// <https://c2sp.org/tlog-policy>
     pub fn policy(&self) -> String {
+        format!("{}quorum none\n", self.log_lines())
+    }
+
+    /// The lines of the log's own keys in a policy.
+    pub(crate) fn log_lines(&self) -> String {
         let (log, receipts) = (self.log.verifier(), self.receipts.verifier());
-        format!("log {log}\nlog {receipts}\nquorum none\n")
+        format!("log {log}\nlog {receipts}\n")
     }
 
     fn to_text(&self) -> String {

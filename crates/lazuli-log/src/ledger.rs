@@ -181,6 +181,12 @@ impl Ledger {
         self.state().paused.clone()
     }
 
+    /// The number of the open segment, and when it was opened, in milliseconds since 1970.
+    pub(crate) fn open_segment(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.open.segment.n, state.open.t0_ms)
+    }
+
     /// The label of an account; `None` if it has no key.
     pub fn label(&self, account: &str) -> Option<Digest> {
         self.state().accounts.get(account).map(|account| account.label)

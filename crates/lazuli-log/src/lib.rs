@@ -9,13 +9,22 @@
 //!   log that was set back does not sign.
 //! - [`keys`]: the keys of the log and of the accounts, kept apart from the data.
 //! - [`public`]: what outsiders may ask for, and the proofs that receipts are upgraded to.
+//! - [`witness`]: those who cosign checkpoints are asked to, and never waited for; [`http1`] is what
+//!   is spoken with them.
+//! - [`admin`]: what the one who runs the server may ask for; [`account`] is the evidence about one
+//!   account, with all its fields opened.
+//! - [`stats`]: what the log counts.
 //!
 //! Rows, tiles and checkpoint follow from the journal: after a crash the same segments come out of
 //! it, for each stored entry tells its segment and its place. The layouts are drawn in
 //! `docs/internals/journal.md`.
 
+pub mod account;
+pub mod admin;
+mod checkpoints;
 mod files;
 pub mod head_store;
+pub mod http1;
 pub mod keys;
 pub mod ledger;
 pub mod log;
@@ -25,5 +34,7 @@ pub mod recover;
 mod rows;
 pub mod sealer;
 pub mod spine;
+pub mod stats;
+pub mod witness;
 
 pub use log::{Log, OpenError, Parts, Running};

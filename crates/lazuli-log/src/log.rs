@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,17 +11,21 @@ use lazuli_base::Clock;
 use lazuli_engine::Meta;
 use lazuli_evidence::Digest;
 use lazuli_evidence::spine::What;
-use lazuli_tlog::SignedCheckpoint;
 use lazuli_tlog::tile::TILE_WIDTH;
+use lazuli_tlog::{Policy, PolicyError, SignedCheckpoint};
 use tokio::sync::oneshot;
 
+use crate::admin::AdminLog;
 use crate::head_store::{HeadError, HeadStore, SignedHead};
 use crate::keys::Keys;
 use crate::ledger::{Identity, Ledger, millis};
 use crate::public::Public;
 use crate::recover::{self, RecoverError};
+use crate::rows;
 use crate::sealer::{self, Digests, Sealer};
 use crate::spine::{CHECKPOINT, Files, Spine};
+use crate::stats::LogStats;
+use crate::witness::{Asking, Witnesses};
 
 /// How long a segment is open.
 pub const SEGMENT_INTERVAL: Duration = Duration::from_secs(1);
@@ -44,6 +49,8 @@ pub struct Parts {
     pub site: u64,
     /// The SHA-256 of the configuration.
     pub config: Digest,
+    /// Who is asked to cosign.
+    pub witnesses: Option<Witnesses>,
 }
 
 /// Why a log cannot be opened.
@@ -55,6 +62,8 @@ pub enum OpenError {
     Head(HeadError),
     /// The public files.
     Files(io::Error),
+    /// The keys of the log and its witnesses make no policy.
+    Policy(PolicyError),
 }
 
 impl std::fmt::Display for OpenError {
@@ -63,6 +72,7 @@ impl std::fmt::Display for OpenError {
             Self::Journal(error) => error.fmt(f),
             Self::Head(error) => error.fmt(f),
             Self::Files(error) => write!(f, "the files of the transparency log: {error}"),
+            Self::Policy(error) => error.fmt(f),
         }
     }
 }
@@ -95,6 +105,10 @@ pub struct Log {
     pub public: Arc<Public>,
     /// To be run; see [`Running::start`].
     pub sealer: Sealer,
+    /// To be counted.
+    pub stats: Arc<LogStats>,
+    /// To be served to whoever runs the server.
+    pub admin: Arc<AdminLog>,
 }
 
 impl Log {
@@ -102,19 +116,25 @@ impl Log {
     /// or something else, opens all the same, takes no entry, and says why in
     /// [`Ledger::paused`].
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
-        let Parts { meta, clock, keys, files, head_store, site, config } = parts;
+        let Parts { meta, clock, keys, files, head_store, site, config, witnesses } = parts;
         let heads = HeadStore::open(head_store.as_deref(), keys.origin())?;
         let last = heads.last();
         heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
         let now = millis(&*clock);
         let start = recover::recover(&*meta, &keys, now).await?;
         let files = Arc::new(Files::open(files.as_deref())?);
-        let policy = keys.policy();
+        let policy = witnesses.as_ref().map_or_else(|| keys.policy(), |w| w.policy(&keys));
+        let parsed = Policy::parse(policy.as_bytes()).map_err(OpenError::Policy)?;
+        let stats = Arc::new(LogStats {
+            witnesses: witnesses.as_ref().map(Witnesses::stats).unwrap_or_default(),
+            ..LogStats::default()
+        });
         let identity = Arc::new(Identity { keys, site, boot: last.boot + 1 });
         let spine = spine(&meta, &files, start.progress.size, &last).await?;
         let recovered = start.recovered;
         let ledger = Ledger::new(Arc::clone(&identity), Arc::clone(&clock), recovered);
-        let public = Public::new(Arc::clone(&meta), files, policy)?;
+        let public = Public::new(Arc::clone(&meta), files, (policy, parsed), Arc::clone(&stats))?;
+        let clients = witnesses.map(|witnesses| witnesses.clients(&public, &stats, &clock));
         let ledger = Arc::new(ledger);
         if let Err(why) = sealer::check(&spine, &last) {
             ledger.pause(why);
@@ -133,13 +153,27 @@ impl Log {
             digests: Digests { binary: [0; 32], config },
             heads_ms: now,
             beat_ms: now,
+            stats: Arc::clone(&stats),
+            clients: clients.unwrap_or_default(),
             began: None,
         };
+        let row = sealer.meta.get(&rows::gap()).await.map_err(RecoverError::from)?;
+        let mut window = row.and_then(|row| rows::decode_gap(&row.value)).unwrap_or_default();
         if !start.progress.stopped || start.unlogged {
             let gap = sealer.event(What::Gap, start.progress.t1_ms);
+            window = [gap.from_ms, gap.to_ms];
             sealer.events.push(gap);
         }
-        Ok(Self { ledger, public, sealer })
+        stats.gap_ms.iter().zip(window).for_each(|(at, ms)| at.store(ms, Ordering::Relaxed));
+        sealer.count();
+        let admin = AdminLog {
+            meta: Arc::clone(&sealer.meta),
+            identity: Arc::clone(&sealer.identity),
+            ledger: Arc::clone(&ledger),
+            public: Arc::clone(&public),
+            stats: Arc::clone(&stats),
+        };
+        Ok(Self { ledger, public, sealer, stats, admin: Arc::new(admin) })
     }
 }
 
@@ -184,8 +218,9 @@ async fn leaves(meta: &Arc<dyn Meta>, from: u64, count: u64) -> Result<Vec<Bytes
 }
 
 /// A log that is sealed once a second, on a thread of its own: what it does with files may take
-/// its time.
+/// its time. Witnesses are asked on another, so that none of them holds it up.
 pub struct Running {
+    _asking: Option<Asking>,
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 }
@@ -201,6 +236,8 @@ impl Running {
     pub fn start(mut sealer: Sealer) -> io::Result<Self> {
         let (stop, mut stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
+        let clients = std::mem::take(&mut sealer.clients);
+        let asking = (!clients.is_empty()).then(|| Asking::start(clients)).transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("sealer".into()).spawn(move || {
             // Reading the program takes longer than a start may.
@@ -219,7 +256,7 @@ impl Running {
             // Who waited may be gone.
             let _ = end.send(());
         })?;
-        Ok(Self { stop, ended })
+        Ok(Self { _asking: asking, stop, ended })
     }
 
     /// Seals what is left and ends. To be called after the last commit.

@@ -2,24 +2,28 @@
 //! receipt is upgraded to.
 //!
 //! An upgraded receipt is a `tlog-proof` of the segment's leaf in the spine. What leads from the
-//! entry to that leaf is its extra data, a CBOR array: `[1, leaf, entry, index, size, path]`, with
-//! the path from the entry to the root of the closed segment.
+//! entry to that leaf is its extra data, a CBOR array:
+//! `[1, leaf, entry, index, size, path]`, with the path from the entry to the root of the closed
+//! segment.
 //!
 //! <https://c2sp.org/tlog-tiles>, <https://c2sp.org/tlog-proof>
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use lazuli_engine::{Meta, Version};
 use lazuli_evidence::cbor::Writer;
 use lazuli_evidence::{Record, leaf_hash};
 use lazuli_tlog::{
-    Hash, MemoryTree, SignedCheckpoint, Tile, TileHashes, TlogProof, inclusion_proof,
+    Hash, MemoryTree, Policy, SignedCheckpoint, Tile, TileHashes, TlogProof, consistency_proof,
+    inclusion_proof,
 };
 
+use crate::checkpoints::Checkpoints;
 use crate::rows::{self, SegmentRow};
-use crate::spine::{CHECKPOINT, Files, POLICY};
+use crate::spine::{CHECKPOINT, Files, POLICY, WITNESSED};
+use crate::stats::LogStats;
 
 /// Commits read at a time for the entries of a segment.
 const PAGE: usize = 4096;
@@ -44,15 +48,15 @@ pub struct Public {
     meta: MetaHandle,
     files: Arc<Files>,
     policy: String,
-    checkpoint: RwLock<Option<SignedCheckpoint>>,
+    checkpoints: Checkpoints,
     segments: Mutex<Vec<(u64, Arc<Entries>)>>,
 }
 
 /// The entries of a closed segment, and the tree over them.
 #[derive(Debug)]
-struct Entries {
-    bytes: Vec<Vec<u8>>,
-    tree: MemoryTree,
+pub(crate) struct Entries {
+    pub(crate) bytes: Vec<Vec<u8>>,
+    pub(crate) tree: MemoryTree,
 }
 
 /// The store, without a text form of it.
@@ -68,21 +72,28 @@ impl Public {
     pub(crate) fn new(
         meta: Arc<dyn Meta>,
         files: Arc<Files>,
-        policy: String,
+        policy: (String, Policy),
+        stats: Arc<LogStats>,
     ) -> io::Result<Arc<Self>> {
+        let (policy, parsed) = policy;
         files.put(POLICY, policy.as_bytes(), false)?;
-        Ok(Arc::new(Self {
-            meta: MetaHandle(meta),
-            files,
-            policy,
-            checkpoint: RwLock::default(),
-            segments: Mutex::default(),
-        }))
+        let checkpoints = Checkpoints::new(Arc::clone(&files), parsed, stats)?;
+        let (meta, segments) = (MetaHandle(meta), Mutex::default());
+        Ok(Arc::new(Self { meta, files, policy, checkpoints, segments }))
     }
 
     /// The last checkpoint, with the cosignatures that are there by now.
     pub fn checkpoint(&self) -> Option<SignedCheckpoint> {
-        self.checkpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.checkpoints.newest()
+    }
+
+    /// The largest checkpoint that a quorum of witnesses vouches for.
+    pub fn witnessed(&self) -> Option<SignedCheckpoint> {
+        self.checkpoints.witnessed()
+    }
+
+    pub(crate) const fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
     }
 
     /// The files of the log.
@@ -92,9 +103,34 @@ impl Public {
 
     /// Makes a checkpoint the last one.
     pub(crate) fn publish(&self, signed: SignedCheckpoint) -> io::Result<()> {
-        self.files.put(CHECKPOINT, signed.to_string().as_bytes(), false)?;
-        *self.checkpoint.write().unwrap_or_else(PoisonError::into_inner) = Some(signed);
-        Ok(())
+        self.checkpoints.publish(signed)
+    }
+
+    /// The bytes of a tile of the tree under the last checkpoint.
+    fn tile(&self, tile: Tile) -> io::Result<Option<Bytes>> {
+        let size = || self.checkpoint().map_or(0, |signed| signed.checkpoint().head().size);
+        let mut tried = size();
+        loop {
+            let found = self.files.tile(tile, tried)?;
+            let now = size();
+            // The tile may have grown under our eyes.
+            if found.is_some() || now == tried {
+                return Ok(found);
+            }
+            tried = now;
+        }
+    }
+
+    /// A tile that a proof needs.
+    fn needed(&self, tile: Tile) -> io::Result<Vec<u8>> {
+        let bytes = self.tile(tile)?.ok_or(io::ErrorKind::NotFound)?;
+        Ok(bytes.to_vec())
+    }
+
+    /// Proves that the tree of `new` leaves continues the one of `old` leaves.
+    pub(crate) fn consistency(&self, old: u64, new: u64) -> Option<Vec<Hash>> {
+        let mut hashes = TileHashes::new(new, |tile| self.needed(tile));
+        consistency_proof(&mut hashes, old, new).ok()
     }
 
     /// Answers a question of an outsider; `None` if there is nothing of the kind.
@@ -105,6 +141,9 @@ impl Public {
         if path == CHECKPOINT {
             return text(self.checkpoint()?.to_string(), false);
         }
+        if path == WITNESSED {
+            return text(self.witnessed()?.to_string(), false);
+        }
         if path == POLICY {
             return text(self.policy.clone(), false);
         }
@@ -114,19 +153,17 @@ impl Public {
             return text(self.upgrade(segment, index).await?.to_string(), false);
         }
         let tile: Tile = path.parse().ok()?;
-        let size = self.checkpoint()?.checkpoint().head().size;
-        let body = self.files.tile(tile, size).ok()??;
+        let body = self.tile(tile).ok()??;
         Some(Answer { content_type: "application/octet-stream", body, immutable: true })
     }
 
-    /// Proves that an entry of a closed segment is under the last checkpoint; `None` while it is
-    /// not, or if there is no such entry.
+    /// Proves that an entry of a closed segment is under the last witnessed checkpoint, or, while it
+    /// is not, under the last one; `None` while it is not under that either, or if there is no such
+    /// entry.
     pub async fn upgrade(&self, segment: u64, index: u64) -> Option<TlogProof> {
-        let checkpoint = self.checkpoint()?;
-        let row = self.meta.0.get(&rows::segment(segment)).await.ok()??;
-        let row = SegmentRow::decode(&row.value)?;
+        let row = self.segment(segment).await?;
         let leaf = self.meta.0.get(&rows::leaf(row.leaf)).await.ok()??.value;
-        let entries = self.segment(segment, row).await?;
+        let entries = self.sealed(segment, row).await?;
         let entry = entries.bytes.get(usize::try_from(index).ok()?)?;
         let path = entries.tree.inclusion_proof(index, row.count)?;
         let path: Vec<[u8; 32]> = path.into_iter().map(|hash| hash.0).collect();
@@ -134,19 +171,25 @@ impl Public {
         let mut writer = Writer::new(&mut extra);
         writer.array(6).uint(1).bytes(&leaf).bytes(entry).uint(index).uint(row.count);
         writer.bytes(path.as_flattened());
-        let size = checkpoint.checkpoint().head().size;
-        let fetch = |tile: Tile| match self.files.tile(tile, size) {
-            Ok(Some(bytes)) => Ok(bytes.to_vec()),
-            Ok(None) => Err(io::ErrorKind::NotFound.into()),
-            Err(error) => Err(error),
+        let covers = |signed: &SignedCheckpoint| signed.checkpoint().head().size > row.leaf;
+        let checkpoint = match self.witnessed().filter(covers) {
+            Some(witnessed) => witnessed,
+            None => self.checkpoint()?,
         };
-        let mut hashes = TileHashes::new(size, fetch);
+        let size = checkpoint.checkpoint().head().size;
+        let mut hashes = TileHashes::new(size, |tile| self.needed(tile));
         let path = inclusion_proof(&mut hashes, row.leaf, size).ok()?;
         Some(TlogProof { extra: Some(extra), index: row.leaf, path, checkpoint })
     }
 
+    /// Where the entries of a closed segment are; `None` if it is not closed.
+    pub(crate) async fn segment(&self, segment: u64) -> Option<SegmentRow> {
+        let row = self.meta.0.get(&rows::segment(segment)).await.ok()??;
+        SegmentRow::decode(&row.value)
+    }
+
     /// The entries of a closed segment with their tree, read from the journal.
-    async fn segment(&self, segment: u64, row: SegmentRow) -> Option<Arc<Entries>> {
+    pub(crate) async fn sealed(&self, segment: u64, row: SegmentRow) -> Option<Arc<Entries>> {
         let known = |known: &Vec<(u64, Arc<Entries>)>| {
             known.iter().find(|(n, _)| *n == segment).map(|(_, entries)| Arc::clone(entries))
         };

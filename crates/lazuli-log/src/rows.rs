@@ -7,6 +7,7 @@
 //! | `L` `h` label | the account's last number and head as of the last closed segment |
 //! | `L` `m` leaf index | all heads as of the leaf with their root |
 //! | `L` `p` | how far the spine has come |
+//! | `L` `g` | the window of the last gap |
 //!
 //! Numbers are big-endian.
 
@@ -72,6 +73,20 @@ pub(crate) fn progress() -> Bytes {
     key(b'p', &[])
 }
 
+/// The window of the last gap.
+pub(crate) fn gap() -> Bytes {
+    key(b'g', &[])
+}
+
+pub(crate) fn encode_gap(from_ms: u64, to_ms: u64) -> Bytes {
+    [from_ms, to_ms].into_iter().flat_map(u64::to_be_bytes).collect()
+}
+
+pub(crate) fn decode_gap(bytes: &[u8]) -> Option<[u64; 2]> {
+    let (numbers, []) = bytes.as_chunks::<8>() else { return None };
+    Some(<[_; 2]>::try_from(numbers).ok()?.map(u64::from_be_bytes))
+}
+
 /// The heads of all accounts.
 pub(crate) fn heads() -> KeyRange {
     KeyRange::prefix(key(b'h', &[]))
@@ -83,6 +98,16 @@ pub(crate) fn head(label: &Digest) -> Bytes {
 
 pub(crate) fn map(leaf: u64) -> Bytes {
     key(b'm', &leaf.to_be_bytes())
+}
+
+/// The heads of all accounts as of the leaves from `from` on and before `until`.
+pub(crate) fn maps(from: u64, until: u64) -> KeyRange {
+    KeyRange { start: map(from), end: Some(map(until)) }
+}
+
+/// The leaf that a row of [`maps`] is about.
+pub(crate) fn leaf_of_map(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(2..)?.try_into().ok()?))
 }
 
 pub(crate) fn encode_head(head: &Head) -> Bytes {

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use lazuli_base::Clock;
@@ -24,6 +25,8 @@ use crate::public::Public;
 use crate::recover::Progress;
 use crate::rows::{self, SegmentRow};
 use crate::spine::Spine;
+use crate::stats::LogStats;
+use crate::witness::Client;
 
 /// How often the heads of all accounts are published, in milliseconds.
 const HEADS_INTERVAL_MS: u64 = 60_000;
@@ -48,6 +51,8 @@ pub struct Sealer {
     pub(crate) digests: Digests,
     pub(crate) heads_ms: u64,
     pub(crate) beat_ms: u64,
+    pub(crate) stats: Arc<LogStats>,
+    pub(crate) clients: Vec<Client>,
     /// When the start was told.
     pub(crate) began: Option<u64>,
 }
@@ -103,6 +108,7 @@ impl Sealer {
             self.beat_ms = now;
         }
         self.catch_up(false).await;
+        self.count();
     }
 
     /// An entry of the log's own.
@@ -117,6 +123,16 @@ impl Sealer {
         let shutdown = self.event(What::Shutdown, millis(&*self.clock));
         self.events.push(shutdown);
         self.catch_up(true).await;
+        self.count();
+    }
+
+    /// Tells the numbers of the log as it is.
+    pub(crate) fn count(&self) {
+        let stats = &self.stats;
+        stats.segments.store(self.progress.segments, Ordering::Relaxed);
+        stats.waiting.store(self.waiting.len() as u64, Ordering::Relaxed);
+        stats.spine_size.store(self.spine.head().size, Ordering::Relaxed);
+        stats.paused.store(self.ledger.paused().is_some(), Ordering::Relaxed);
     }
 
     /// Writes what waits.
@@ -151,10 +167,13 @@ impl Sealer {
             leaves.push(bytes);
             next.size += 1;
         };
+        let mut more = Vec::new();
         for event in &self.events {
             add(&Leaf::Event(*event), &mut next);
+            if event.what == What::Gap {
+                more.push((rows::gap(), rows::encode_gap(event.from_ms, event.to_ms)));
+            }
         }
-        let mut more = Vec::new();
         let mut heads_ms = self.heads_ms;
         if let Some(closed) = self.waiting.front() {
             let (leaf, row) = self.segment(closed, next.size);
@@ -214,7 +233,7 @@ impl Sealer {
     }
 
     /// Signs a checkpoint of the spine as it is, if it grew; the error says why never again.
-    fn sign(&self) -> Result<(), String> {
+    fn sign(&mut self) -> Result<(), String> {
         let head = self.spine.head();
         let last = self.heads.last();
         if head == last.head && self.public.checkpoint().is_some() {
@@ -229,7 +248,10 @@ impl Sealer {
         let checkpoint = Checkpoint::new(self.identity.keys.origin(), head);
         let signed = checkpoint.and_then(|checkpoint| checkpoint.sign(&[&self.identity.keys.log]));
         let signed = signed.map_err(|error| format!("no checkpoint: {error}"))?;
-        self.public.publish(signed).map_err(|error| format!("writing the checkpoint: {error}"))
+        self.public.publish(signed).map_err(|error| format!("writing the checkpoint: {error}"))?;
+        self.stats.checkpoint_ms.store(millis(&*self.clock), Ordering::Relaxed);
+        self.spine.sweep();
+        Ok(())
     }
 }
 

@@ -19,6 +19,8 @@ use lazuli_tlog::{
 
 /// The name of the checkpoint among the files of the log.
 pub const CHECKPOINT: &str = "checkpoint";
+/// The name of the newest checkpoint that a quorum of witnesses vouches for.
+pub const WITNESSED: &str = "witnessed";
 /// The name of the policy.
 pub const POLICY: &str = "policy";
 
@@ -138,6 +140,8 @@ pub(crate) struct Spine {
     builder: TileBuilder,
     /// The entries that are in no full bundle yet.
     bundle: Vec<u8>,
+    /// Partial tiles that wider ones stand for, once there is a checkpoint of those.
+    stale: Vec<Tile>,
 }
 
 impl Spine {
@@ -150,12 +154,13 @@ impl Spine {
         // The leaves that are at hand must be the ones that the tiles have.
         let mut hashes = TileHashes::new(size, |tile| fetch(files, tile));
         root_at(&mut hashes, size).ok().filter(|root| *root == builder.head().root)?;
-        Some(Self { files: Arc::clone(files), builder, bundle })
+        Some(Self { files: Arc::clone(files), builder, bundle, stale: Vec::new() })
     }
 
     /// An empty spine.
     pub(crate) fn new(files: &Arc<Files>) -> Self {
-        Self { files: Arc::clone(files), builder: TileBuilder::new(), bundle: Vec::new() }
+        let (bundle, stale) = (Vec::new(), Vec::new());
+        Self { files: Arc::clone(files), builder: TileBuilder::new(), bundle, stale }
     }
 
     /// Size and root.
@@ -192,10 +197,16 @@ impl Spine {
             self.files.put(&tile.path(), &self.bundle, false)?;
         }
         let now = self.edge();
-        for tile in old.into_iter().filter(|tile| !now.contains(tile)) {
+        self.stale.extend(old.into_iter().filter(|tile| !now.contains(tile)));
+        Ok(())
+    }
+
+    /// Removes partial tiles that others have taken the place of. To be called when the checkpoint of
+    /// the tree as it is was published: until then they are asked for.
+    pub(crate) fn sweep(&mut self) {
+        for tile in self.stale.drain(..) {
             self.files.remove(&tile.path());
         }
-        Ok(())
     }
 
     /// Reads the tiles back that a checkpoint is about to be signed for: what is served must be

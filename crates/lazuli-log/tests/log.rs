@@ -44,6 +44,7 @@ impl Fixture {
             head_store: Some(dir.join("heads")),
             site: 1,
             config: [0; 32],
+            witnesses: None,
         };
         let log = Log::open(parts).await.unwrap();
         engine.write_journal_with(Arc::clone(&log.ledger) as _);

@@ -12,6 +12,7 @@ mod exchange;
 mod head;
 mod inbound;
 mod limits;
+mod log_metrics;
 mod metrics;
 mod outbound;
 mod pace;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use lazuli_base::Clock;
 use lazuli_engine::stats::Stats;
+use lazuli_log::stats::LogStats;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::engine_metrics::EngineMetrics;
+use crate::log_metrics::LogMetrics;
 
 /// `Content-Type` of [`Metrics::render`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -67,6 +70,13 @@ impl Metrics {
             metrics.registry.register_collector(Box::new(EngineMetrics::new(stats)));
         }
         metrics
+    }
+
+    /// The same counters, with the numbers of a transparency log.
+    #[must_use]
+    pub fn with_log(mut self, stats: Arc<LogStats>, clock: Arc<dyn Clock>) -> Self {
+        self.registry.register_collector(Box::new(LogMetrics::new(stats, clock)));
+        self
     }
 
     fn register(&mut self) {

@@ -67,6 +67,7 @@ pub struct Server {
     stage: watch::Sender<Stage>,
     workers: Arc<Workers>,
     log: Option<Arc<dyn PublicLog>>,
+    operator_log: Option<Arc<dyn PublicLog>>,
 }
 
 /// How a stop ended.
@@ -97,7 +98,7 @@ impl Server {
         let limits = Arc::new(parts.limits.clone());
         let workers = Arc::new(Workers::start()?);
         let stage = watch::Sender::new(Stage::Serving);
-        Ok(Self { parts, limits, stage, workers, log: None })
+        Ok(Self { parts, limits, stage, workers, log: None, operator_log: None })
     }
 
     /// The same server, of which listeners that are served from now on show `log`: those of storage
@@ -105,6 +106,13 @@ impl Server {
     #[must_use]
     pub fn with_public_log(self, log: Arc<dyn PublicLog>) -> Self {
         Self { log: Some(log), ..self }
+    }
+
+    /// The same server, whose admin listener shows `log` under `/log/` in place of the public one:
+    /// it may answer more, and is asked with the query.
+    #[must_use]
+    pub fn with_operator_log(self, log: Arc<dyn PublicLog>) -> Self {
+        Self { operator_log: Some(log), ..self }
     }
 
     /// Serves a storage service on `listener` from now on. To be called in a tokio runtime.
@@ -122,7 +130,8 @@ impl Server {
 
     /// Serves health and metrics on `listener` from now on. To be called in a tokio runtime.
     pub fn serve_admin(&self, listener: Listener, health: Arc<dyn Health>) {
-        let (metrics, log) = (Arc::clone(&self.parts.metrics), self.log.clone());
+        let log = self.operator_log.as_ref().or(self.log.as_ref()).cloned();
+        let metrics = Arc::clone(&self.parts.metrics);
         self.answer(listener, Admin { health, metrics, log }, ADMIN_CONNECTIONS_MAX);
     }
 

@@ -115,6 +115,9 @@ pub(crate) struct Settings {
     /// The name of the transparency log, such as a host name, for a log that is new.
     #[arg(long, value_name = "NAME")]
     log_origin: Option<String>,
+    /// A C2SP tlog-policy file whose witnesses are asked to cosign the transparency log.
+    #[arg(long, value_name = "FILE")]
+    witness_policy: Option<String>,
     /// A file to write (JSON: endpoints, account, process id) once all listeners accept.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<String>,
@@ -145,6 +148,7 @@ impl Settings {
             ("log-keys", "--log-keys", text(&self.log_keys)),
             ("log-directory", "--log-directory", text(&self.log_directory)),
             ("log-origin", "--log-origin", text(&self.log_origin)),
+            ("witness-policy", "--witness-policy", text(&self.witness_policy)),
             ("ready-file", "--ready-file", text(&self.ready_file)),
         ]
         .into_iter()
@@ -180,7 +184,7 @@ mod tests {
                     --dfs-port 4 --admin-port 5 --account one:YQ== --account two:YQ== \
                     --durability relaxed --strict-versions --log json --ready-file r \
                     --transparency-log on --head-store h --log-keys k \
-                    --log-directory d --log-origin o";
+                    --log-directory d --log-origin o --witness-policy w";
         let want = [
             ("data", "d"),
             ("host", "h"),
@@ -198,6 +202,7 @@ mod tests {
             ("log-keys", "k"),
             ("log-directory", "d"),
             ("log-origin", "o"),
+            ("witness-policy", "w"),
             ("ready-file", "r"),
         ];
         assert_eq!(flags_of(line), want.map(|(key, text)| (key, text.to_owned())));

@@ -76,6 +76,7 @@ const HOUSE: &[Place] = &[
         may: &[
             "lazuli-base",
             "lazuli-engine",
+            "lazuli-log",
             "lazuli-model",
             "lazuli-wire",
             "lazuli-auth",
@@ -87,6 +88,7 @@ const HOUSE: &[Place] = &[
     Place {
         name: "lazuli",
         may: &[
+            "lazuli-evidence",
             "lazuli-log",
             "lazuli-tlog",
             "lazuli-base",

@@ -73,12 +73,17 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);
     let strict = config.transparency.as_ref().map(|log| log.strict_reads.clone());
     let api = api.with_strict_reads(strict.unwrap_or_default());
-    let metrics = Arc::new(Metrics::new(Some(Arc::clone(&engine.stats))));
+    let metrics = Metrics::new(Some(Arc::clone(&engine.stats)));
+    let metrics = match &transparency {
+        Some(log) => metrics.with_log(Arc::clone(&log.stats), clock.clone()),
+        None => metrics,
+    };
+    let metrics = Arc::new(metrics);
     let limits = config.limits.clone();
     let server = Server::new(Parts { limits, metrics, clock, entropy });
     let server = server.or_fail("start the threads that serve connections")?;
     let server = match &transparency {
-        Some(transparency) => server.with_public_log(transparency.public_log()),
+        Some(log) => server.with_public_log(log.public_log()).with_operator_log(log.operator_log()),
         None => server,
     };
     let stats = Arc::clone(&engine.stats);

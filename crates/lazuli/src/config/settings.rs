@@ -66,6 +66,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("log-directory", "LAZULI_LOG_DIRECTORY", Kind::Text, ""),
     setting("log-origin", "LAZULI_LOG_ORIGIN", Kind::Text, ""),
     setting("log-strict-reads", "LAZULI_LOG_STRICT_READS", Kind::Text, ""),
+    setting("witness-policy", "LAZULI_WITNESS_POLICY", Kind::Text, ""),
     setting("limits.connections", "LAZULI_LIMITS_CONNECTIONS", Kind::Count, "10000"),
     setting("limits.head-bytes", "LAZULI_LIMITS_HEAD_BYTES", Kind::Count, "65536"),
     setting("limits.headers", "LAZULI_LIMITS_HEADERS", Kind::Count, "256"),

@@ -67,6 +67,8 @@ pub(crate) struct Transparency {
     pub(crate) origin: Option<String>,
     /// The accounts whose reads are entered before they are answered.
     pub(crate) strict_reads: Vec<String>,
+    /// The policy that names the witnesses.
+    pub(crate) witnesses: Option<PathBuf>,
 }
 
 impl Config {
@@ -197,6 +199,7 @@ impl Layers {
             directory: file("log-directory", ".log"),
             origin: self.given("log-origin").map(str::to_owned),
             strict_reads: self.strict_reads()?,
+            witnesses: self.given("witness-policy").map(PathBuf::from),
         }))
     }
 
@@ -207,9 +210,11 @@ impl Layers {
         let names = self.given(key).unwrap_or_default().split(';').map(str::trim);
         names
             .filter(|name| !name.is_empty())
-            .map(|name| match known.iter().any(|account| account.name == name) {
-                true => Ok(name.to_owned()),
-                false => Err(wrong(key, self.last(key), format!("no account is named `{name}`"))),
+            .map(|name| {
+                if known.iter().any(|account| account.name == name) {
+                    return Ok(name.to_owned());
+                }
+                Err(wrong(key, self.last(key), format!("no account is named `{name}`")))
             })
             .collect()
     }

@@ -1,14 +1,18 @@
 //! The transparency log of a server: opened before the first request, ended after the last.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use lazuli_api::PublicLog;
 use lazuli_api::public_log::{Cache, PublicAnswer};
 use lazuli_base::{Clock, Entropy};
 use lazuli_engine::{BoxFuture, Engine};
+use lazuli_log::admin::AdminLog;
 use lazuli_log::keys::Keys;
 use lazuli_log::ledger::Ledger;
 use lazuli_log::public::{Answer, Public};
+use lazuli_log::stats::LogStats;
+use lazuli_log::witness::Witnesses;
 use lazuli_log::{Log, Parts, Running};
 
 use crate::config::Config;
@@ -23,20 +27,40 @@ pub(super) struct Transparency {
     /// Who takes entries, or says why not.
     pub(super) ledger: Arc<Ledger>,
     public: Arc<Public>,
+    admin: Arc<AdminLog>,
+    /// What it counts.
+    pub(super) stats: Arc<LogStats>,
 }
 
-/// What outsiders may ask, as the listeners show it.
+/// What outsiders may ask, as the listeners of the storage services show it.
 struct Shown(Arc<Public>);
 
 impl PublicLog for Shown {
     fn get<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Option<PublicAnswer>> {
-        Box::pin(async move {
-            let answer = self.0.answer(path.strip_prefix("log/")?).await?;
-            let Answer { content_type, body, immutable } = answer;
-            let cache = if immutable { Cache::Immutable } else { Cache::No };
-            Some(PublicAnswer { content_type, body, cache })
-        })
+        Box::pin(async move { shown(self.0.answer(path.strip_prefix("log/")?).await?) })
     }
+}
+
+/// What the operator may ask, as the admin listener shows it.
+struct ShownToOperator(Arc<AdminLog>);
+
+impl PublicLog for ShownToOperator {
+    fn get<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Option<PublicAnswer>> {
+        Box::pin(async move { shown(self.0.get(path.strip_prefix("log/")?).await?) })
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "both callers have it end in this")]
+fn shown(Answer { content_type, body, immutable }: Answer) -> Option<PublicAnswer> {
+    let cache = if immutable { Cache::Immutable } else { Cache::No };
+    Some(PublicAnswer { content_type, body, cache })
+}
+
+/// Reads the policy that names the witnesses.
+fn witnesses(path: &Path) -> Result<Witnesses, Failure> {
+    let doing = || format!("use the witnesses of {}", path.display());
+    let bytes = std::fs::read(path).or_fail(doing())?;
+    Witnesses::parse(&bytes).or_fail(doing())
 }
 
 /// Opens the log of a store and has it written from now on; `None` if there is to be none.
@@ -59,18 +83,24 @@ pub(super) async fn start(
         head_store: settings.head_store.clone(),
         site: SITE,
         config: config.digest,
+        witnesses: settings.witnesses.as_deref().map(witnesses).transpose()?,
     };
     let log = Log::open(parts).await.or_fail("open the transparency log")?;
-    let Log { ledger, public, sealer } = log;
+    let Log { ledger, public, sealer, stats, admin } = log;
     engine.write_journal_with(Arc::clone(&ledger) as _);
     let running = Running::start(sealer).or_fail("start to seal the transparency log")?;
-    Ok(Some(Transparency { running, ledger, public }))
+    Ok(Some(Transparency { running, ledger, public, admin, stats }))
 }
 
 impl Transparency {
     /// What the listeners show of the log.
     pub(super) fn public_log(&self) -> Arc<dyn PublicLog> {
         Arc::new(Shown(Arc::clone(&self.public)))
+    }
+
+    /// What the admin listener shows of it.
+    pub(super) fn operator_log(&self) -> Arc<dyn PublicLog> {
+        Arc::new(ShownToOperator(Arc::clone(&self.admin)))
     }
 
     /// Seals everything entered. To be called after the last commit but those of the log itself.

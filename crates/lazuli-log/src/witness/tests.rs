@@ -1,0 +1,308 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Mutex;
+
+use lazuli_base::{ManualClock, SeededEntropy, Timestamp};
+use lazuli_engine::Engine;
+use lazuli_tlog::key::{Algorithm, SEED_BYTES};
+use lazuli_tlog::{Cosigner, Hash, TreeHead, verify_consistency};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::{Log, Parts};
+
+/// How a witness behaves that only looks like one.
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    /// As the specification says.
+    Honest,
+    /// It cosigns another checkpoint.
+    Wrong,
+    /// It answers this.
+    Fixed(&'static str),
+    /// It never answers.
+    Hanging,
+}
+
+/// A witness in this process.
+struct Fake {
+    cosigner: Cosigner,
+    mood: Mutex<Mood>,
+    newest: Mutex<TreeHead>,
+}
+
+impl Fake {
+    async fn start(seed: u8) -> (Arc<Self>, String) {
+        let name = format!("w{seed}.test");
+        let name = name.parse().unwrap();
+        let cosigner =
+            Cosigner::from_seed(name, Algorithm::CosignatureV1, &[seed; SEED_BYTES]).unwrap();
+        let newest = TreeHead { size: 0, root: Hash::of_empty_tree() };
+        let mood = Mutex::new(Mood::Honest);
+        let fake = Arc::new(Self { cosigner, mood, newest: Mutex::new(newest) });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let line =
+            format!("witness w{seed} {} http://{address}/prefix/\n", fake.cosigner.verifier());
+        let serving = Arc::clone(&fake);
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                if let Some(answer) = serving.answer(&request(&mut stream).await) {
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                } else {
+                    open.push(stream);
+                }
+            }
+        });
+        (fake, line)
+    }
+
+    fn set(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    fn answer(&self, request: &str) -> Option<String> {
+        assert!(request.starts_with("POST /prefix/add-checkpoint HTTP/1.1\r\n"), "{request}");
+        match *self.mood.lock().unwrap() {
+            Mood::Honest => Some(self.honest(request)),
+            Mood::Wrong => Some(reply(200, &self.cosign("other\n1\n", &Hash([1; 32])))),
+            Mood::Fixed(answer) => Some(answer.to_owned()),
+            Mood::Hanging => None,
+        }
+    }
+
+    fn cosign(&self, begin: &str, root: &Hash) -> String {
+        let checkpoint = format!("{begin}{root}\n").parse().unwrap();
+        format!("{}\n", self.cosigner.cosign(&checkpoint, 1).unwrap())
+    }
+
+    fn honest(&self, request: &str) -> String {
+        let (_, body) = request.split_once("\r\n\r\n").unwrap();
+        let (head, note) = body.split_once("\n\n").unwrap();
+        let mut lines = head.lines();
+        let old: u64 = lines.next().unwrap().strip_prefix("old ").unwrap().parse().unwrap();
+        let mut newest = self.newest.lock().unwrap();
+        if old != newest.size {
+            return reply(409, &format!("{}\n", newest.size));
+        }
+        let proof: Vec<Hash> = lines.map(|line| line.parse().unwrap()).collect();
+        let signed = SignedCheckpoint::parse(note.as_bytes()).unwrap();
+        assert_eq!(signed.note().signatures().len(), 1, "the log's signature alone is sent");
+        if verify_consistency(&proof, &newest, signed.checkpoint().head()).is_err() {
+            return reply(422, "");
+        }
+        *newest = *signed.checkpoint().head();
+        let line = self.cosigner.cosign(signed.checkpoint(), 7).unwrap();
+        // Signatures of keys that the policy does not name are left aside.
+        let other: NoteLine = "\u{2014} other AAAAAAEC\n";
+        reply(200, &format!("{other}{line}\n"))
+    }
+}
+
+type NoteLine = &'static str;
+
+fn reply(status: u16, body: &str) -> String {
+    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+async fn request(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    loop {
+        let mut part = [0; 4096];
+        let count = stream.read(&mut part).await.unwrap();
+        text.push_str(std::str::from_utf8(&part[..count]).unwrap());
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.split("Content-Length: ").nth(1).unwrap();
+        if body.len().to_string() == length.lines().next().unwrap() {
+            return text;
+        }
+    }
+}
+
+/// A log in memory that asks witnesses.
+struct Fixture {
+    log: Log,
+    clock: Arc<ManualClock>,
+    clients: Vec<Client>,
+}
+
+impl Fixture {
+    async fn open(policy: &str) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1000)));
+        let keys = Keys::open(None, Some("log.test"), &[], &SeededEntropy::new(7)).unwrap();
+        let parts = Parts {
+            meta: Arc::clone(&Engine::in_memory().meta),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            keys,
+            files: None,
+            head_store: None,
+            site: 1,
+            config: [0; 32],
+            witnesses: Some(Witnesses::parse(policy.as_bytes()).unwrap()),
+        };
+        let mut log = Log::open(parts).await.unwrap();
+        let mut clients = std::mem::take(&mut log.sealer.clients);
+        for client in &mut clients {
+            client.pace.answer = Duration::from_mins(1);
+        }
+        Self { log, clock, clients }
+    }
+
+    async fn tick(&mut self) -> SignedCheckpoint {
+        self.clock.advance(Duration::from_secs(1));
+        self.log.sealer.tick().await;
+        self.log.public.checkpoint().unwrap()
+    }
+
+    /// How many cosigned a checkpoint, and whether they are enough.
+    async fn cosigned(&self, path: &str) -> (usize, bool) {
+        let policy = self.log.public.answer("policy").await.unwrap().body;
+        let policy = Policy::parse(&policy).unwrap();
+        let signed = self.log.public.answer(path).await.unwrap().body;
+        let found = policy.evaluate(&SignedCheckpoint::parse(&signed).unwrap()).unwrap();
+        (found.cosigned.len(), found.has_quorum)
+    }
+
+    fn error(&self, witness: usize) -> String {
+        self.log.stats.witnesses[witness].error().unwrap_or_default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cosignatures_come_one_by_one_until_there_is_a_quorum() {
+    let (_, one) = Fake::start(1).await;
+    let (_, two) = Fake::start(2).await;
+    let policy = format!("# ours\nlog {}\n{one}{two}group g 2 w1 w2\nquorum g\n", other_log());
+    let mut fixture = Fixture::open(&policy).await;
+    let signed = fixture.tick().await;
+    assert_eq!(fixture.cosigned("checkpoint").await, (0, false), "published at once");
+    assert!(fixture.log.public.answer("witnessed").await.is_none());
+    assert_eq!(fixture.clients[0].ask(&signed).await, Ok(Outcome::Cosigned));
+    assert_eq!(fixture.cosigned("checkpoint").await, (1, false));
+    // The second answers when there is a newer checkpoint already.
+    let newer = fixture.tick().await;
+    assert_eq!(fixture.clients[1].ask(&signed).await, Ok(Outcome::Cosigned));
+    assert_eq!(fixture.cosigned("witnessed").await, (2, true));
+    assert_eq!(fixture.cosigned("checkpoint").await, (0, false));
+    let proof = fixture.log.public.upgrade(0, 0).await;
+    assert!(proof.is_none(), "the segment is empty");
+    for client in &mut fixture.clients {
+        assert_eq!(client.ask(&newer).await, Ok(Outcome::Cosigned));
+        assert_eq!(client.ask(&newer).await, Ok(Outcome::Cosigned), "again is no harm");
+    }
+    assert_eq!(fixture.cosigned("checkpoint").await, (2, true));
+    let stats = &fixture.log.stats;
+    let size = newer.checkpoint().head().size;
+    assert_eq!(stats.witnessed_size.load(Ordering::Relaxed), size);
+    assert_eq!(stats.witnesses.iter().map(|witness| stats.lag(witness)).max(), Some(0));
+    assert_eq!(stats.witnesses[0].cosigned_ms.load(Ordering::Relaxed), 1_002_000);
+}
+
+/// A line of a log that is not this one.
+fn other_log() -> String {
+    let name = "other.test".parse().unwrap();
+    lazuli_tlog::NoteSigner::from_seed(name, &[9; 32]).unwrap().verifier().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_knows_an_older_tree_gets_its_proof() {
+    let (fake, one) = Fake::start(1).await;
+    let mut fixture = Fixture::open(&format!("{one}quorum w1\n")).await;
+    let first = fixture.tick().await;
+    *fake.newest.lock().unwrap() = *first.checkpoint().head();
+    for _ in 0..5 {
+        fixture.tick().await;
+    }
+    let signed = fixture.tick().await;
+    assert_eq!(fixture.clients[0].ask(&signed).await, Ok(Outcome::Elsewhere));
+    assert_eq!(fixture.clients[0].ask(&signed).await, Ok(Outcome::Cosigned));
+    let forked = TreeHead { root: Hash([1; 32]), ..*signed.checkpoint().head() };
+    *fake.newest.lock().unwrap() = forked;
+    let next = fixture.tick().await;
+    assert_eq!(fixture.clients[0].ask(&next).await, Err(()));
+    assert!(fixture.error(0).starts_with("422"), "{}", fixture.error(0));
+    *fake.newest.lock().unwrap() = TreeHead { size: 1_000_000, ..forked };
+    assert_eq!(fixture.clients[0].ask(&next).await, Err(()));
+    assert!(fixture.error(0).contains("1000000 leaves"), "{}", fixture.error(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_cosignature_is_not_published() {
+    let (fake, one) = Fake::start(1).await;
+    let mut fixture = Fixture::open(&format!("{one}quorum w1\n")).await;
+    let signed = fixture.tick().await;
+    let cases = [
+        (Mood::Wrong, "no cosignature"),
+        (Mood::Fixed("HTTP/1.1 200 OK\r\n\r\n"), "no cosignature"),
+        (Mood::Fixed("HTTP/1.1 200 OK\r\n\r\n\u{2014} other AAAAAAEC\n"), "no cosignature"),
+        (Mood::Fixed("HTTP/1.1 200 OK\r\n\r\n\u{2014} w1.test ????\n"), "no cosignature"),
+        (Mood::Fixed("HTTP/1.1 404 Not Found\r\n\r\n"), "404: it does not know the log"),
+        (Mood::Fixed("HTTP/1.1 409 Conflict\r\n\r\n0\n"), "409: it vouched for another tree"),
+        (Mood::Fixed("HTTP/1.1 409 Conflict\r\n\r\nmany\n"), "409: it vouched for another tree"),
+        (Mood::Fixed("HTTP/1.1 500 Oh\r\n\r\n"), "status 500"),
+        (Mood::Fixed("SSH-2.0-nonsense\r\n"), "the answer is not HTTP"),
+        (Mood::Fixed("HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n"), "is too long"),
+    ];
+    for (mood, error) in cases {
+        fake.set(mood);
+        assert_eq!(fixture.clients[0].ask(&signed).await, Err(()), "{mood:?}");
+        assert!(fixture.error(0).contains(error), "{mood:?}: {}", fixture.error(0));
+    }
+    assert_eq!(fixture.cosigned("checkpoint").await, (0, false));
+    fake.set(Mood::Hanging);
+    fixture.clients[0].pace.answer = Duration::from_millis(20);
+    assert_eq!(fixture.clients[0].ask(&signed).await, Err(()));
+    assert_eq!(fixture.error(0), "no answer in time");
+    fake.set(Mood::Honest);
+    fixture.clients[0].pace.answer = Duration::from_mins(1);
+    assert_eq!(fixture.clients[0].ask(&signed).await, Ok(Outcome::Cosigned));
+    assert_eq!(fixture.error(0), "", "it clears itself");
+    let stats = &fixture.log.stats.witnesses[0];
+    assert_eq!(stats.failures.load(Ordering::Relaxed), 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_run_beside_the_sealer_and_ask_until_they_are_told() {
+    let (_, one) = Fake::start(1).await;
+    let mut fixture = Fixture::open(&format!("{one}quorum w1\n")).await;
+    let mut clients = std::mem::take(&mut fixture.clients);
+    clients[0].pace.least = Duration::ZERO;
+    let asking = Asking::start(clients).unwrap();
+    let mut changes = fixture.log.public.checkpoints().subscribe();
+    for _ in 0..3 {
+        let size = fixture.tick().await.checkpoint().head().size;
+        let is_cosigned = |signed: &Option<SignedCheckpoint>| {
+            signed.as_ref().is_some_and(|signed| {
+                signed.checkpoint().head().size == size && signed.note().signatures().len() == 2
+            })
+        };
+        changes.wait_for(is_cosigned).await.unwrap();
+    }
+    drop(asking);
+}
+
+#[test]
+fn policies_keep_their_lines_and_bad_addresses_are_named() {
+    let key = Cosigner::from_seed("w".parse().unwrap(), Algorithm::CosignatureV1, &[1; 32]);
+    let line = format!("witness w {}", key.unwrap().verifier());
+    let plain = Witnesses::parse(format!("{line}\nquorum none\n").as_bytes()).unwrap();
+    assert_eq!(plain.reachable().count(), 0, "one without an address is not asked");
+    let tls = Witnesses::parse(format!("{line} https://w\nquorum w\n").as_bytes());
+    assert_eq!(tls.unwrap_err(), WitnessesError::Url("w".to_owned(), UrlError::Scheme));
+    assert!(matches!(Witnesses::parse(b"x\n"), Err(WitnessesError::Policy(_))));
+    let keys = Keys::open(None, Some("log.test"), &[], &SeededEntropy::new(7)).unwrap();
+    let text = format!("# a remark\nlog {}\n\t{line} http://w\n\nquorum w\n", other_log());
+    let policy = Witnesses::parse(text.as_bytes()).unwrap().policy(&keys);
+    let mut lines = policy.lines();
+    assert!(lines.next().unwrap().starts_with("log log.test+"));
+    assert!(lines.next().unwrap().starts_with("log log.test/receipts+"));
+    assert_eq!(lines.next().unwrap().trim(), format!("{line} http://w"));
+    assert_eq!((lines.next(), lines.next()), (Some("quorum w"), None));
+}
+
+#[test]
+fn pauses_grow_to_a_limit() {
+    let seconds = |failures| Pace::DEFAULT.pause(failures).as_secs();
+    assert_eq!([0, 1, 2, 5, 6, 99].map(seconds), [1, 2, 4, 32, 60, 60]);
+}

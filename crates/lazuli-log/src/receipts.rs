@@ -61,7 +61,7 @@ impl Group {
         let signed = self.signature.get_or_init(|| {
             let root = tree.root_at(size)?.0;
             let text = receipt_text(keys.origin(), self.segment.n, size, &root, t_ms);
-            keys.receipts.sign(&text).bytes().try_into().ok()
+            keys.sign_receipt(&text)
         });
         let signature = (*signed)?;
         Some(Receipt {

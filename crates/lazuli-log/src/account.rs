@@ -6,7 +6,8 @@
 //! bits; the leaves and tiles that they need are public, and are asked for like any others.
 //!
 //! ```text
-//! page  = [1, label bstr32, next null | text, leaves bstr, entries bstr, heads bstr]
+//! page  = [1, label bstr32, first segment, end segment, next null | text,
+//!          leaves bstr, entries bstr, heads bstr]
 //! entry = [segment, index, count, path bstr, entry bstr, commitments bstr,
 //!          [* [group, salt bstr16, value bstr]]]
 //! head  = [leaf, label bstr32, null | seq, null | hash bstr32, proof]
@@ -85,6 +86,8 @@ pub(crate) struct Query {
 pub struct Page {
     /// The account's label.
     pub label: Digest,
+    /// The first segment that all pages together cover, and the one after the last.
+    pub segments: (u64, u64),
     /// Where the next page begins; `None` after the last one.
     pub next: Option<Cursor>,
     /// The leaves of the spine that the items need.
@@ -100,7 +103,8 @@ impl Page {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128 + self.entries.len() + self.heads.len());
         let mut writer = Writer::new(&mut out);
-        writer.array(6).uint(VERSION).bytes(&self.label);
+        let (first, end) = self.segments;
+        writer.array(8).uint(VERSION).bytes(&self.label).uint(first).uint(end);
         match self.next {
             Some(next) => writer.text(&next.to_string()),
             None => writer.null(),
@@ -113,17 +117,17 @@ impl Page {
     /// Reads a page; `None` if the bytes are not exactly one.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        reader.array(6)?;
+        reader.array(8)?;
         if reader.uint()? != VERSION {
             return None;
         }
-        let label = reader.bytes_of()?;
+        let (label, segments) = (reader.bytes_of()?, (reader.uint()?, reader.uint()?));
         let next = if reader.null() { None } else { Some(reader.text()?.parse().ok()?) };
         let (leaves, rest) = reader.bytes()?.as_chunks::<8>();
         let leaves = leaves.iter().map(|leaf| u64::from_be_bytes(*leaf)).collect();
         let (entries, heads) = (reader.bytes()?.to_vec(), reader.bytes()?.to_vec());
         reader.end()?;
-        rest.is_empty().then_some(Self { label, next, leaves, entries, heads })
+        rest.is_empty().then_some(Self { label, segments, next, leaves, entries, heads })
     }
 
     /// Adds an item behind its length.
@@ -168,7 +172,7 @@ impl AdminLog {
         let key = self.identity.keys.account(&query.account)?;
         let label = key.label(&query.account);
         let Window { segments: (first, end), maps } = self.window(&query).await?;
-        let mut page = Page { label, ..Page::default() };
+        let mut page = Page { label, segments: (first, end), ..Page::default() };
         if query.at.is_none() {
             for map in maps {
                 page.leaves.push(rows::leaf_of_map(&map.key)?);
@@ -360,7 +364,8 @@ mod tests {
     fn a_page_comes_back_as_it_was_and_nothing_shorter_does() {
         let next = Some(Cursor { segment: 5, index: 7 });
         let (entries, heads) = (vec![0, 0, 0, 1, 9], vec![]);
-        let page = Page { label: [1; 32], next, leaves: vec![1, 1 << 40], entries, heads };
+        let (label, segments, leaves) = ([1; 32], (3, 9), vec![1, 1 << 40]);
+        let page = Page { label, segments, next, leaves, entries, heads };
         let bytes = page.encode();
         assert_eq!(Page::decode(&bytes), Some(page.clone()));
         for length in 0..bytes.len() {

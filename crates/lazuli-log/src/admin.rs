@@ -40,7 +40,7 @@ impl std::fmt::Debug for AdminLog {
 }
 
 /// Milliseconds since 1970 as RFC 3339; `None` for 0, which stands for never.
-pub(crate) fn time(ms: u64) -> Option<String> {
+pub fn time(ms: u64) -> Option<String> {
     let time = jiff::Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()?;
     (ms > 0).then(|| format!("{time:.3}"))
 }

@@ -34,6 +34,9 @@ pub(crate) enum Command {
         /// The directory to write them to.
         dir: Option<PathBuf>,
     },
+    /// Look at the transparency log of a running server, or follow that of any.
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -44,6 +47,103 @@ pub(crate) enum Command {
 pub(crate) enum ConfigCommand {
     /// Print each setting with its value and where the value came from; keys are left out.
     Explain(Settings),
+}
+
+/// What to do with a transparency log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Print how the log is: its size, its checkpoint, its witnesses; exit status 1 if it is stopped.
+    Status(LogStatus),
+    /// Print the checkpoint and the last leaves, one leaf, or the entries of a segment.
+    Show(LogShow),
+    /// Write the log as files that anybody can verify.
+    Export(LogExport),
+    /// Print the entries of an account and write them as a bundle of evidence, opened.
+    Entries(LogEntries),
+    /// Follow a log and raise an alarm when it contradicts itself; exit status 1 if it does.
+    Monitor(LogMonitor),
+}
+
+/// Where a server's admin listener is.
+#[derive(Debug, Args)]
+pub(crate) struct Admin {
+    /// The address of the server's admin listener.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10004")]
+    pub(crate) admin: String,
+}
+
+/// `lazuli log status`.
+#[derive(Debug, Args)]
+pub(crate) struct LogStatus {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `lazuli log show`.
+#[derive(Debug, Args)]
+pub(crate) struct LogShow {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+    /// The number of a segment whose entries to print.
+    #[arg(long, value_name = "N", conflicts_with = "leaf")]
+    pub(crate) segment: Option<u64>,
+    /// The index of a leaf to print.
+    #[arg(long, value_name = "I")]
+    pub(crate) leaf: Option<u64>,
+}
+
+/// `lazuli log export`.
+#[derive(Debug, Args)]
+pub(crate) struct LogExport {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+    /// The directory to write to; what is there already is kept up to date.
+    pub(crate) dir: PathBuf,
+    /// Write the sealed entries of all segments, too.
+    #[arg(long)]
+    pub(crate) segments: bool,
+}
+
+/// `lazuli log entries`.
+#[derive(Debug, Args)]
+pub(crate) struct LogEntries {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+    /// The account; `-` for the entries of the server itself.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: String,
+    /// The beginning of the time to look at: RFC 3339, or milliseconds since 1970.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// The end of the time to look at.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// The directory to write the bundle to, which must be new.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// `lazuli log monitor`.
+#[derive(Debug, Args)]
+pub(crate) struct LogMonitor {
+    /// Where the log is: `http://HOST:PORT/.lazuli/log` of a Lazuli server, or the prefix of any
+    /// other C2SP tlog-tiles log.
+    pub(crate) url: String,
+    /// A C2SP tlog-policy file with the key of the log, its witnesses and the quorum.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// The file that keeps what was seen last.
+    #[arg(long, value_name = "FILE", default_value = "lazuli-monitor.json")]
+    pub(crate) state: PathBuf,
+    /// Look once and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Seconds from one look to the next.
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) interval: u64,
 }
 
 /// `lazuli fsck`.
@@ -221,6 +321,13 @@ mod tests {
             "lazuli fsck",
             "lazuli completions cobol",
             "lazuli config",
+            "lazuli log",
+            "lazuli log show --segment 1 --leaf 2",
+            "lazuli log show --leaf x",
+            "lazuli log export",
+            "lazuli log entries --account a",
+            "lazuli log monitor http://a",
+            "lazuli log monitor http://a --policy p --interval 0",
         ] {
             assert_eq!(Cli::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
         }

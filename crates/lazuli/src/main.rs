@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command, ConfigCommand};
+use crate::cli::{Cli, Command, ConfigCommand, LogCommand};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -23,6 +23,13 @@ fn main() -> ExitCode {
         Command::Version => commands::version::run(),
         Command::Completions { shell } => commands::completions::run(shell),
         Command::Man { dir } => commands::man::run(dir.as_deref()),
+        Command::Log(command) => match command {
+            LogCommand::Status(arguments) => commands::log::status::run(&arguments),
+            LogCommand::Show(arguments) => commands::log::show::run(&arguments),
+            LogCommand::Export(arguments) => commands::log::export::run(&arguments),
+            LogCommand::Entries(arguments) => commands::log::entries::run(&arguments),
+            LogCommand::Monitor(arguments) => commands::log::monitor::run(&arguments),
+        },
         Command::Config(ConfigCommand::Explain(settings)) => {
             commands::config::explain::run(&settings)
         }

@@ -19,6 +19,12 @@ pub(crate) fn bytes(data: &[u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("cannot print: {error}")))
 }
 
+/// Prints what people should know while a command goes on.
+pub(crate) fn alarm(what: &String) {
+    // Nobody is left to tell if stderr is gone.
+    let _ = writeln!(io::stderr().lock(), "alarm: {what}");
+}
+
 /// Prints a failure.
 pub(crate) fn failure(failure: &Failure) {
     // Nobody is left to tell if stderr is gone.

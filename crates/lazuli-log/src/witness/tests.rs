@@ -1,3 +1,5 @@
+//! The client against a witness in this process, honest or not.
+
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Mutex;

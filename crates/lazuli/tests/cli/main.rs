@@ -4,6 +4,7 @@
 
 mod commands;
 mod hostile;
+mod log;
 mod program;
 mod raw;
 mod serving;

@@ -1,0 +1,115 @@
+//! `lazuli log export DIR`: the log as files that may be handed to anybody, as tlog-tiles lays them
+//! out, with the entries of its segments where these are asked for.
+//!
+//! <https://c2sp.org/tlog-tiles>. Full tiles that are there already are not fetched again, so that
+//! a folder can be kept up to date; the checkpoint is written last.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lazuli_evidence::segment::{self, file_name};
+use lazuli_evidence::spine::Leaf;
+use lazuli_tlog::policy::POLICY_BYTES_MAX;
+use lazuli_tlog::tile::new_bundles;
+use lazuli_tlog::{Frontier, Hash, Tile, leaf_hash, tiles_of};
+
+use super::remote::Remote;
+use super::show::SEGMENT_BYTES_MAX;
+use crate::cli::LogExport;
+use crate::failure::{Failure, While as _};
+use crate::output;
+
+/// Writes the log into a folder.
+pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
+    let remote = Remote::of_admin(&arguments.admin.admin)?;
+    let signed = remote.best_checkpoint()?;
+    let policy = remote.need("policy", POLICY_BYTES_MAX)?;
+    let head = *signed.checkpoint().head();
+    let export = Export { remote: &remote, dir: &arguments.dir };
+    for tile in tiles_of(head.size) {
+        export.tile(tile)?;
+    }
+    let (mut tree, mut segments) = (Frontier::new(), 0);
+    for tile in new_bundles(0, head.size) {
+        let bundle = export.tile(tile)?;
+        let entries = lazuli_tlog::entries(&bundle, tile.width());
+        for leaf in entries.or_fail(format!("read {tile}"))? {
+            tree.append(leaf_hash(leaf));
+            if arguments.segments && export.segment(leaf)? {
+                segments += 1;
+            }
+        }
+    }
+    if tree.head() != head {
+        let what = "the leaves that the server shows do not have the root that it signed";
+        return Err(Failure::new(what).hint("keep the folder: it is evidence"));
+    }
+    export.write("policy", &policy)?;
+    export.write("checkpoint", signed.to_string().as_bytes())?;
+    let dir = arguments.dir.display();
+    output::line(format!("{} leaves and {segments} segments in {dir}", head.size))
+}
+
+struct Export<'a> {
+    remote: &'a Remote,
+    dir: &'a Path,
+}
+
+impl Export<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        write(&self.path(name), bytes)
+    }
+
+    /// Writes a tile and gives its bytes.
+    fn tile(&self, tile: Tile) -> Result<Vec<u8>, Failure> {
+        let name = tile.path();
+        if let Some(bytes) = fs::read(self.path(&name)).ok().filter(|_| tile.is_full()) {
+            return Ok(bytes);
+        }
+        let bytes = self.remote.tile(tile)?;
+        let missing = || Failure::new(format!("the server does not show {tile}"));
+        let bytes = bytes.ok_or_else(missing)?;
+        self.write(&name, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes the file of the segment that a leaf closes, unless it has no entries; whether it has.
+    fn segment(&self, leaf: &[u8]) -> Result<bool, Failure> {
+        let Some(Leaf::Segment(closed)) = Leaf::decode(leaf) else { return Ok(false) };
+        if Hash(closed.root) == Hash::of_empty_tree() {
+            return Ok(false);
+        }
+        let n = closed.n;
+        let name = format!("seg/{}", file_name(n));
+        if self.path(&name).exists() {
+            return Ok(true);
+        }
+        let bytes = self.remote.need(&format!("segment/{n}"), SEGMENT_BYTES_MAX)?;
+        let mut tree = Frontier::new();
+        let entries = segment::decode(&bytes).filter(|(number, _)| *number == n);
+        let (_, entries) =
+            entries.ok_or_else(|| Failure::new(format!("segment {n} is no file")))?;
+        for entry in entries {
+            tree.append(leaf_hash(entry));
+        }
+        if tree.root() != Hash(closed.root) {
+            return Err(Failure::new(format!("segment {n} has not the root in the log")));
+        }
+        self.write(&name, &bytes)?;
+        Ok(true)
+    }
+}
+
+/// Writes a file in one step, with the folders above it.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let doing = || format!("write {}", path.display());
+    let parent = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).or_fail(doing())?;
+    let mut temporary = path.as_os_str().to_os_string();
+    temporary.push(".new");
+    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).or_fail(doing())
+}

@@ -1,0 +1,146 @@
+//! Asking a server for parts of its log: plain HTTP, one connection a question, all of it bounded.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::{Duration, Instant};
+
+use lazuli_log::http1::{Answer, Incoming, Url};
+use lazuli_tlog::note::NOTE_BYTES_MAX;
+use lazuli_tlog::tile::TILE_WIDTH;
+use lazuli_tlog::{SignedCheckpoint, Tile, TileKind};
+
+use crate::failure::{Failure, While as _};
+
+/// The longest that a question may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest that connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The most bytes of a file of entries: 256 of them with their lengths.
+const BUNDLE_BYTES_MAX: usize = 256 * (2 + 65_535);
+
+/// A server, and the path under which it shows a log.
+#[derive(Debug)]
+pub(super) struct Remote {
+    base: Url,
+}
+
+impl Remote {
+    /// The log at an address.
+    pub(super) fn new(url: &str) -> Result<Self, Failure> {
+        let base = url.parse().map_err(|error| Failure::usage(format!("`{url}`: {error}")))?;
+        Ok(Self { base })
+    }
+
+    /// The log as the admin listener at an address shows it.
+    pub(super) fn of_admin(url: &str) -> Result<Self, Failure> {
+        Self::new(&format!("{}/log", url.trim_end_matches('/')))
+    }
+
+    /// What is at a path; `None` if there is nothing.
+    pub(super) fn get(&self, below: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, Failure> {
+        let doing = format!("ask {}/{below}", self.base);
+        let answer = exchange(&self.base, below, bytes_max);
+        let Answer { status, body } = answer.or_fail(&doing).map_err(|failure| {
+            failure.hint("is the server running? its address is on the line `admin ready at`")
+        })?;
+        match status {
+            200 => Ok(Some(body)),
+            404 => Ok(None),
+            _ => Err(Failure::new(format!("cannot {doing}: it answered {status}"))),
+        }
+    }
+
+    /// What is at a path, where there must be something.
+    pub(super) fn need(&self, below: &str, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+        self.get(below, bytes_max)?.ok_or_else(|| {
+            Failure::new(format!("{}/{below}: there is nothing", self.base))
+                .hint("a server has a log if it runs with `--transparency-log on`")
+        })
+    }
+
+    /// A checkpoint, unverified; `None` if there is none of this name.
+    pub(super) fn checkpoint(&self, name: &str) -> Result<Option<SignedCheckpoint>, Failure> {
+        let Some(bytes) = self.get(name, NOTE_BYTES_MAX)? else { return Ok(None) };
+        let signed = SignedCheckpoint::parse(&bytes);
+        signed.map(Some).or_fail(format!("read {}/{name}", self.base))
+    }
+
+    /// The newest checkpoint with a quorum of witnesses, or, without one, the newest.
+    pub(super) fn best_checkpoint(&self) -> Result<SignedCheckpoint, Failure> {
+        if let Some(witnessed) = self.checkpoint("witnessed")? {
+            return Ok(witnessed);
+        }
+        match self.checkpoint("checkpoint")? {
+            Some(signed) => Ok(signed),
+            None => self.need("checkpoint", 0).and(Err(Failure::new("there is no checkpoint"))),
+        }
+    }
+
+    /// The bytes of a tile; `None` if there is none. A partial one may be gone when its full one is
+    /// there, whose beginning it is.
+    pub(super) fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, Failure> {
+        let bytes_max = match tile.kind() {
+            TileKind::Hashes(_) => usize::from(TILE_WIDTH) * 32,
+            TileKind::Entries => BUNDLE_BYTES_MAX,
+        };
+        if let Some(bytes) = self.get(&tile.path(), bytes_max)? {
+            return Ok(Some(bytes));
+        }
+        let Some(full) = tile.full().filter(|full| *full != tile) else { return Ok(None) };
+        let bytes = self.get(&full.path(), bytes_max)?;
+        Ok(bytes.and_then(|bytes| beginning(tile, bytes)))
+    }
+}
+
+/// As much of a full tile as a partial one has.
+fn beginning(tile: Tile, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let width = usize::from(tile.width());
+    let length = match tile.kind() {
+        TileKind::Hashes(_) => width * 32,
+        TileKind::Entries => {
+            let entries = lazuli_tlog::entries(&bytes, TILE_WIDTH).ok()?;
+            entries.iter().take(width).map(|entry| 2 + entry.len()).sum()
+        }
+    };
+    bytes.truncate(length);
+    Some(bytes)
+}
+
+/// Sends one question and reads the answer.
+fn exchange(base: &Url, below: &str, bytes_max: usize) -> io::Result<Answer> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut stream = connect(base.authority())?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(&base.get(below))?;
+    let mut incoming = Incoming::new(bytes_max);
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let count = match stream.read(&mut part) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        let taken = incoming.take(part.get(..count).unwrap_or_default());
+        if let Some(answer) = taken.map_err(io::Error::other)? {
+            return Ok(answer);
+        }
+    }
+}
+
+/// Connects to the first address of a host that answers.
+fn connect(authority: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in authority.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,208 @@
+//! `lazuli log` against a server that runs, and against one that lies.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+
+use lazuli_tlog::{Checkpoint, Frontier, NoteSigner, append_entry, leaf_hash};
+
+use crate::program::{Done, Server, run};
+use crate::raw::{call, send};
+
+/// Starts a server with a log.
+fn start(folder: &Path, more: &[&str]) -> Server {
+    let arguments = ["--transparency-log", "on", "--log-origin", "log.test"];
+    Server::start(folder, &[&arguments, more].concat())
+}
+
+/// Runs `lazuli log VERB` against a server.
+fn log(folder: &Path, server: &Server, verb: &str, more: &[&str]) -> Done {
+    let admin = format!("http://{}", server.authority("admin"));
+    run(folder, &[&["log", verb, "--admin", &admin], more].concat())
+}
+
+/// Puts blobs and waits until their segment is under a checkpoint.
+fn put_blobs(folder: &Path, server: &Server) {
+    let blob = server.authority("blob");
+    assert_eq!(send(blob, &call("PUT", "/box?restype=container")).status(), 201);
+    let mut last = String::new();
+    for name in ["one", "two"] {
+        let put = call("PUT", &format!("/box/{name}")).header("x-ms-blob-type", "BlockBlob");
+        let answer = send(blob, &put.body("hello"));
+        assert_eq!(answer.status(), 201);
+        answer.header("x-lz-receipt").clone_into(&mut last);
+    }
+    assert!(!last.is_empty());
+    let size = |done: &Done| {
+        let status: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        let open = status["open_segment"]["n"].as_u64().unwrap();
+        (open, status["checkpoint"]["size"].as_u64().unwrap_or(0), status["waiting"] == 0)
+    };
+    let (open, before, _) = size(&log(folder, server, "status", &["--json"]));
+    loop {
+        let (now, checkpoint, is_done) = size(&log(folder, server, "status", &["--json"]));
+        if now > open + 1 && checkpoint > before && is_done {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_running_log_is_shown_exported_and_opened_for_its_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = start(folder, &[]);
+    put_blobs(folder, &server);
+
+    let status = log(folder, &server, "status", &[]);
+    assert_eq!((status.status, status.stderr.as_str()), (Some(0), ""));
+    assert!(status.stdout.starts_with("origin      log.test\n"), "{}", status.stdout);
+
+    let shown = log(folder, &server, "show", &[]);
+    assert!(shown.stdout.starts_with("log.test\n"), "{shown:?}");
+    assert!(shown.stdout.contains("Z  segment "), "{shown:?}");
+    let leaf = log(folder, &server, "show", &["--leaf", "0"]);
+    assert!(leaf.stdout.contains("  boot of start 1, program "), "{leaf:?}");
+    let beyond = log(folder, &server, "show", &["--leaf", "99999"]);
+    assert_eq!(beyond.stderr, "error: the log has no leaf 99999\n");
+
+    let exported = log(folder, &server, "export", &["exported", "--segments"]);
+    assert_eq!(exported.status, Some(0), "{exported:?}");
+    assert!(
+        fs::read_to_string(folder.join("exported/policy")).unwrap().starts_with("log log.test")
+    );
+    let segments = fs::read_dir(folder.join("exported/seg")).unwrap();
+    let first = segments.map(|file| file.unwrap().file_name()).min().unwrap();
+    let n = first.to_str().unwrap().parse::<u64>().unwrap().to_string();
+    let segment = log(folder, &server, "show", &["--segment", &n]);
+    assert!(segment.stdout.contains("  control  CreateContainer"), "{segment:?}");
+    let again = log(folder, &server, "export", &["exported", "--segments"]);
+    assert_eq!(again.status, Some(0), "{again:?}");
+
+    let arguments = ["--account", "devstoreaccount1", "--out", "bundle"];
+    let entries = log(folder, &server, "entries", &arguments);
+    assert_eq!((entries.status, entries.stderr.as_str()), (Some(0), ""), "{entries:?}");
+    let lines: Vec<&str> = entries.stdout.lines().collect();
+    let has = |number: &str, op: &str, object: &str| {
+        lines.iter().any(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            words.len() == 6
+                && [words[1], words[3], words[4], words[5]] == [number, op, "201", object]
+        })
+    };
+    assert!(has("1", "CreateContainer", "box"), "{}", entries.stdout);
+    assert!(has("2", "PutBlob", "box/one"), "{}", entries.stdout);
+    assert!(has("3", "PutBlob", "box/two"), "{}", entries.stdout);
+    let verdict = lines.last().unwrap();
+    assert!(verdict.contains("complete") && verdict.contains(" 1 to 3"), "{verdict}");
+    let bag = fs::read_to_string(folder.join("bundle/bagit.txt")).unwrap();
+    assert!(bag.starts_with("BagIt-Version: 1.0\n"));
+    for (arguments, error) in [
+        (&arguments[..], "error: bundle holds a bundle already\n"),
+        (&["--account", "nobody", "--out", "other"], "error: the log has nothing of account"),
+        (&["--account", "a/b", "--out", "other"], "error: `a/b` cannot be an account"),
+        (&["--account", "a", "--from", "x", "--out", "other"], "error: `x` is no time"),
+    ] {
+        let done = log(folder, &server, "entries", arguments);
+        assert!(done.stderr.starts_with(error), "{done:?}");
+        assert!(matches!(done.status, Some(1 | 2)) && done.stdout.lines().count() <= 4);
+    }
+
+    let url = format!("http://{}/.lazuli/log", server.authority("blob"));
+    let arguments = ["log", "monitor", &url, "--policy", "exported/policy", "--once"];
+    for _ in 0..2 {
+        let seen = run(folder, &arguments);
+        assert_eq!(seen.status, Some(0), "{seen:?}");
+        assert!(seen.stdout.contains(" leaves, "), "{seen:?}");
+    }
+    assert!(folder.join("lazuli-monitor.json").exists());
+}
+
+#[test]
+fn without_a_log_or_a_server_the_reason_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--in-memory", "--transparency-log", "off"]);
+    let done = log(folder.path(), &server, "status", &[]);
+    assert_eq!(done.status, Some(1));
+    let hint = "\nhint: a server has a log if it runs with `--transparency-log on`\n";
+    assert!(done.stderr.ends_with(hint), "{done:?}");
+    let nowhere = ["log", "status", "--admin", "http://127.0.0.1:1"];
+    let done = run(folder.path(), &nowhere);
+    assert!(done.stderr.starts_with("error: cannot ask http://127.0.0.1:1/log/status: "));
+    let tls = run(folder.path(), &["log", "status", "--admin", "https://a"]);
+    assert_eq!(tls.status, Some(2));
+    assert!(tls.stderr.contains("does not begin with `http://`"), "{tls:?}");
+}
+
+/// A log of ten leaves or more whose leaves depend on who tells of them.
+fn other_log(seed: u8, size: u8) -> (String, String, Vec<u8>) {
+    let signer = NoteSigner::from_seed("other.test".parse().unwrap(), &[1; 32]).unwrap();
+    let (mut tree, mut bundle) = (Frontier::new(), Vec::new());
+    for n in 0..size {
+        let leaf = [seed, n];
+        tree.append(leaf_hash(&leaf));
+        append_entry(&mut bundle, &leaf).unwrap();
+    }
+    let checkpoint = Checkpoint::new("other.test", tree.head()).unwrap();
+    let signed = checkpoint.sign(&[&signer]).unwrap().to_string();
+    (format!("log {}\nquorum none\n", signer.verifier()), signed, bundle)
+}
+
+/// Shows a log until its one bundle was asked for, or its checkpoint if there is no need for more.
+fn show(listener: &TcpListener, signed: &str, bundle: &[u8], questions: usize) {
+    for _ in 0..questions {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut request, mut part) = (Vec::new(), [0; 1024]);
+        while !request.ends_with(b"\r\n\r\n") {
+            let count = stream.read(&mut part).unwrap();
+            request.extend_from_slice(part.get(..count).unwrap());
+        }
+        let is_checkpoint = request.starts_with(b"GET /any/checkpoint HTTP/1.1\r\n");
+        assert!(is_checkpoint || request.starts_with(b"GET /any/tile/entries/000.p/"));
+        let body = if is_checkpoint { signed.as_bytes() } else { bundle };
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        stream.write_all(body).unwrap();
+    }
+}
+
+#[test]
+fn a_log_of_another_kind_is_followed_until_it_contradicts_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/any", listener.local_addr().unwrap());
+    let arguments = ["log", "monitor", &url, "--policy", "p", "--state", "s.json", "--once"];
+    let look = |seed, size, questions| {
+        let (policy, signed, bundle) = other_log(seed, size);
+        fs::write(folder.join("p"), policy).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| show(&listener, &signed, &bundle, questions));
+            run(folder, &arguments)
+        })
+    };
+    let first = look(1, 10, 2);
+    assert_eq!(
+        (first.status, first.stdout.as_str()),
+        (Some(0), "10 leaves, 10 new, 0 of 0 witnesses\n")
+    );
+    let grown = look(1, 15, 2);
+    assert_eq!(grown.stdout, "15 leaves, 5 new, 0 of 0 witnesses\n");
+    let cases = [
+        (2, 20, 2, "error: contradiction: its leaves do not lead from the 15"),
+        (2, 15, 1, "error: contradiction: two roots for 15 leaves\n"),
+        (1, 10, 1, "error: contradiction: the log had 15 leaves and has 10\n"),
+    ];
+    for (seed, size, questions, error) in cases {
+        let lied = look(seed, size, questions);
+        assert_eq!((lied.status, lied.stdout.as_str()), (Some(1), ""), "{lied:?}");
+        assert!(lied.stderr.starts_with(error), "{lied:?}");
+        assert!(lied.stderr.ends_with("kept in s.seen and s.now\n"), "{lied:?}");
+    }
+    assert_eq!(fs::read_to_string(folder.join("s.now")).unwrap(), other_log(1, 10).1);
+    assert_eq!(look(1, 15, 1).stdout, "15 leaves, 0 new, 0 of 0 witnesses\n");
+    fs::write(folder.join("p"), "nonsense\n").unwrap();
+    let done = run(folder, &arguments);
+    assert_eq!(done.status, Some(2));
+    assert!(done.stderr.starts_with("error: cannot use the policy p: line 1"), "{done:?}");
+}

@@ -9,6 +9,7 @@
 mod bench;
 mod clients;
 mod fuzz;
+mod guide;
 mod process;
 mod report;
 mod server;

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::report::{self, Outcome};
-use crate::{Selection, clients, fuzz, process, setup, tidy, workspace};
+use crate::{Selection, clients, fuzz, guide, process, setup, tidy, workspace};
 
 /// The longest that a step made of cargo's own work may take.
 const CARGO_LIMIT: Duration = Duration::from_mins(25);
@@ -68,6 +68,7 @@ fn steps() -> Vec<Step> {
             false,
             clients::node_suite_logged,
         ),
+        step("guide", "the walk-through of the log, as it is printed", false, guide::run),
     ];
     steps.extend(clients::SCRIPTS.iter().map(|script| Step {
         name: script.step,
@@ -290,12 +291,14 @@ fn rustdoc(log: &Path) -> Outcome {
     one_check(command, log)
 }
 
-/// The release binary, which all later steps use.
+/// The release binaries, which all later steps use.
 fn build(log: &Path) -> Outcome {
     if workspace::given_binary().is_some() {
         return Outcome::skipped("LAZULI_BINARY names the server to test");
     }
-    one_check(process::cargo(&["build", "--release", "--locked", "-p", "lazuli"]), log)
+    let mut build = process::cargo(&["build", "--release", "--locked", "-p", "lazuli"]);
+    build.args(["-p", "lazuli-verify", "-p", "lazuli-witness"]);
+    one_check(build, log)
 }
 
 /// What the client suites need.

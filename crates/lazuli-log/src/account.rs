@@ -20,7 +20,7 @@ use lazuli_engine::{Row, Version};
 use lazuli_evidence::cbor::{Reader, Writer};
 use lazuli_evidence::spine::Leaf;
 use lazuli_evidence::{DayKeys, Digest, Entry, Place, Record, Sealed, day_of, heads};
-use lazuli_tlog::MemoryTree;
+use lazuli_tlog::Hash;
 
 use crate::admin::AdminLog;
 use crate::keys::AccountKey;
@@ -158,10 +158,9 @@ struct Window {
 }
 
 /// A closed segment whose entries are looked through.
-struct Look<'a> {
+struct Look {
     segment: u64,
     row: SegmentRow,
-    tree: &'a MemoryTree,
     /// The entries before this one are on other pages.
     from: u64,
 }
@@ -186,8 +185,7 @@ impl AdminLog {
         while at.segment < stop {
             let row = self.public.segment(at.segment).await?;
             if row.count > 0 {
-                let entries = self.public.sealed(at.segment, row).await?;
-                let look = Look { segment: at.segment, row, tree: &entries.tree, from: at.index };
+                let look = Look { segment: at.segment, row, from: at.index };
                 let before = page.entries.len();
                 let next = self.look(&look, &mut opener, &mut page, &mut commits).await?;
                 if page.entries.len() > before {
@@ -208,7 +206,7 @@ impl AdminLog {
     /// page was full.
     async fn look(
         &self,
-        look: &Look<'_>,
+        look: &Look,
         opener: &mut Opener<'_>,
         page: &mut Page,
         commits: &mut usize,
@@ -229,7 +227,11 @@ impl AdminLog {
                 next = record.index + 1;
                 let entry = Entry::decode(record.entry)?;
                 if entry.label == opener.label {
-                    Page::push(&mut page.entries, &opener.item(&record, &entry, look)?);
+                    // Asked for here, for most segments have no entry of the account.
+                    let sealed = self.public.sealed(look.segment, look.row).await?;
+                    let path = sealed.tree.inclusion_proof(record.index, look.row.count)?;
+                    let item = opener.item(&record, &entry, (look.row.count, path))?;
+                    Page::push(&mut page.entries, &item);
                 }
             }
             *commits = commits.saturating_sub(rows.len());
@@ -332,7 +334,13 @@ impl<'k> Opener<'k> {
     }
 
     /// The item of an entry of the account; `None` if it is damaged.
-    fn item(&mut self, record: &Record<'_>, entry: &Entry<'_>, look: &Look<'_>) -> Option<Vec<u8>> {
+    /// It comes with the number of entries of its segment, and the way to the segment's root.
+    fn item(
+        &mut self,
+        record: &Record<'_>,
+        entry: &Entry<'_>,
+        (count, path): (u64, Vec<Hash>),
+    ) -> Option<Vec<u8>> {
         if self.days.day() != day_of(entry.t_ms) {
             self.days = DayKeys::derive(&self.key.log_key, day_of(entry.t_ms));
         }
@@ -341,12 +349,11 @@ impl<'k> Opener<'k> {
         if self.sealed.fields_root() != entry.fields_root {
             return None;
         }
-        let path = look.tree.inclusion_proof(record.index, look.row.count)?;
         let path: Vec<Digest> = path.into_iter().map(|hash| hash.0).collect();
         let length: usize = values.iter().map(|value| value.len() + 32).sum();
         let mut out = Vec::with_capacity(640 + path.len() * 32 + length);
         let mut writer = Writer::new(&mut out);
-        writer.array(7).uint(record.seg).uint(record.index).uint(look.row.count);
+        writer.array(7).uint(record.seg).uint(record.index).uint(count);
         writer.bytes(path.as_flattened()).bytes(record.entry);
         writer.bytes(self.sealed.commitments().as_flattened()).array(values.len());
         for ((group, salt), value) in (1..).zip(self.sealed.salts()).zip(&values) {

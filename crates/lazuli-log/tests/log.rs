@@ -91,7 +91,7 @@ fn check(receipt: &lazuli_engine::Receipt, fixture: &Fixture) -> (Receipt, Hash)
 }
 
 /// Checks that an upgraded receipt leads to its segment's leaf; gives the leaf.
-fn included(extra: &[u8], receipt: Receipt, leaf: Hash) -> Vec<u8> {
+fn included(extra: &[u8], receipt: &Receipt, leaf: Hash) -> Vec<u8> {
     let mut reader = lazuli_evidence::cbor::Reader::new(extra);
     reader.array(6).unwrap();
     assert_eq!(reader.uint(), Some(1));
@@ -128,7 +128,7 @@ async fn receipts_hold_at_once_and_are_upgraded() {
     for (receipt, leaf) in receipts {
         let proof = fixture.log.public.upgrade(receipt.seg, receipt.index).await.unwrap();
         let extra = proof.extra.clone().unwrap();
-        let spine_leaf = included(&extra, receipt, leaf);
+        let spine_leaf = included(&extra, &receipt, leaf);
         proof.verify(lazuli_tlog::leaf_hash(&spine_leaf), &fixture.policy).unwrap();
     }
     assert!(fixture.log.public.upgrade(0, 99).await.is_none());
@@ -155,7 +155,7 @@ async fn a_killed_server_goes_on_where_its_receipts_are() {
     fixture.tick().await;
     for (receipt, leaf) in &receipts {
         let proof = fixture.log.public.upgrade(receipt.seg, receipt.index).await.unwrap();
-        included(&proof.extra.unwrap(), receipt.clone(), *leaf);
+        included(&proof.extra.unwrap(), receipt, *leaf);
     }
 }
 

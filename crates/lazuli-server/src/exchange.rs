@@ -84,6 +84,8 @@ pub(crate) struct Admin {
     pub(crate) health: Arc<dyn Health>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Option<Arc<dyn PublicLog>>,
+    /// Stands for `log`, and is asked with the query.
+    pub(crate) operator_log: Option<Arc<dyn PublicLog>>,
 }
 
 impl Respond for Admin {
@@ -98,8 +100,13 @@ impl Respond for Admin {
         _: IpAddr,
     ) -> (Response, Option<Observation>) {
         let path = public_log::path_of(&head.target, public_log::ADMIN_PREFIX);
-        if let (Some(log), Some(path)) = (self.log.as_deref(), path) {
-            return (public_log::answer(log, &head.method, path).await, None);
+        let asked = match (&self.operator_log, &self.log) {
+            (Some(log), _) => path.map(|path| (log, path)),
+            (None, Some(log)) => path.and_then(|path| Some((log, path.split('?').next()?))),
+            (None, None) => None,
+        };
+        if let Some((log, path)) = asked {
+            return (public_log::answer(&**log, &head.method, path).await, None);
         }
         (admin::answer(&head.method, &head.target, &*self.health, &self.metrics), None)
     }

@@ -130,9 +130,9 @@ impl Server {
 
     /// Serves health and metrics on `listener` from now on. To be called in a tokio runtime.
     pub fn serve_admin(&self, listener: Listener, health: Arc<dyn Health>) {
-        let log = self.operator_log.as_ref().or(self.log.as_ref()).cloned();
         let metrics = Arc::clone(&self.parts.metrics);
-        self.answer(listener, Admin { health, metrics, log }, ADMIN_CONNECTIONS_MAX);
+        let (log, operator_log) = (self.log.clone(), self.operator_log.clone());
+        self.answer(listener, Admin { health, metrics, log, operator_log }, ADMIN_CONNECTIONS_MAX);
     }
 
     fn answer<R: Respond>(&self, listener: Listener, responder: R, connections_max: usize) {

@@ -19,10 +19,10 @@ pub(crate) fn bytes(data: &[u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("cannot print: {error}")))
 }
 
-/// Prints what people should know while a command goes on.
-pub(crate) fn alarm(what: &String) {
+/// Prints what people should know while a command goes on: a line with `note:` or `alarm:`.
+pub(crate) fn notice(line: &String) {
     // Nobody is left to tell if stderr is gone.
-    let _ = writeln!(io::stderr().lock(), "alarm: {what}");
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Prints a failure.

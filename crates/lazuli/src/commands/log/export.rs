@@ -26,6 +26,11 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
     let policy = remote.need("policy", POLICY_BYTES_MAX)?;
     let head = *signed.checkpoint().head();
     let export = Export { remote: &remote, dir: &arguments.dir };
+    if arguments.segments {
+        // It says that the entries are there, if there are any.
+        let seg = export.path("seg");
+        fs::create_dir_all(&seg).or_fail(format!("make {}", seg.display()))?;
+    }
     for tile in tiles_of(head.size) {
         export.tile(tile)?;
     }

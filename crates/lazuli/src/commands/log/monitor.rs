@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &LogMonitor) -> Result<(), Failure> {
             Err(Trouble::Failed(failure)) if arguments.once => return Err(failure),
             Err(Trouble::Failed(failure)) => output::failure(&failure),
         }
-        look.alarms.iter().for_each(output::alarm);
+        look.notices.iter().for_each(output::notice);
         if arguments.once {
             return Ok(());
         }

@@ -51,7 +51,7 @@ pub(super) struct Look<'a> {
     remote: &'a Remote,
     policy: &'a Policy,
     /// What people should know, though it is no contradiction.
-    pub(super) alarms: Vec<String>,
+    pub(super) notices: Vec<String>,
     pub(super) seen: Seen,
     /// The checkpoint that was looked at, once it is known to be the log's.
     pub(super) signed: Option<SignedCheckpoint>,
@@ -59,7 +59,7 @@ pub(super) struct Look<'a> {
 
 impl<'a> Look<'a> {
     pub(super) fn new(remote: &'a Remote, policy: &'a Policy) -> Self {
-        Self { remote, policy, alarms: Vec::new(), seen: Seen::default(), signed: None }
+        Self { remote, policy, notices: Vec::new(), seen: Seen::default(), signed: None }
     }
 
     /// Looks, and notes in `state` what was seen.
@@ -89,7 +89,7 @@ impl<'a> Look<'a> {
             ..self.seen
         };
         let now_ms = SystemClock.now().unix_seconds().max(0) as u64 * 1000;
-        self.alarms.extend(state.rules.silence(now_ms));
+        self.notices.extend(state.rules.silence(now_ms));
         state.signed = Some(signed);
         Ok(())
     }
@@ -101,12 +101,14 @@ impl<'a> Look<'a> {
         let witnessed = witnessed
             .filter(|signed| self.policy.evaluate(signed).is_ok_and(|found| found.has_quorum));
         let size = witnessed.map(|signed| signed.checkpoint().head().size);
-        self.alarms.push(match size {
+        self.notices.push(match size {
             Some(size) => {
                 let behind = head.size.saturating_sub(size);
-                format!("the witnesses are {behind} leaves behind: {size} are witnessed")
+                format!("alarm: the witnesses are {behind} leaves behind: {size} are witnessed")
             }
-            None => "UNWITNESSED: no quorum of witnesses vouches for the checkpoint".to_owned(),
+            None => {
+                "alarm: UNWITNESSED, no quorum of witnesses vouches for the checkpoint".to_owned()
+            }
         });
         Ok(())
     }
@@ -161,7 +163,7 @@ impl<'a> Look<'a> {
                     continue;
                 }
                 tree.append(leaf_hash(entry));
-                let followed = rules.next(entry, &mut self.alarms);
+                let followed = rules.next(entry, &mut self.notices);
                 followed.map_err(|what| Trouble::Contradiction(format!("leaf {index}: {what}")))?;
             }
         }

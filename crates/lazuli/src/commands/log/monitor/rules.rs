@@ -30,8 +30,8 @@ impl Rules {
     }
 
     /// Takes the next leaf; the error says what contradicts the leaves before it. What people should
-    /// know, but may be, is added to `alarms`.
-    pub(super) fn next(&mut self, bytes: &[u8], alarms: &mut Vec<String>) -> Result<(), String> {
+    /// know, but may be, is added to `notices`.
+    pub(super) fn next(&mut self, bytes: &[u8], notices: &mut Vec<String>) -> Result<(), String> {
         let leaf = Leaf::decode(bytes);
         if !*self.is_ours.get_or_insert(leaf.is_some()) {
             return Ok(());
@@ -49,7 +49,7 @@ impl Rules {
         }
         let is_told = matches!(&leaf, Leaf::Event(Event { what: What::Gap | What::Boot, .. }));
         if newest_ms > 0 && t_ms.saturating_sub(newest_ms) > SILENCE_MS && !is_told {
-            alarms.push(format!("no leaf between {} and {}", time(newest_ms), time(t_ms)));
+            notices.push(format!("alarm: no leaf between {} and {}", time(newest_ms), time(t_ms)));
         }
         self.site = site;
         self.times_ms.1 = newest_ms.max(t_ms);
@@ -59,7 +59,7 @@ impl Rules {
                 Err(format!("heads as of segment {}, which is not closed yet", leaf.n))
             }
             Leaf::Heads(_) | Leaf::Statement(_) => Ok(()),
-            Leaf::Event(event) => self.event(&event, alarms),
+            Leaf::Event(event) => self.event(&event, notices),
         }
     }
 
@@ -81,15 +81,18 @@ impl Rules {
         self.boot(boot)
     }
 
-    fn event(&mut self, event: &Event, alarms: &mut Vec<String>) -> Result<(), String> {
+    fn event(&mut self, event: &Event, notices: &mut Vec<String>) -> Result<(), String> {
         let Event { boot, t_ms, what, from_ms, to_ms, .. } = *event;
         match what {
             What::Gap => {
                 let (from, to) = (time(from_ms), time(to_ms));
-                alarms.push(format!("gap: reads between {from} and {to} may have no entry"));
+                notices
+                    .push(format!("alarm: gap: reads between {from} and {to} may have no entry"));
             }
-            What::Boot => alarms.push(format!("start {boot} at {}", time(t_ms))),
-            What::Shutdown => alarms.push(format!("stopped in good order at {}", time(t_ms))),
+            What::Boot => notices.push(format!("note: start {boot} at {}", time(t_ms))),
+            What::Shutdown => {
+                notices.push(format!("note: stopped in good order at {}", time(t_ms)));
+            }
             What::Heartbeat => {}
         }
         self.boot(boot)
@@ -108,7 +111,7 @@ impl Rules {
     pub(super) fn silence(&self, now_ms: u64) -> Option<String> {
         let newest_ms = self.times_ms.1;
         let is_silent = newest_ms > 0 && now_ms.saturating_sub(newest_ms) > SILENCE_MS;
-        is_silent.then(|| format!("no sign of life since {}", time(newest_ms)))
+        is_silent.then(|| format!("alarm: no sign of life since {}", time(newest_ms)))
     }
 
     pub(super) fn to_json(&self) -> Value {
@@ -190,8 +193,8 @@ mod tests {
         alarms.clear();
         rules.next(&event(What::Heartbeat, 60_000), &mut alarms).unwrap();
         rules.next(&event(What::Gap, 61_000), &mut alarms).unwrap();
-        assert!(alarms[0].starts_with("no leaf between"), "{alarms:?}");
-        assert!(alarms[1].starts_with("gap: reads between"), "{alarms:?}");
+        assert!(alarms[0].starts_with("alarm: no leaf between"), "{alarms:?}");
+        assert!(alarms[1].starts_with("alarm: gap: reads between"), "{alarms:?}");
     }
 
     #[test]

@@ -22,6 +22,8 @@ const MEASUREMENT_LIMIT: Duration = Duration::from_mins(15);
 pub(crate) enum Kind {
     /// The release build, with its durable default.
     Lazuli,
+    /// The same with the transparency log.
+    Logged,
     /// The baseline from npm, as it comes.
     Azurite,
 }
@@ -34,6 +36,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Lazuli => "Lazuli",
+            Self::Logged => "Lazuli with its log",
             Self::Azurite => "Azurite",
         }
     }
@@ -67,8 +70,9 @@ impl Contender {
     /// Starts a server over a data directory as it is.
     pub(crate) fn start_over(kind: Kind, data: &Path) -> Result<Self, String> {
         let (running, url) = match kind {
-            Kind::Lazuli => {
-                let options = Options { data: Some(data.to_path_buf()), blob_port: 0, logs: false };
+            Kind::Lazuli | Kind::Logged => {
+                let logs = kind == Kind::Logged;
+                let options = Options { data: Some(data.to_path_buf()), blob_port: 0, logs };
                 let server = Server::start(options)?;
                 let url = server.blob_url().to_owned();
                 (Running::Lazuli(server), url)

@@ -37,7 +37,7 @@ impl Row {
     /// Adds one round's number of a measurement.
     fn add(&mut self, kind: Kind, measurement: &Measurement, number: &str) {
         match kind {
-            Kind::Lazuli => {
+            Kind::Lazuli | Kind::Logged => {
                 self.lazuli.push(measurement.number(number));
                 self.client_cpu.push(measurement.number("cpu_share"));
             }
@@ -80,6 +80,42 @@ pub(super) fn small(scale: &Scale) -> Result<Vec<Row>, String> {
         rows.extend([put, put_tail, get, get_tail]);
     }
     Ok(rows)
+}
+
+/// What the transparency log costs: the same writes and reads with it and without.
+pub(super) fn log(scale: &Scale) -> Result<Vec<Row>, String> {
+    let mut put =
+        row("Put Blob 4 KiB, 16 connections, logged", Unit::PerSecond, "85 % of unlogged");
+    let mut tail = row("Put Blob 4 KiB p99, logged", Unit::Microseconds, "2 ms more than unlogged");
+    let mut get = row("Get Blob 4 KiB, 16 connections, logged", Unit::PerSecond, "");
+    let mut grown = row("disk of a million writes of 4 KiB, logged", Unit::Bytes, "");
+    let seconds = scale.seconds.to_string();
+    let common = ["--connections", "16", "--seconds", &seconds];
+    for _ in 0..scale.rounds {
+        for kind in [Kind::Logged, Kind::Lazuli] {
+            let server = Contender::start(kind)?;
+            let written = server.load("put", &common)?;
+            let count = format!("{:.0}", written.number("ops"));
+            let read = server.load("get", &[&common[..], &["--count", &count]].concat())?;
+            let bytes = server.disk_bytes()? as f64 / written.number("ops") * 1e6;
+            for (row, measured, number) in [
+                (&mut put, &written, "ops_per_second"),
+                (&mut tail, &written, "p99_us"),
+                (&mut get, &read, "ops_per_second"),
+            ] {
+                match kind {
+                    Kind::Logged => row.add(kind, measured, number),
+                    _ => row.add_limit("unlogged", measured.number(number)),
+                }
+            }
+            match kind {
+                Kind::Logged => grown.lazuli.push(bytes),
+                _ => grown.add_limit("unlogged", bytes),
+            }
+            server.stop()?;
+        }
+    }
+    Ok(vec![put, tail, get, grown])
 }
 
 /// Large Put Blobs, one at a time and four at once, and reading them.
@@ -226,7 +262,7 @@ pub(super) fn space(scale: &Scale) -> Result<Vec<Row>, String> {
         thread::sleep(CHURN_PAUSE);
         let used = server.disk_bytes()? as f64 / (CHURN_BLOBS * MIB) as f64;
         match kind {
-            Kind::Lazuli => factor.lazuli.push(used),
+            Kind::Lazuli | Kind::Logged => factor.lazuli.push(used),
             Kind::Azurite => factor.azurite.push(used),
         }
         server.stop()?;

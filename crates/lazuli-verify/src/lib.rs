@@ -6,7 +6,7 @@
 //! links are not followed, and no bytes can make it panic. The formats are those of
 //! `docs/internals/journal.md`.
 //!
-//! Every run ends in a [`Report`](report::Report), whose last lines say what the evidence does not
+//! Every run ends in a [`Report`], whose last lines say what the evidence does not
 //! prove, and in one of the codes of [`Exit`](report::Exit).
 
 #![forbid(unsafe_code)]

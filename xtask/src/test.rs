@@ -115,9 +115,10 @@ pub(crate) fn command(selection: &Selection) -> Result<bool, String> {
 fn prepare(chosen: &[&Step]) -> Result<(), String> {
     fs::create_dir_all(workspace::scratch()).map_err(|error| error.to_string())?;
     let has = |name: &str| chosen.iter().any(|step| step.name == name);
-    let has_clients = chosen
-        .iter()
-        .any(|step| matches!(step.work, Work::Script(_)) || step.name.starts_with("conformance"));
+    let has_clients = chosen.iter().any(|step| {
+        let is_script = matches!(step.work, Work::Script(_));
+        is_script || step.name.starts_with("conformance") || step.name == "guide"
+    });
     let has_python = has_clients || has("tlog-vectors");
     for (wanted, name, call) in [
         (has_clients, "build", build as fn(&Path) -> Outcome),

@@ -40,6 +40,15 @@ impl Server {
     ///
     /// The ready file and the log are written beside the data directory, in `folder`.
     pub fn start(folder: &Path, data: &Path) -> Result<Self, String> {
+        Self::start_with(folder, data, "off")
+    }
+
+    /// The same with a transparency log, whose files lie beside the data directory.
+    pub fn start_logged(folder: &Path, data: &Path) -> Result<Self, String> {
+        Self::start_with(folder, data, "on")
+    }
+
+    fn start_with(folder: &Path, data: &Path, transparency: &str) -> Result<Self, String> {
         let (ready, log) = (folder.join("ready.json"), folder.join("server.log"));
         // A server that was killed left its own behind.
         match fs::remove_file(&ready) {
@@ -52,7 +61,7 @@ impl Server {
         let errors = out.try_clone().map_err(|error| error.to_string())?;
         let program = binary();
         let mut command = Command::new(&program);
-        command.args(["serve", "--transparency-log", "on"]);
+        command.args(["serve", "--transparency-log", transparency]);
         command.arg("--data").arg(data).arg("--ready-file").arg(&ready);
         for port in ["--blob-port", "--queue-port", "--table-port", "--dfs-port", "--admin-port"] {
             command.args([port, "0"]);

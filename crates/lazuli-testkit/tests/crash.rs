@@ -113,7 +113,7 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
     let mut actors: Vec<Actor> = Vec::new();
     let mut endings = Endings::default();
     for round in 0..rounds {
-        let server = Server::start(&folder, &data)?;
+        let server = Server::start_logged(&folder, &data)?;
         if round == 0 {
             let path = format!("/{}", actor::CONTAINER);
             let query = "restype=container";
@@ -133,7 +133,7 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
             check_directory(&data)?;
         }
     }
-    let server = Server::start(&folder, &data)?;
+    let server = Server::start_logged(&folder, &data)?;
     verify(&server, &mut actors, &mut endings)?;
     hold_to_receipts(&server, &actors)?;
     server.kill()?;

@@ -59,8 +59,10 @@ enum Running {
 impl Contender {
     /// Starts a server over an empty data directory and makes the container `bench`.
     pub(crate) fn start(kind: Kind) -> Result<Self, String> {
-        let data = super::folder().join("data");
-        let _ = fs::remove_dir_all(&data);
+        // What lies beside the data of the last round goes with it.
+        let round = super::folder().join("data");
+        let _ = fs::remove_dir_all(&round);
+        let data = round.join("store");
         fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
         let contender = Self::start_over(kind, &data)?;
         contender.load("container", &["--ops", "1"])?;

@@ -2,9 +2,7 @@
 //! receipt is upgraded to.
 //!
 //! An upgraded receipt is a `tlog-proof` of the segment's leaf in the spine. What leads from the
-//! entry to that leaf is its extra data, a CBOR array:
-//! `[1, leaf, entry, index, size, path]`, with the path from the entry to the root of the closed
-//! segment.
+//! entry to that leaf is its extra data, an [`Upgrade`].
 //!
 //! <https://c2sp.org/tlog-tiles>, <https://c2sp.org/tlog-proof>
 
@@ -13,8 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use lazuli_engine::{Meta, Version};
-use lazuli_evidence::cbor::Writer;
-use lazuli_evidence::{Record, leaf_hash};
+use lazuli_evidence::{Record, Upgrade, leaf_hash};
 use lazuli_tlog::{
     Hash, MemoryTree, Policy, SignedCheckpoint, Tile, TileHashes, TlogProof, consistency_proof,
     inclusion_proof,
@@ -166,11 +163,8 @@ impl Public {
         let entries = self.sealed(segment, row).await?;
         let entry = entries.bytes.get(usize::try_from(index).ok()?)?;
         let path = entries.tree.inclusion_proof(index, row.count)?;
-        let path: Vec<[u8; 32]> = path.into_iter().map(|hash| hash.0).collect();
-        let mut extra = Vec::with_capacity(leaf.len() + entry.len() + path.len() * 32 + 32);
-        let mut writer = Writer::new(&mut extra);
-        writer.array(6).uint(1).bytes(&leaf).bytes(entry).uint(index).uint(row.count);
-        writer.bytes(path.as_flattened());
+        let path = path.into_iter().map(|hash| hash.0).collect();
+        let extra = Upgrade { leaf: &leaf, entry, index, size: row.count, path }.encode();
         let covers = |signed: &SignedCheckpoint| signed.checkpoint().head().size > row.leaf;
         let checkpoint = match self.witnessed().filter(covers) {
             Some(witnessed) => witnessed,

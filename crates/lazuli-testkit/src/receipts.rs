@@ -5,10 +5,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lazuli_evidence::cbor::Reader;
 use lazuli_evidence::spine::Leaf;
 use lazuli_evidence::{
-    Group, OPENING_HEADER, Opening, RECEIPT_HEADER, Receipt, leaf_hash, receipt_text,
+    Group, OPENING_HEADER, Opening, RECEIPT_HEADER, Receipt, Upgrade, leaf_hash, receipt_text,
 };
 use lazuli_tlog::{Hash, Policy, TlogProof, inclusion_root};
 
@@ -72,15 +71,13 @@ impl Trust {
     pub fn upgrade(&self, kept: &Kept, proof: &[u8]) -> Result<(), String> {
         let proof = TlogProof::parse(proof).map_err(|error| format!("the proof: {error}"))?;
         let extra = proof.extra.clone().ok_or("the proof says nothing of the entry")?;
-        let mut reader = Reader::new(&extra);
-        reader.array(6).filter(|()| reader.uint() == Some(1)).ok_or("another kind of proof")?;
-        let (leaf, entry) = (reader.bytes().ok_or("no leaf")?, reader.bytes().ok_or("no entry")?);
-        let [index, size] = [(); 2].map(|()| reader.uint());
-        let path = reader.bytes().and_then(Hash::read_all).ok_or("no path")?;
-        if index != Some(kept.index) || Hash(leaf_hash(entry)) != kept.leaf {
+        let Upgrade { leaf, entry, index, size, path } =
+            Upgrade::decode(&extra).ok_or("another kind of proof")?;
+        let path: Vec<Hash> = path.into_iter().map(Hash).collect();
+        if index != kept.index || Hash(leaf_hash(entry)) != kept.leaf {
             return Err("the proof of another entry".to_owned());
         }
-        let root = inclusion_root(&path, kept.leaf, kept.index, size.unwrap_or_default())
+        let root = inclusion_root(&path, kept.leaf, kept.index, size)
             .map_err(|error| format!("the path in the segment: {error:?}"))?;
         match Leaf::decode(leaf) {
             Some(Leaf::Segment(found)) if found.n == kept.segment && Hash(found.root) == root => {}

@@ -49,7 +49,9 @@ impl MemoryMeta {
         let mut entered = Entered { entries: commit.entries, proof: None };
         if let Some(scribe) = self.desk.get() {
             let mut entering = scribe.begin();
-            entered = entering.enter(version, entered.entries).ok_or(CommitError::NoJournal)?;
+            entered = entering
+                .enter(version, entered.entries, commit.unproved)
+                .ok_or(CommitError::NoJournal)?;
             entering.durable();
         }
         state.journal.push(entered.entries);

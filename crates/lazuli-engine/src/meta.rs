@@ -52,6 +52,8 @@ pub struct Commit {
     /// What the commit says of itself: opaque to the engine, turned by the store's [`Scribe`] into
     /// the journal entries that are stored in order with the commit's sequence number.
     pub entries: Vec<Bytes>,
+    /// That nobody will ask for the proof of its entries: it need not be kept.
+    pub unproved: bool,
     /// What [`Meta::latest`] said before the first row of `expect` was read. An implementation that
     /// knows which rows changed since need not read the others again. Version 0 has all read.
     pub since: Version,

@@ -20,9 +20,10 @@ pub trait Scribe: Send + Sync + Debug {
 
 /// A group of commits that is being entered. Dropped before [`Entering::durable`] it never was.
 pub trait Entering {
-    /// Enters the next commit, with what it says of itself; gives the entries to store with it.
-    /// `None` refuses the commit: the journal takes no entry now.
-    fn enter(&mut self, version: Version, drafts: Vec<Bytes>) -> Option<Entered>;
+    /// Enters the next commit, with what it says of itself; gives the entries to store with it, and
+    /// what proves them unless it is `unproved`. `None` refuses the commit: the journal takes no
+    /// entry now.
+    fn enter(&mut self, version: Version, drafts: Vec<Bytes>, unproved: bool) -> Option<Entered>;
 
     /// The group is stored.
     fn durable(self: Box<Self>);

@@ -5,23 +5,22 @@
 //! sends them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use lazuli_base::Clock;
 use lazuli_engine::{Entered, Entering, Scribe, Version};
 use lazuli_evidence::heads::Head;
 use lazuli_evidence::{DayKeys, Digest, Draft, Entry, NO_PREVIOUS, Place, Record, Sealed, day_of};
-use lazuli_tlog::{Hash, MemoryTree};
+use lazuli_tlog::Hash;
 
 use crate::keys::{AccountKey, Keys};
-use crate::receipts::{CommitProof, EntryProof, Group};
+use crate::receipts::{CommitProof, EntryProof, Segment};
 
 /// Entries of one segment: beyond it, commits wait for the next one.
 pub const SEGMENT_ENTRIES_MAX: u64 = 1 << 17;
 
 /// What does not change while the log runs.
-#[derive(Debug)]
 pub(crate) struct Identity {
     /// The keys, and with them the log's name.
     pub(crate) keys: Keys,
@@ -29,35 +28,24 @@ pub(crate) struct Identity {
     pub(crate) site: u64,
     /// The number of this start.
     pub(crate) boot: u32,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// An open or closed segment: its number and the tree over its entries.
-#[derive(Debug, Default)]
-pub(crate) struct Segment {
-    pub(crate) n: u64,
-    pub(crate) tree: RwLock<MemoryTree>,
-}
-
-impl Segment {
-    pub(crate) fn new(n: u64) -> Self {
-        Self { n, tree: RwLock::default() }
-    }
-
-    pub(crate) fn append(&self, leaves: impl IntoIterator<Item = Hash>) {
-        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-        for leaf in leaves {
-            tree.append(leaf);
-        }
-    }
-
-    pub(crate) fn size(&self) -> u64 {
-        self.tree.read().unwrap_or_else(PoisonError::into_inner).size()
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { keys, site, boot, .. } = self;
+        f.debug_struct("Identity")
+            .field("keys", keys)
+            .field("site", site)
+            .field("boot", boot)
+            .finish_non_exhaustive()
     }
 }
 
 /// An account as the next entry finds it.
 #[derive(Debug)]
 struct Account {
+    name: Arc<str>,
     label: Digest,
     log_key: [u8; 32],
     days: DayKeys,
@@ -67,6 +55,7 @@ struct Account {
 impl Account {
     fn new(name: &str, key: &AccountKey, head: Option<Head>) -> Self {
         Self {
+            name: Arc::from(name),
             label: key.label(name),
             log_key: key.log_key,
             days: DayKeys::derive(&key.log_key, 0),
@@ -84,7 +73,7 @@ pub(crate) struct Open {
     /// The first and last commit with an entry in it; zeros without one.
     pub(crate) versions: (u64, u64),
     /// The accounts with an entry in it.
-    pub(crate) touched: BTreeSet<String>,
+    pub(crate) touched: BTreeSet<Arc<str>>,
 }
 
 impl Open {
@@ -130,7 +119,6 @@ pub(crate) struct Recovered {
 /// The scribe.
 pub struct Ledger {
     identity: Arc<Identity>,
-    clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
 
@@ -147,11 +135,7 @@ pub(crate) fn millis(clock: &dyn Clock) -> u64 {
 }
 
 impl Ledger {
-    pub(crate) fn new(
-        identity: Arc<Identity>,
-        clock: Arc<dyn Clock>,
-        recovered: Recovered,
-    ) -> Self {
+    pub(crate) fn new(identity: Arc<Identity>, recovered: Recovered) -> Self {
         let account = |(name, key): (&str, &AccountKey)| {
             let head = recovered.heads.get(&key.label(name)).copied();
             (name.to_owned(), Account::new(name, key, head))
@@ -163,7 +147,7 @@ impl Ledger {
             sealed: Sealed::new(),
             paused: None,
         };
-        Self { identity, clock, state: Mutex::new(state) }
+        Self { identity, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -195,12 +179,13 @@ impl Ledger {
     /// Closes the open segment and opens the next one.
     pub(crate) fn cut(&self) -> Closed {
         let mut state = self.state();
-        let t1_ms = millis(&*self.clock).max(state.last_ms);
+        let t1_ms = millis(&*self.identity.clock).max(state.last_ms);
         state.last_ms = t1_ms;
         let next = Open::new(state.open.segment.n + 1, t1_ms);
         let open = std::mem::replace(&mut state.open, next);
-        let head =
-            |name: &String| state.accounts.get(name).map(|account| (account.label, account.head));
+        let head = |name: &Arc<str>| {
+            state.accounts.get(&**name).map(|account| (account.label, account.head))
+        };
         let heads = open.touched.iter().filter_map(head).collect();
         let all = state.accounts.values();
         let all = all.filter(|account| account.head.seq > 0);
@@ -212,14 +197,12 @@ impl Ledger {
 impl Scribe for Ledger {
     fn begin(&self) -> Box<dyn Entering + '_> {
         let state = self.state();
-        let group = Group::new(Arc::clone(&self.identity), Arc::clone(&state.open.segment));
         Box::new(Writing {
             ledger: self,
             size: state.open.segment.size(),
             versions: state.open.versions,
             last_ms: state.last_ms,
             state,
-            group: Arc::new(group),
             leaves: Vec::new(),
             undo: Vec::new(),
             is_durable: false,
@@ -231,19 +214,18 @@ impl Scribe for Ledger {
 struct Writing<'l> {
     ledger: &'l Ledger,
     state: MutexGuard<'l, State>,
-    group: Arc<Group>,
     /// The entries that the segment had before.
     size: u64,
     leaves: Vec<Hash>,
     /// The accounts as they were before each entry.
-    undo: Vec<(String, Head)>,
+    undo: Vec<(Arc<str>, Head)>,
     versions: (u64, u64),
     last_ms: u64,
     is_durable: bool,
 }
 
 impl Entering for Writing<'_> {
-    fn enter(&mut self, version: Version, drafts: Vec<Bytes>) -> Option<Entered> {
+    fn enter(&mut self, version: Version, drafts: Vec<Bytes>, unproved: bool) -> Option<Entered> {
         if drafts.is_empty() {
             return Some(Entered::default());
         }
@@ -253,40 +235,41 @@ impl Entering for Writing<'_> {
         }
         let mark = self.undo.len();
         let mut entries = Vec::with_capacity(drafts.len());
-        let mut proofs = Vec::with_capacity(drafts.len());
+        let mut proofs = Vec::with_capacity(if unproved { 0 } else { drafts.len() });
         for draft in drafts {
-            let Some((entry, proof)) = self.entry(draft) else {
+            let Some((entry, proof)) = self.entry(draft, unproved) else {
                 // All of a commit or nothing: what it entered is taken back.
                 self.take_back(mark);
                 return None;
             };
             entries.push(entry);
-            proofs.push(proof);
+            proofs.extend(proof);
         }
         let open = &mut self.state.open;
         let first = if open.versions.0 == 0 { version.0 } else { open.versions.0 };
         open.versions = (first, version.0);
-        let proof = CommitProof { group: Arc::clone(&self.group), entries: proofs };
+        if unproved {
+            return Some(Entered { entries, proof: None });
+        }
+        let (identity, segment) = (&self.ledger.identity, &self.state.open.segment);
+        let (identity, segment) = (Arc::clone(identity), Arc::clone(segment));
+        let proof = CommitProof { identity, segment, entries: proofs };
         Some(Entered { entries, proof: Some(Arc::new(proof)) })
     }
 
     fn durable(mut self: Box<Self>) {
         self.is_durable = true;
         let leaves = std::mem::take(&mut self.leaves);
-        let size = self.size + leaves.len() as u64;
         self.state.open.segment.append(leaves);
         for (name, _) in std::mem::take(&mut self.undo) {
-            if !self.state.open.touched.contains(&name) {
-                self.state.open.touched.insert(name);
-            }
+            self.state.open.touched.insert(name);
         }
-        self.group.close(size, millis(&*self.ledger.clock));
     }
 }
 
 impl Writing<'_> {
     /// Gives a draft its place; `None` if it is none or of an account without a key.
-    fn entry(&mut self, bytes: Bytes) -> Option<(Bytes, EntryProof)> {
+    fn entry(&mut self, bytes: Bytes, unproved: bool) -> Option<(Bytes, Option<EntryProof>)> {
         let draft = Draft::decode(&bytes)?;
         let Identity { site, boot, .. } = *self.ledger.identity;
         let index = self.size + self.leaves.len() as u64;
@@ -318,18 +301,20 @@ impl Writing<'_> {
         let record =
             Record { seg: open.segment.n, index, entry: &encoded, sealed: sealed.values() };
         let stored = Bytes::from(record.encode());
-        let salts = Box::new(*sealed.salts());
         let (label, prev) = (account.label, before.hash);
-        self.undo.push((draft.account.to_owned(), before));
+        let salts = (!unproved).then(|| Box::new(*sealed.salts()));
+        self.undo.push((Arc::clone(&account.name), before));
         self.leaves.push(Hash(leaf));
-        Some((stored, EntryProof { index, t_ms, label, seq, prev, salts, draft: bytes }))
+        let proof =
+            salts.map(|salts| EntryProof { index, t_ms, label, seq, prev, salts, draft: bytes });
+        Some((stored, proof))
     }
 
     /// Takes back all entries from the `mark`-th on.
     fn take_back(&mut self, mark: usize) {
         while self.undo.len() > mark {
             let Some((name, head)) = self.undo.pop() else { break };
-            if let Some(account) = self.state.accounts.get_mut(&name) {
+            if let Some(account) = self.state.accounts.get_mut(&*name) {
                 account.head = head;
             }
         }

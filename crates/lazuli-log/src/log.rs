@@ -129,10 +129,11 @@ impl Log {
             witnesses: witnesses.as_ref().map(Witnesses::stats).unwrap_or_default(),
             ..LogStats::default()
         });
-        let identity = Arc::new(Identity { keys, site, boot: last.boot + 1 });
+        let identity =
+            Arc::new(Identity { keys, site, boot: last.boot + 1, clock: Arc::clone(&clock) });
         let spine = spine(&meta, &files, start.progress.size, &last).await?;
         let recovered = start.recovered;
-        let ledger = Ledger::new(Arc::clone(&identity), Arc::clone(&clock), recovered);
+        let ledger = Ledger::new(Arc::clone(&identity), recovered);
         let public = Public::new(Arc::clone(&meta), files, (policy, parsed), Arc::clone(&stats))?;
         let clients = witnesses.map(|witnesses| witnesses.clients(&public, &stats, &clock));
         let ledger = Arc::new(ledger);

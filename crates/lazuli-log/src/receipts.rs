@@ -1,24 +1,37 @@
 //! Receipts: one signature over the open segment's root for all commits of a group, and each entry's
 //! own path to it. Both are made by whoever sends the receipt, not by the committer.
+//!
+//! Who needs a signature signs what is durable by then. Where groups become durable faster than
+//! their receipts are sent, one signature serves several of them.
 
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use lazuli_engine::Proof;
 use lazuli_evidence::{
     Digest, Draft, Entry, GROUPS, Opening, Receipt, Salt, headers_fit, receipt_text,
 };
+use lazuli_tlog::{Hash, MemoryTree, TreeHead};
 
-use crate::ledger::{Identity, Segment};
+use crate::ledger::{Identity, millis};
 
-/// What the commits of one group have in common.
-#[derive(Debug)]
-pub(crate) struct Group {
-    identity: Arc<Identity>,
-    segment: Arc<Segment>,
-    /// The size of the segment with the group, and when it was durable.
-    closed: OnceLock<(u64, u64)>,
-    signature: OnceLock<Option<[u8; 64]>>,
+/// An open or closed segment: its number and the tree over its durable entries.
+#[derive(Debug, Default)]
+pub(crate) struct Segment {
+    pub(crate) n: u64,
+    tree: RwLock<MemoryTree>,
+    /// The newest signature over a root of it.
+    signed: Mutex<Option<Signed>>,
+}
+
+/// A signature over the root of a segment.
+#[derive(Clone, Copy, Debug)]
+struct Signed {
+    /// How many entries the segment had.
+    size: u64,
+    /// When it was signed, in milliseconds since 1970.
+    t_ms: u64,
+    signature: [u8; 64],
 }
 
 /// What an entry's receipt and opening are made of.
@@ -36,42 +49,62 @@ pub(crate) struct EntryProof {
 /// What proves the entries of one commit.
 #[derive(Debug)]
 pub(crate) struct CommitProof {
-    pub(crate) group: Arc<Group>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) segment: Arc<Segment>,
     pub(crate) entries: Vec<EntryProof>,
 }
 
-impl Group {
-    pub(crate) fn new(identity: Arc<Identity>, segment: Arc<Segment>) -> Self {
-        Self { identity, segment, closed: OnceLock::new(), signature: OnceLock::new() }
+impl Segment {
+    pub(crate) fn new(n: u64) -> Self {
+        Self { n, ..Self::default() }
     }
 
-    /// The group is durable: the segment has `size` entries with it.
-    pub(crate) fn close(&self, size: u64, t_ms: u64) {
-        let _ = self.closed.set((size, t_ms));
+    /// Appends durable entries.
+    pub(crate) fn append(&self, leaves: impl IntoIterator<Item = Hash>) {
+        self.tree.write().unwrap_or_else(PoisonError::into_inner).extend(leaves);
     }
 
-    /// The receipt of the entry at `index`; `None` before the group is durable.
-    fn receipt(&self, index: u64) -> Option<Receipt> {
-        let (size, t_ms) = *self.closed.get()?;
-        let tree = self.segment.tree.read().unwrap_or_else(PoisonError::into_inner);
-        let path = tree.inclusion_proof(index, size)?.into_iter().map(|hash| hash.0).collect();
-        let Identity { keys, site, .. } = &*self.identity;
-        let key_id = keys.receipts.verifier().id().0;
-        // The first that sends a receipt signs for the whole group.
-        let signed = self.signature.get_or_init(|| {
-            let root = tree.root_at(size)?.0;
-            let text = receipt_text(keys.origin(), self.segment.n, size, &root, t_ms);
-            keys.sign_receipt(&text)
-        });
-        let signature = (*signed)?;
+    /// Size and root.
+    pub(crate) fn head(&self) -> TreeHead {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner).head()
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner).size()
+    }
+
+    /// A signature over a root with the entry at `index` below it; `None` before that is durable.
+    fn signed(&self, identity: &Identity, index: u64) -> Option<Signed> {
+        let mut newest = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(signed) = newest.filter(|signed| index < signed.size) {
+            return Some(signed);
+        }
+        // The tree is not locked while the signature is made: the committer appends to it.
+        let TreeHead { size, root } = self.head();
+        if size <= index {
+            return None;
+        }
+        let (keys, t_ms) = (&identity.keys, millis(&*identity.clock));
+        let text = receipt_text(keys.origin(), self.n, size, &root.0, t_ms);
+        let signature = keys.sign_receipt(&text)?;
+        *newest = Some(Signed { size, t_ms, signature });
+        *newest
+    }
+
+    /// The receipt of the entry at `index`; `None` before it is durable.
+    fn receipt(&self, identity: &Identity, index: u64) -> Option<Receipt> {
+        let Signed { size, t_ms, signature } = self.signed(identity, index)?;
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        let path = tree.inclusion_proof(index, size)?;
+        drop(tree);
         Some(Receipt {
-            site: *site,
-            seg: self.segment.n,
+            site: identity.site,
+            seg: self.n,
             index,
             size,
             t_ms,
-            path,
-            key_id,
+            path: path.into_iter().map(|hash| hash.0).collect(),
+            key_id: identity.keys.receipts.verifier().id().0,
             signature,
         })
     }
@@ -99,8 +132,8 @@ impl EntryProof {
 impl Proof for CommitProof {
     fn receipts(&self) -> Vec<lazuli_engine::Receipt> {
         let one = |entry: &EntryProof| {
-            let receipt = self.group.receipt(entry.index)?.to_header();
-            let opening = entry.opening(&self.group.identity);
+            let receipt = self.segment.receipt(&self.identity, entry.index)?.to_header();
+            let opening = entry.opening(&self.identity);
             let opening = opening.filter(|opening| headers_fit(receipt.len(), opening.len()));
             Some(lazuli_engine::Receipt { receipt, opening })
         };

@@ -179,7 +179,7 @@ impl Reading {
         let (first, _) = self.open.versions;
         self.open.versions = (if first == 0 { version.0 } else { first }, version.0);
         if let Some(name) = self.names.get(&entry.label) {
-            self.open.touched.insert(name.clone());
+            self.open.touched.insert(Arc::from(&**name));
         }
         self.last_ms = self.last_ms.max(entry.t_ms);
         Ok(())
@@ -190,7 +190,7 @@ impl Reading {
         let t1_ms = self.last_ms.max(self.open.t0_ms);
         let next = Open::new(self.open.segment.n + 1, t1_ms);
         let open = std::mem::replace(&mut self.open, next);
-        let labels = self.names.iter().filter(|(_, name)| open.touched.contains(*name));
+        let labels = self.names.iter().filter(|(_, name)| open.touched.contains(name.as_str()));
         let heads = labels.filter_map(|(label, _)| Some((*label, *self.heads.get(label)?)));
         let heads = heads.collect();
         self.closed.push(Closed { open, t1_ms, heads, all: self.heads.clone() });

@@ -16,7 +16,7 @@ use lazuli_evidence::spine::{
     Event, Heads, Leaf, Segment as SegmentLeaf, What, count_commitment, count_salt,
 };
 use lazuli_evidence::{Digest, Draft, Kind, heads};
-use lazuli_tlog::Checkpoint;
+use lazuli_tlog::{Checkpoint, TreeHead};
 
 use crate::head_store::{HeadStore, SignedHead};
 use crate::keys::STORE_ACCOUNT;
@@ -215,8 +215,7 @@ impl Sealer {
 
     fn segment(&self, closed: &Closed, leaf: u64) -> (SegmentLeaf, SegmentRow) {
         let segment = &closed.open.segment;
-        let tree = segment.tree.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let count = tree.size();
+        let TreeHead { size: count, root } = segment.head();
         let (first, last) = closed.open.versions;
         let salt = count_salt(&self.identity.keys.segments, segment.n);
         let sealed = SegmentLeaf {
@@ -225,7 +224,7 @@ impl Sealer {
             boot: self.identity.boot,
             t0_ms: closed.open.t0_ms,
             t1_ms: closed.t1_ms,
-            root: tree.head().root.0,
+            root: root.0,
             count_commitment: count_commitment(&salt, count, first, last),
             prev: self.progress.previous,
         };

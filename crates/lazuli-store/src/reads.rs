@@ -30,7 +30,7 @@ const BATCH_MAX: usize = 512;
 
 /// How long the first entry of a commit waits for others to join it. Entries are to be written
 /// within 100 ms of the answer; the rest is for the disk.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(40);
 
 /// Between two attempts to write to a journal that refuses.
 const RETRY: Duration = Duration::from_millis(100);
@@ -84,9 +84,9 @@ impl ReadLog {
         }
     }
 
-    /// Drafts to write next.
-    fn batch(&self) -> Vec<Bytes> {
-        self.waiting().queue.iter().take(BATCH_MAX).cloned().collect()
+    /// Drafts to write next, at most `most`.
+    fn batch(&self, most: usize) -> Vec<Bytes> {
+        self.waiting().queue.iter().take(most.min(BATCH_MAX)).cloned().collect()
     }
 
     fn wrote(&self, count: usize) {
@@ -145,7 +145,8 @@ impl Store {
     /// `ServerBusy` if the journal does not take it.
     pub async fn commit_read(&self, entry: &Entry<'_>) -> Result<(), Refusal> {
         let draft = entry.encode(self.clock.now(), self.origin());
-        let committed = self.meta.commit(self.entries_only(vec![draft])).await;
+        let commit = Commit { unproved: false, ..self.entries_only(vec![draft]) };
+        let committed = self.meta.commit(commit).await;
         self.keep(committed.map_err(unlogged)?);
         Ok(())
     }
@@ -189,17 +190,20 @@ impl Store {
         self.write_queued().await.map_err(unlogged)
     }
 
-    /// Writes all that is queued. A commit that is under way goes on if the future is dropped, so
-    /// that no entry is written twice.
+    /// Writes all that is queued now, and not what joins meanwhile: under steady load the entries
+    /// that come while others are written would otherwise be committed a few at a time. A commit
+    /// that is under way goes on if the future is dropped, so that no entry is written twice.
     fn write_queued(&self) -> impl Future<Output = Result<(), CommitError>> + Send + use<> {
         let store = self.own_work();
+        let mut left = store.reads.waiting().queue.len();
         async move {
             loop {
                 let writing = Arc::clone(&store.reads.writing).lock_owned().await;
-                let batch = store.reads.batch();
+                let batch = store.reads.batch(left);
                 if batch.is_empty() {
                     return Ok(());
                 }
+                left -= batch.len();
                 let writer = store.clone();
                 let commit = tokio::spawn(async move {
                     let written = writer.write_batch(batch).await;
@@ -226,7 +230,7 @@ impl Store {
     }
 
     fn entries_only(&self, entries: Vec<Bytes>) -> Commit {
-        Commit { entries, since: self.meta.latest(), ..Commit::default() }
+        Commit { entries, unproved: true, since: self.meta.latest(), ..Commit::default() }
     }
 }
 

@@ -30,7 +30,7 @@ impl Scribe for Plain {
 struct Commits<'a>(&'a Plain);
 
 impl Entering for Commits<'_> {
-    fn enter(&mut self, _: Version, entries: Vec<Bytes>) -> Option<Entered> {
+    fn enter(&mut self, _: Version, entries: Vec<Bytes>, _: bool) -> Option<Entered> {
         let refuses = self.0.refuses.load(Ordering::Relaxed);
         (!refuses).then_some(Entered { entries, proof: None })
     }

@@ -64,7 +64,7 @@ impl Scribe for FakeScribe {
 struct Commits<'a>(&'a FakeScribe);
 
 impl Entering for Commits<'_> {
-    fn enter(&mut self, _: Version, drafts: Vec<Bytes>) -> Option<Entered> {
+    fn enter(&mut self, _: Version, drafts: Vec<Bytes>, _: bool) -> Option<Entered> {
         if drafts.is_empty() {
             return Some(Entered::default());
         }

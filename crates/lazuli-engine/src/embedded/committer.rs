@@ -173,8 +173,11 @@ impl Committer {
             let next = Version(version.0 + 1);
             let entered = self.check(&overlay, &waiting.commit).and_then(|()| {
                 let entries = std::mem::take(&mut waiting.commit.entries);
+                let unproved = waiting.commit.unproved;
                 match &mut entering {
-                    Some(entering) => entering.enter(next, entries).ok_or(CommitError::NoJournal),
+                    Some(entering) => {
+                        entering.enter(next, entries, unproved).ok_or(CommitError::NoJournal)
+                    }
                     None => Ok(Entered { entries, proof: None }),
                 }
             });

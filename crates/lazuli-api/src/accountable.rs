@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use http::Method;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue};
 use lazuli_auth::{Principal, SasKind};
 use lazuli_base::Timestamp;
 use lazuli_engine::Receipt;
@@ -17,6 +17,7 @@ use lazuli_store::blob::BlobPath;
 use lazuli_store::journal::{Entry, Kind, Object};
 use lazuli_store::origin::{Facts, Origin};
 use lazuli_wire::date;
+use lazuli_wire::headers::first;
 
 use crate::Api;
 use crate::address::Resource;
@@ -60,7 +61,7 @@ pub(crate) fn origin_of(
     caller: &Caller,
     announced: Option<u64>,
 ) -> Origin {
-    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &str| first(head.headers, name).and_then(|value| value.to_str().ok());
     let mut conditions = [""; CONDITIONS_MAX];
     let mut count = 0;
     for name in head.headers.keys().map(HeaderName::as_str).filter(|name| is_condition(name)) {
@@ -108,7 +109,7 @@ impl Api {
     ) -> Result<(), Refusal> {
         if spec.is_read() && store.logs_reads() {
             let account = &*head.address.account;
-            let asks = head.headers.get(RECEIPT_HEADER).is_some_and(|value| value == "1");
+            let asks = first(head.headers, RECEIPT_HEADER).is_some_and(|value| value == "1");
             let entry = Entry::new(Kind::Read, spec.name, account)
                 .object(object(head))
                 .bytes(bytes(head, reply))
@@ -171,7 +172,7 @@ fn bytes(head: &Head<'_>, reply: &Reply) -> Option<u64> {
         Body::Empty => Some(0),
         Body::Full(bytes) => Some(bytes.len() as u64),
         Body::Stream(_) => {
-            let length = reply.headers.get("content-length")?;
+            let length = reply.headers.get(CONTENT_LENGTH)?;
             length.to_str().ok()?.parse().ok()
         }
     }
@@ -179,7 +180,7 @@ fn bytes(head: &Head<'_>, reply: &Reply) -> Option<u64> {
 
 /// The entity tag that an answer tells.
 fn etag(headers: &HeaderMap) -> Option<ETag> {
-    let text = headers.get("etag")?.to_str().ok()?;
+    let text = headers.get(ETAG)?.to_str().ok()?;
     let digits = text.trim_matches('"').strip_prefix("0x")?;
     u64::from_str_radix(digits, 16).ok().map(ETag)
 }

@@ -3,7 +3,7 @@
 //! The body is not touched before the handler polls it, so a large upload with a bad signature
 //! costs one round trip of headers. A refusal leaves any step as one type and is rendered here.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue, SERVER};
 use http::{Method, StatusCode};
 use lazuli_auth::{AccessContext, AnonymousAccess, AuthRequest, Granted, authenticate, authorise};
 use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
@@ -301,10 +301,10 @@ impl Api {
                 self.encode_refusal(request, &refusal, &observation.request_id)
             }
         };
-        let headers = &mut response.headers;
+        let own = &mut response.headers;
         let mut set = |name: &'static str, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(name), value);
+                own.insert(HeaderName::from_static(name), value);
             }
         };
         set("x-ms-request-id", &observation.request_id);
@@ -313,11 +313,11 @@ impl Api {
             let known = versions.served;
             set("warning", &format!("299 - \"served as version {known}, the newest known\""));
         }
-        headers.insert("server", HeaderValue::from_static(server_name(request.service)));
-        if let Some(id) = request.headers.get("x-ms-client-request-id")
+        own.insert(SERVER, HeaderValue::from_static(server_name(request.service)));
+        if let Some(id) = headers::first(&request.headers, "x-ms-client-request-id")
             && id.len() <= CLIENT_REQUEST_ID_MAX
         {
-            headers.insert("x-ms-client-request-id", id.clone());
+            own.insert("x-ms-client-request-id", id.clone());
         }
         response
     }
@@ -413,7 +413,9 @@ fn refuse_unsupported(spec: &Spec, head: &Head<'_>) -> Result<(), Refusal> {
     if matches!(spec.status, Status::NotYet(_)) {
         return Ok(());
     }
-    let headers = UNSUPPORTED_HEADERS.iter().filter(|(name, _)| head.headers.contains_key(*name));
+    let sent = head.headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-ms-"));
+    let headers =
+        sent.filter_map(|sent| UNSUPPORTED_HEADERS.iter().find(|(name, _)| *name == sent));
     let query =
         UNSUPPORTED_QUERY.iter().filter(|(name, _)| head.query.get_non_empty(name).is_some());
     match headers.chain(query).next() {

@@ -1,6 +1,6 @@
 //! What an operation answers, before the pipeline adds what every response has.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Write};
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -36,7 +36,12 @@ impl Reply {
     /// headers, or are made of visible ASCII characters.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Display) -> Self {
-        self.set(HeaderName::from_static(name), &value.to_string());
+        let name = HeaderName::from_static(name);
+        let mut line = Line { bytes: [0; LINE_BYTES], len: 0 };
+        match write!(line, "{value}") {
+            Ok(()) => self.set(name, &line.bytes[..line.len]),
+            Err(_) => self.set(name, value.to_string().as_bytes()),
+        }
         self
     }
 
@@ -75,7 +80,7 @@ impl Reply {
             self.spelling.note(name);
             let name = format!("{METADATA_PREFIX}{name}");
             if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-                self.set(name, value);
+                self.set(name, value.as_bytes());
             }
         }
         self
@@ -106,9 +111,27 @@ impl Reply {
         Self { body: Body::Stream(body), ..self }
     }
 
-    fn set(&mut self, name: HeaderName, value: &str) {
-        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+    fn set(&mut self, name: HeaderName, value: &[u8]) {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
             self.headers.insert(name, value);
         }
+    }
+}
+
+/// Values up to this length are formatted without an allocation of their own.
+const LINE_BYTES: usize = 64;
+
+/// A header's value being formatted; longer ones are an error.
+struct Line {
+    bytes: [u8; LINE_BYTES],
+    len: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let free = self.bytes.get_mut(self.len..).ok_or(fmt::Error)?;
+        free.get_mut(..text.len()).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use http::{HeaderMap, Method};
 use lazuli_auth::AccessSpec;
 use lazuli_evidence::{OPENING_HEADER, RECEIPT_HEADER};
+use lazuli_wire::headers::first;
 use lazuli_wire::query::Query;
 
 /// What an operation acts on.
@@ -40,7 +41,7 @@ pub enum Selector {
 impl Selector {
     /// Whether the request has the property.
     pub fn matches(&self, query: &Query<'_>, headers: &HeaderMap) -> bool {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let header = |name: &str| first(headers, name).and_then(|value| value.to_str().ok());
         match *self {
             Self::Query(name, value) => {
                 query.get(name).is_some_and(|given| given.eq_ignore_ascii_case(value))
@@ -51,8 +52,8 @@ impl Selector {
             }
             Self::HeaderNot(name, values) => !header(name)
                 .is_some_and(|given| values.iter().any(|value| given.eq_ignore_ascii_case(value))),
-            Self::HasHeader(name) => headers.contains_key(name),
-            Self::NoHeader(name) => !headers.contains_key(name),
+            Self::HasHeader(name) => first(headers, name).is_some(),
+            Self::NoHeader(name) => first(headers, name).is_none(),
         }
     }
 

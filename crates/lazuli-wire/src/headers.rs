@@ -6,15 +6,29 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use lazuli_base::Timestamp;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::date::parse_http_date;
 
+/// The values of the header `name`, which is in lower case, in the order they were sent.
+///
+/// A request has few headers: comparing their names one by one costs less than hashing `name` does,
+/// and most of what is looked for is not there.
+pub fn all<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h HeaderValue> {
+    debug_assert!(!name.bytes().any(|byte| byte.is_ascii_uppercase()), "{name}");
+    headers.iter().filter(move |(other, _)| other.as_str() == name).map(|(_, value)| value)
+}
+
+/// The first value of the header `name`, as [`all`] finds it.
+pub fn first<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h HeaderValue> {
+    all(headers, name).next()
+}
+
 /// The text of a header, trimmed; `InvalidHeaderValue` if it is not UTF-8 or sent twice.
 pub fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Refusal> {
-    let mut values = headers.get_all(name).iter();
+    let mut values = all(headers, name);
     let Some(value) = values.next() else { return Ok(None) };
     let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
     if let Some(second) = values.next() {
@@ -74,7 +88,7 @@ pub fn base64<const N: usize>(headers: &HeaderMap, name: &str) -> Result<Option<
 pub fn md5(headers: &HeaderMap, name: &str) -> Result<Option<[u8; 16]>, Refusal> {
     match base64(headers, name) {
         Err(_) => {
-            let value = headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
+            let value = first(headers, name).map(HeaderValue::as_bytes).unwrap_or_default();
             Err(Refusal::new(ErrorCode::InvalidMd5)
                 .with_detail("HeaderName", name)
                 .with_detail("HeaderValue", String::from_utf8_lossy(value)))

@@ -1,11 +1,13 @@
 //! A log, from its parts to its end.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use lazuli_base::Clock;
 use lazuli_engine::Meta;
@@ -226,11 +228,21 @@ pub struct Running {
     ended: oneshot::Receiver<()>,
 }
 
-/// The SHA-256 of the program that runs.
+/// The SHA-256 of the program that runs. It is read in parts: as a whole it would be most of the
+/// memory of a server that does nothing.
 fn program() -> io::Result<Digest> {
-    let program = std::fs::read(std::env::current_exe()?)?;
-    Ok(lazuli_tlog::Hash::of(&[&program]).0)
+    let mut program = File::open(std::env::current_exe()?)?;
+    let (mut hasher, mut part) = (Context::new(&SHA256), vec![0; PROGRAM_PART_BYTES]);
+    loop {
+        match program.read(&mut part)? {
+            0 => break,
+            len => hasher.update(part.get(..len).unwrap_or_default()),
+        }
+    }
+    hasher.finish().as_ref().try_into().map_err(io::Error::other)
 }
+
+const PROGRAM_PART_BYTES: usize = 64 * 1024;
 
 impl Running {
     /// Begins to seal.

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 /// How the program is called.
 pub const USAGE: &str = "\
-usage: lazuli-verify receipt FILE --policy POLICY [--log DIR]
-       lazuli-verify log DIR --policy POLICY [--seen CHECKPOINT]
+usage: lazuli-verify receipt FILE --policy POLICY [--log DIR|URL]
+       lazuli-verify log DIR|URL --policy POLICY [--seen CHECKPOINT]
        lazuli-verify bundle DIR --policy POLICY
        lazuli-verify fork A B --policy POLICY
 
-Verifies evidence of a Lazuli server without a network and without the server.
+Verifies evidence of a Lazuli server without a network and without the server. A log
+at a URL is first mirrored into a folder by `lazuli log export`, the only program of
+this suite that is started.
 
   receipt  a file with the headers x-lz-receipt and x-lz-opening, or an upgraded proof;
            with --log also that the log in DIR kept the promise

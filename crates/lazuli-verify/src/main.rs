@@ -2,13 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+mod mirror;
+
 use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use lazuli_verify::arguments::{self, Command, USAGE};
-use lazuli_verify::report::Exit;
+use lazuli_verify::arguments::{self, Arguments, Command, USAGE};
+use lazuli_verify::report::{Exit, Report};
 use lazuli_verify::run;
+
+use mirror::{Mirror, is_address};
 
 fn main() -> ExitCode {
     let arguments = match arguments::parse(env::args_os().skip(1)) {
@@ -20,7 +24,7 @@ fn main() -> ExitCode {
         Command::Version => {
             (format!("lazuli-verify {}\n", env!("CARGO_PKG_VERSION")), Exit::Verified)
         }
-        _ => match run(&arguments) {
+        _ => match verify(arguments) {
             Ok(report) => (report.to_string(), report.exit()),
             Err(error) => return wrong_call(&format!("{error}\n")),
         },
@@ -28,6 +32,27 @@ fn main() -> ExitCode {
     // A reader that closes early does not change what was found.
     let _ = io::stdout().lock().write_all(text.as_bytes());
     ExitCode::from(exit.code())
+}
+
+/// Does what the arguments say, once a log that is at an address is here.
+fn verify(mut arguments: Arguments) -> Result<Report, String> {
+    let place = match &mut arguments.command {
+        Command::Log { folder, .. } => Some(folder),
+        Command::Receipt { log, .. } => log.as_mut(),
+        _ => None,
+    };
+    let Some(place) = place.filter(|place| is_address(place)) else { return run(&arguments) };
+    match Mirror::bring(place) {
+        Ok(mirror) => {
+            mirror.folder().clone_into(place);
+            run(&arguments)
+        }
+        Err(error) => {
+            let mut report = Report::new();
+            report.missing(place.display(), error);
+            Ok(report)
+        }
+    }
 }
 
 fn wrong_call(error: &str) -> ExitCode {

@@ -100,6 +100,10 @@ pub(crate) struct LogShow {
 pub(crate) struct LogExport {
     #[command(flatten)]
     pub(crate) admin: Admin,
+    /// The address of a public log to mirror instead, such as `http://HOST:10000/.lazuli/log` or
+    /// that of any log in tlog-tiles.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["admin", "segments"])]
+    pub(crate) url: Option<String>,
     /// The directory to write to; what is there already is kept up to date.
     pub(crate) dir: PathBuf,
     /// Write the sealed entries of all segments, too.

@@ -1,5 +1,6 @@
 //! `lazuli log export DIR`: the log as files that may be handed to anybody, as tlog-tiles lays them
-//! out, with the entries of its segments where these are asked for.
+//! out, with the entries of its segments where these are asked for; with `--url` a mirror of the
+//! public log of any server.
 //!
 //! <https://c2sp.org/tlog-tiles>. Full tiles that are there already are not fetched again, so that
 //! a folder can be kept up to date; the checkpoint is written last.
@@ -21,9 +22,16 @@ use crate::output;
 
 /// Writes the log into a folder.
 pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
-    let remote = Remote::of_admin(&arguments.admin.admin)?;
+    let remote = match &arguments.url {
+        Some(url) => Remote::new(url)?,
+        None => Remote::of_admin(&arguments.admin.admin)?,
+    };
     let signed = remote.best_checkpoint()?;
-    let policy = remote.need("policy", POLICY_BYTES_MAX)?;
+    let policy = match &arguments.url {
+        // Logs of others need not have one.
+        Some(_) => remote.get("policy", POLICY_BYTES_MAX)?,
+        None => Some(remote.need("policy", POLICY_BYTES_MAX)?),
+    };
     let head = *signed.checkpoint().head();
     let export = Export { remote: &remote, dir: &arguments.dir };
     if arguments.segments {
@@ -49,7 +57,9 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
         let what = "the leaves that the server shows do not have the root that it signed";
         return Err(Failure::new(what).hint("keep the folder: it is evidence"));
     }
-    export.write("policy", &policy)?;
+    if let Some(policy) = policy {
+        export.write("policy", &policy)?;
+    }
     export.write("checkpoint", signed.to_string().as_bytes())?;
     let dir = arguments.dir.display();
     output::line(format!("{} leaves and {segments} segments in {dir}", head.size))

@@ -57,16 +57,16 @@ fn steps() -> Vec<Step> {
         step("conformance-py", "the Python SDK, both halves", false, clients::python_suite),
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
         step(
-            "conformance-py-log",
+            "conformance-py-unlogged",
             "the Python SDK, with receipts",
             false,
-            clients::python_suite_logged,
+            clients::python_suite_unlogged,
         ),
         step(
-            "conformance-js-log",
+            "conformance-js-unlogged",
             "the JavaScript SDK, with receipts",
             false,
-            clients::node_suite_logged,
+            clients::node_suite_unlogged,
         ),
         step("guide", "the walk-through of the log, as it is printed", false, guide::run),
     ];

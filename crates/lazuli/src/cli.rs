@@ -201,7 +201,7 @@ pub(crate) struct Settings {
     /// The form of log lines on stderr [default: text].
     #[arg(long, value_name = "text|json")]
     log: Option<String>,
-    /// Whether every operation is entered in the transparency log [default: off].
+    /// Whether every operation is entered in the transparency log [default: on].
     #[arg(long, value_name = "on|off")]
     transparency_log: Option<String>,
     /// The file that keeps the last signed head of the transparency log, outside the data and its

@@ -20,10 +20,10 @@ const MEASUREMENT_LIMIT: Duration = Duration::from_mins(15);
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The release build, with its durable default.
+    /// The release build as it comes: durable, with its transparency log.
     Lazuli,
-    /// The same with the transparency log.
-    Logged,
+    /// The same without the transparency log.
+    Unlogged,
     /// The baseline from npm, as it comes.
     Azurite,
 }
@@ -36,7 +36,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Lazuli => "Lazuli",
-            Self::Logged => "Lazuli with its log",
+            Self::Unlogged => "Lazuli without its log",
             Self::Azurite => "Azurite",
         }
     }
@@ -72,8 +72,8 @@ impl Contender {
     /// Starts a server over a data directory as it is.
     pub(crate) fn start_over(kind: Kind, data: &Path) -> Result<Self, String> {
         let (running, url) = match kind {
-            Kind::Lazuli | Kind::Logged => {
-                let logs = kind == Kind::Logged;
+            Kind::Lazuli | Kind::Unlogged => {
+                let logs = kind == Kind::Lazuli;
                 let options = Options { data: Some(data.to_path_buf()), blob_port: 0, logs };
                 let server = Server::start(options)?;
                 let url = server.blob_url().to_owned();

@@ -37,7 +37,7 @@ impl Row {
     /// Adds one round's number of a measurement.
     fn add(&mut self, kind: Kind, measurement: &Measurement, number: &str) {
         match kind {
-            Kind::Lazuli | Kind::Logged => {
+            Kind::Lazuli | Kind::Unlogged => {
                 self.lazuli.push(measurement.number(number));
                 self.client_cpu.push(measurement.number("cpu_share"));
             }
@@ -92,7 +92,7 @@ pub(super) fn log(scale: &Scale) -> Result<Vec<Row>, String> {
     let seconds = scale.seconds.to_string();
     let common = ["--connections", "16", "--seconds", &seconds];
     for _ in 0..scale.rounds {
-        for kind in [Kind::Logged, Kind::Lazuli] {
+        for kind in [Kind::Lazuli, Kind::Unlogged] {
             let server = Contender::start(kind)?;
             let written = server.load("put", &common)?;
             let count = format!("{:.0}", written.number("ops"));
@@ -104,12 +104,12 @@ pub(super) fn log(scale: &Scale) -> Result<Vec<Row>, String> {
                 (&mut get, &read, "ops_per_second"),
             ] {
                 match kind {
-                    Kind::Logged => row.add(kind, measured, number),
+                    Kind::Lazuli => row.add(kind, measured, number),
                     _ => row.add_limit("unlogged", measured.number(number)),
                 }
             }
             match kind {
-                Kind::Logged => grown.lazuli.push(bytes),
+                Kind::Lazuli => grown.lazuli.push(bytes),
                 _ => grown.add_limit("unlogged", bytes),
             }
             server.stop()?;
@@ -262,7 +262,7 @@ pub(super) fn space(scale: &Scale) -> Result<Vec<Row>, String> {
         thread::sleep(CHURN_PAUSE);
         let used = server.disk_bytes()? as f64 / (CHURN_BLOBS * MIB) as f64;
         match kind {
-            Kind::Lazuli | Kind::Logged => factor.lazuli.push(used),
+            Kind::Lazuli | Kind::Unlogged => factor.lazuli.push(used),
             Kind::Azurite => factor.azurite.push(used),
         }
         server.stop()?;

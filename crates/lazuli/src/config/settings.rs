@@ -60,7 +60,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("log", "LAZULI_LOG", Kind::Word(&["text", "json"]), "text"),
     setting("log-filter", "LAZULI_LOG_FILTER", Kind::Text, "info"),
     setting("ready-file", "LAZULI_READY_FILE", Kind::Text, ""),
-    setting("transparency-log", "LAZULI_TRANSPARENCY_LOG", Kind::Word(&["on", "off"]), "off"),
+    setting("transparency-log", "LAZULI_TRANSPARENCY_LOG", Kind::Word(&["on", "off"]), "on"),
     setting("head-store", "LAZULI_HEAD_STORE", Kind::Text, ""),
     setting("log-keys", "LAZULI_LOG_KEYS", Kind::Text, ""),
     setting("log-directory", "LAZULI_LOG_DIRECTORY", Kind::Text, ""),

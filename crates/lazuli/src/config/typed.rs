@@ -291,22 +291,22 @@ mod tests {
         assert_eq!((config.log, config.ready_file.clone()), (LogFormat::Text, None));
         assert_eq!(config.limits, Limits::default());
         assert!(config.is_development());
-        assert_eq!(config.transparency, None);
+        assert!(config.transparency.is_some());
+        assert_eq!(self::config(&[("LAZULI_TRANSPARENCY_LOG", "off")]).unwrap().transparency, None);
     }
 
     #[test]
     fn the_log_keeps_its_secrets_beside_the_data() {
-        let on = ("LAZULI_TRANSPARENCY_LOG", "on");
-        let log = config(&[on, ("LAZULI_DATA", "/srv/blobs/")]).unwrap().transparency.unwrap();
+        let log = config(&[("LAZULI_DATA", "/srv/blobs/")]).unwrap().transparency.unwrap();
         assert_eq!(log.head_store, Some("/srv/blobs.heads".into()));
         assert_eq!(log.keys, Some("/srv/blobs.keys".into()));
         assert_eq!((log.directory, log.origin), (Some("/srv/blobs.log".into()), None));
-        let log = config(&[on, ("LAZULI_HEAD_STORE", "/mnt/heads")]).unwrap();
+        let log = config(&[("LAZULI_HEAD_STORE", "/mnt/heads")]).unwrap();
         assert_eq!(log.transparency.unwrap().head_store, Some("/mnt/heads".into()));
-        let strict = config(&[on, ("LAZULI_LOG_STRICT_READS", "devstoreaccount1")]).unwrap();
+        let strict = config(&[("LAZULI_LOG_STRICT_READS", "devstoreaccount1")]).unwrap();
         assert_eq!(strict.transparency.unwrap().strict_reads, ["devstoreaccount1"]);
-        assert!(config(&[on, ("LAZULI_LOG_STRICT_READS", "nobody")]).is_err());
-        let log = config(&[on, ("LAZULI_IN_MEMORY", "true"), ("LAZULI_LOG_KEYS", "k")]).unwrap();
+        assert!(config(&[("LAZULI_LOG_STRICT_READS", "nobody")]).is_err());
+        let log = config(&[("LAZULI_IN_MEMORY", "true"), ("LAZULI_LOG_KEYS", "k")]).unwrap();
         assert_eq!(log.transparency.unwrap().keys, None);
     }
 

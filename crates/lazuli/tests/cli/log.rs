@@ -129,7 +129,7 @@ fn without_a_log_or_a_server_the_reason_is_told() {
     let server = Server::start(folder.path(), &["--in-memory", "--transparency-log", "off"]);
     let done = log(folder.path(), &server, "status", &[]);
     assert_eq!(done.status, Some(1));
-    let hint = "\nhint: a server has a log if it runs with `--transparency-log on`\n";
+    let hint = "\nhint: a server has a log unless it runs with `--transparency-log off`\n";
     assert!(done.stderr.ends_with(hint), "{done:?}");
     let nowhere = ["log", "status", "--admin", "http://127.0.0.1:1"];
     let done = run(folder.path(), &nowhere);

@@ -56,7 +56,7 @@ impl Remote {
     pub(super) fn need(&self, below: &str, bytes_max: usize) -> Result<Vec<u8>, Failure> {
         self.get(below, bytes_max)?.ok_or_else(|| {
             Failure::new(format!("{}/{below}: there is nothing", self.base))
-                .hint("a server has a log if it runs with `--transparency-log on`")
+                .hint("a server has a log unless it runs with `--transparency-log off`")
         })
     }
 

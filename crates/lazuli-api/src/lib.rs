@@ -28,7 +28,7 @@ pub use accounts::Accounts;
 pub use message::{
     Body, BodyError, FullBody, Observation, Request, RequestBody, Response, ResponseBody,
 };
-pub use public_log::PublicLog;
+pub use public_log::{OperatorLog, PublicLog};
 pub use spelling::Spelling;
 
 use std::collections::HashSet;

@@ -79,6 +79,8 @@ pub(crate) struct Query {
     pub(crate) to_ms: u64,
     /// Where the last page ended; `None` for the first one.
     pub(crate) at: Option<Cursor>,
+    /// The segment before which the pages end, where the first one ended earlier than the log now.
+    pub(crate) end: Option<u64>,
 }
 
 /// A part of the evidence about an account.
@@ -150,7 +152,7 @@ pub fn items(mut file: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// The segments that a query is about, and the heads around them.
-struct Window {
+pub(crate) struct Window {
     /// The first segment, and the one after the last.
     segments: (u64, u64),
     /// The rows of the maps before and after.
@@ -166,11 +168,11 @@ struct Look {
 }
 
 impl AdminLog {
-    /// One page of the evidence; `None` if there is no such account, or if it cannot be read.
-    pub(crate) async fn page(&self, query: Query) -> Option<Page> {
+    /// One page of the evidence; `None` if it cannot be read.
+    pub(crate) async fn page(&self, query: Query, window: Window) -> Option<Page> {
         let key = self.identity.keys.account(&query.account)?;
         let label = key.label(&query.account);
-        let Window { segments: (first, end), maps } = self.window(&query).await?;
+        let Window { segments: (first, end), maps } = window;
         let mut page = Page { label, segments: (first, end), ..Page::default() };
         if query.at.is_none() {
             for map in maps {
@@ -243,8 +245,9 @@ impl AdminLog {
     }
 
     /// The segments that a query is about: from the last map of heads before the time asked about to
-    /// the first one after it, so that completeness can be proved.
-    async fn window(&self, query: &Query) -> Option<Window> {
+    /// the first one after it, so that completeness can be proved; `None` if there is no such account.
+    pub(crate) async fn window(&self, query: &Query) -> Option<Window> {
+        self.identity.keys.account(&query.account)?;
         let progress = self.meta.get(&rows::progress()).await.ok()??;
         let Progress { segments, size, .. } = Progress::decode(&progress.value)?;
         let first = self.first_after(query.from_ms, segments).await?;
@@ -266,6 +269,7 @@ impl AdminLog {
             // What came after the last map is given, too, though no head covers it yet.
             window.maps.push(map);
         }
+        window.segments.1 = window.segments.1.min(query.end.unwrap_or(u64::MAX));
         Some(window)
     }
 

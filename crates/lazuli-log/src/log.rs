@@ -168,6 +168,7 @@ impl Log {
         sealer.count();
         let admin = AdminLog {
             meta: Arc::clone(&sealer.meta),
+            clock: Arc::clone(&sealer.clock),
             identity: Arc::clone(&sealer.identity),
             ledger: Arc::clone(&ledger),
             public: Arc::clone(&public),

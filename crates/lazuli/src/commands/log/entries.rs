@@ -87,7 +87,7 @@ fn pages(remote: &Remote, account: &str, from: u64, to: u64) -> Result<Page, Fai
         let end = whole.as_ref().map_or(0, |whole| whole.segments.1);
         match (next, whole.take()) {
             (Some(next), Some(page)) if next.segment < end => {
-                at = format!("&at={next}");
+                at = format!("&at={next}&end={end}");
                 whole = Some(page);
             }
             (_, Some(page)) => return Ok(page),

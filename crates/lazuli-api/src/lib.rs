@@ -13,6 +13,7 @@ mod client;
 mod copy_source;
 mod cors;
 pub mod decode;
+mod long_read;
 pub mod message;
 pub mod operations;
 pub mod pipeline;

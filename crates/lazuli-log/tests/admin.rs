@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lazuli_base::{Clock, ManualClock, SeededEntropy, Timestamp};
+use lazuli_base::{Clock, ManualClock, Oldest, SeededEntropy, Timestamp};
 use lazuli_engine::{Commit, Engine, Entered, Entering, Scribe, Version};
 use lazuli_evidence::cbor::{Reader, Writer};
 use lazuli_evidence::heads::{self, Finding, Head};
@@ -48,6 +48,7 @@ impl Fixture {
             site: 1,
             config: [0; 32],
             witnesses: None,
+            reads: Oldest::default(),
         };
         let log = Log::open(parts).await.unwrap();
         let journal = Arc::new(Journal { ledger: Arc::clone(&log.ledger), takes: true.into() });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lazuli_api::public_log::{Cache, PublicAnswer, Unlogged};
 use lazuli_api::{OperatorLog, PublicLog};
-use lazuli_base::{Clock, Entropy};
+use lazuli_base::{Clock, Entropy, Oldest};
 use lazuli_engine::{BoxFuture, Engine};
 use lazuli_log::admin::AdminLog;
 use lazuli_log::keys::Keys;
@@ -78,10 +78,10 @@ fn witnesses(path: &Path) -> Result<Witnesses, Failure> {
     Witnesses::parse(&bytes).or_fail(doing())
 }
 
-/// Opens the log of a store and has it written from now on; `None` if there is to be none.
+/// Opens the log of a store, which tells of its oldest read that is not logged, and has it written from now on; `None` if there is to be none.
 pub(super) async fn start(
     config: &Config,
-    engine: &Engine,
+    (engine, reads): (&Engine, Oldest),
     clock: Arc<dyn Clock>,
     entropy: &dyn Entropy,
 ) -> Result<Option<Transparency>, Failure> {
@@ -99,6 +99,7 @@ pub(super) async fn start(
         site: SITE,
         config: config.digest,
         witnesses: settings.witnesses.as_deref().map(witnesses).transpose()?,
+        reads,
     };
     let log = Log::open(parts).await.or_fail("open the transparency log")?;
     let Log { ledger, public, sealer, stats, admin } = log;

@@ -6,10 +6,12 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use bytes::Bytes;
 use lazuli_engine::Proof;
 use lazuli_evidence::{
-    Digest, Draft, Entry, GROUPS, Opening, Receipt, Salt, headers_fit, receipt_text,
+    Digest, Draft, Entry, GROUPS, Group as Fields, Opening, Receipt, Salt, headers_fit,
+    receipt_text,
 };
 
 use crate::ledger::{Identity, Segment};
+use crate::principals;
 
 /// What the commits of one group have in common.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct EntryProof {
     pub(crate) seq: u64,
     pub(crate) prev: Digest,
     pub(crate) salts: Box<[Salt; GROUPS]>,
+    /// What stands in place of the principal's id.
+    pub(crate) principal: Option<principals::Value>,
     pub(crate) draft: Bytes,
 }
 
@@ -79,7 +83,10 @@ impl Group {
 
 impl EntryProof {
     fn opening(&self, identity: &Identity) -> Option<String> {
-        let draft = Draft::decode(&self.draft)?;
+        let mut draft = Draft::decode(&self.draft)?;
+        if let Some(value) = &self.principal {
+            draft.values[Fields::Principal.place()] = value;
+        }
         let entry = Entry {
             kind: draft.kind,
             op: draft.op,

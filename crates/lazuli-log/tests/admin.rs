@@ -82,6 +82,7 @@ impl Fixture {
             let page = self.get(&format!("entries?{query}{at}")).await.unwrap();
             let page = Page::decode(&page).unwrap();
             whole.label = page.label;
+            whole.principals.extend(page.principals);
             whole.segments = page.segments;
             whole.leaves.extend(page.leaves);
             whole.entries.extend(page.entries);
@@ -270,6 +271,9 @@ async fn who_opens_entries_is_entered_before_they_are_shown() {
     let access = (Kind::Operator, "OpenEntries".to_owned());
     assert_eq!(kinds(&first), BTreeMap::from([(1, write.clone())]), "not its own access");
     assert_eq!(kinds(&second), BTreeMap::from([(1, write), (2, access)]));
+    let ids: Vec<_> = second.principals.values().map(String::as_str).collect();
+    assert_eq!(ids, ["operator"], "told back from its pseudonym");
+    assert!(!second.entries.windows(8).any(|part| part == b"operator"));
     assert!(second.entries.windows(SOURCE.len()).any(|part| part == SOURCE.as_bytes()));
     // The pages of one view end where its first one said, whatever was closed since.
     fixture.tick().await;

@@ -178,6 +178,7 @@ impl AdminLog {
             "size": load(&stats.spine_size),
             "checkpoint": checkpoint,
             "witnessed": witnessed.map(|signed| signed.checkpoint().head().size),
+            "unwitnessed": stats.is_unwitnessed(),
             "segments": load(&stats.segments),
             "waiting": load(&stats.waiting),
             "open_segment": { "n": open, "since": time(since_ms) },

@@ -95,7 +95,7 @@ fn public_bytes(folder: &Path, all: &mut Vec<Vec<u8>>) -> Outcome<()> {
 
 /// All forms in which a label may stand among public bytes.
 fn forms(label: &Digest, account: &str) -> Vec<Vec<u8>> {
-    let hex: String = label.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = lazuli_verify::cbor::hex(label);
     let mut forms = vec![account.as_bytes().to_vec(), label.to_vec()];
     forms.extend([hex.to_uppercase().into_bytes(), hex.into_bytes()]);
     // In the middle of other bytes it begins at any of three places of a group.

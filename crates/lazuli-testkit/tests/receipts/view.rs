@@ -44,14 +44,14 @@ fn read(page: &[u8], view: &mut View) -> Option<Next> {
     let mut entries = reader.bytes()?;
     while let Some((length, rest)) = entries.split_first_chunk() {
         let (item, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        view.requests.extend(request_of(item)?);
+        view.requests.insert(request_of(item)?);
         entries = rest;
     }
     Some(next)
 }
 
-/// The id of the request that an entry is of, if it is of one.
-fn request_of(item: &[u8]) -> Option<Option<String>> {
+/// The id of the request that an entry is of; empty if it is of none.
+fn request_of(item: &[u8]) -> Option<String> {
     let mut reader = Reader::new(item);
     reader.array(7)?;
     for _ in 0..3 {
@@ -61,14 +61,14 @@ fn request_of(item: &[u8]) -> Option<Option<String>> {
         reader.bytes()?;
     }
     reader.array(GROUPS)?;
-    let mut found = None;
+    let mut found = String::new();
     for _ in 0..GROUPS {
         reader.array(3)?;
         let group = reader.uint()?;
         reader.bytes()?;
         let mut value = Reader::new(reader.bytes()?);
         if group == u64::from(Group::Correlation.number()) && value.array(2).is_some() {
-            found = Some(value.text()?.to_owned());
+            value.text()?.clone_into(&mut found);
         }
     }
     Some(found)

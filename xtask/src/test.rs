@@ -53,6 +53,7 @@ fn steps() -> Vec<Step> {
         step("build", "cargo build --release", false, build),
         step("setup", "Python, Node and Debian packages for the clients", false, install),
         step("crash", "kill -9 under load, in rounds", false, crash),
+        step("receipts", "receipts, witnesses and gaps on the real programs", false, receipts),
         step("tlog-vectors", "the log's vectors, by a check that is not ours", false, tlog_vectors),
         step("conformance-py", "the Python SDK, both halves", false, clients::python_suite),
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
@@ -344,6 +345,15 @@ fn crash(log: &Path) -> Outcome {
         "full_disk",
     ];
     let mut command = process::cargo(&arguments);
+    command.args(["--", "--nocapture", "--include-ignored"]);
+    command.env("LAZULI_BINARY", workspace::lazuli_binary());
+    counted(command, log, |output| Some(report::cargo_test_counts(output)))
+}
+
+/// The promises of the transparency log, held against the real programs.
+fn receipts(log: &Path) -> Outcome {
+    let suite = ["test", "--release", "--locked", "-p", "lazuli-testkit", "--test", "receipts"];
+    let mut command = process::cargo(&suite);
     command.args(["--", "--nocapture", "--include-ignored"]);
     command.env("LAZULI_BINARY", workspace::lazuli_binary());
     counted(command, log, |output| Some(report::cargo_test_counts(output)))

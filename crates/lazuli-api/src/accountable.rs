@@ -23,6 +23,7 @@ use crate::Api;
 use crate::address::Resource;
 use crate::call::{Call, Head};
 use crate::client;
+use crate::long_read;
 use crate::message::Body;
 use crate::reply::Reply;
 use crate::spec::{CONDITIONS, SOURCE_CONDITIONS, Spec};
@@ -120,6 +121,7 @@ impl Api {
             } else {
                 store.queue_read(&entry).await?;
             }
+            long_read::follow(head, spec, store, reply);
         }
         let proof = store.origin().and_then(Origin::proof);
         if let Some(receipt) = proof.and_then(|proof| proof.receipts().pop()) {
@@ -152,7 +154,7 @@ fn is_condition(name: &str) -> bool {
 }
 
 /// What a read was of.
-fn object<'a>(head: &'a Head<'_>) -> Option<Object<'a>> {
+pub(crate) fn object<'a>(head: &'a Head<'_>) -> Option<Object<'a>> {
     let snapshot = || head.query.get_non_empty("snapshot").and_then(date::parse_iso7);
     match &head.resource {
         Resource::Account => None,
@@ -179,7 +181,7 @@ fn bytes(head: &Head<'_>, reply: &Reply) -> Option<u64> {
 }
 
 /// The entity tag that an answer tells.
-fn etag(headers: &HeaderMap) -> Option<ETag> {
+pub(crate) fn etag(headers: &HeaderMap) -> Option<ETag> {
     let text = headers.get(ETAG)?.to_str().ok()?;
     let digits = text.trim_matches('"').strip_prefix("0x")?;
     u64::from_str_radix(digits, 16).ok().map(ETag)

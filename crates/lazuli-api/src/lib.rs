@@ -13,6 +13,7 @@ mod client;
 mod copy_source;
 mod cors;
 pub mod decode;
+mod long_read;
 pub mod message;
 pub mod operations;
 pub mod pipeline;
@@ -28,7 +29,7 @@ pub use accounts::Accounts;
 pub use message::{
     Body, BodyError, FullBody, Observation, Request, RequestBody, Response, ResponseBody,
 };
-pub use public_log::PublicLog;
+pub use public_log::{OperatorLog, PublicLog};
 pub use spelling::Spelling;
 
 use std::collections::HashSet;

@@ -1,6 +1,8 @@
 //! The public log, as whoever asks reads it: checkpoints, tiles and proofs under fixed paths,
 //! without authentication, for nothing in it tells who stores what.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE,
@@ -28,6 +30,24 @@ pub trait PublicLog: Send + Sync + 'static {
     /// `None` if there is nothing.
     fn get<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Option<PublicAnswer>>;
 }
+
+/// The log as whoever runs the server reads it: more than anybody may see. What it shows of an account
+/// is an access of its own, which is entered in that account's log before it is answered.
+pub trait OperatorLog: Send + Sync + 'static {
+    /// What is at `path`, which may have a query, for somebody at `remote`; `None` if there is
+    /// nothing.
+    ///
+    /// [`Unlogged`] if the access cannot be entered.
+    fn get<'a>(
+        &'a self,
+        path: &'a str,
+        remote: IpAddr,
+    ) -> BoxFuture<'a, Result<Option<PublicAnswer>, Unlogged>>;
+}
+
+/// Nothing is shown, for that it was shown cannot be entered in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unlogged;
 
 /// A part of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,12 +82,42 @@ pub fn path_of<'a>(target: &'a str, prefix: &str) -> Option<&'a str> {
 
 /// Answers a request for a path of the log.
 pub async fn answer(log: &dyn PublicLog, method: &Method, path: &str) -> Response {
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        refused.headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    if let Some(refused) = refused(method) {
         return refused;
     }
-    let found = if is_clean(path) { log.get(path).await } else { None };
+    shown(if is_clean(path) { log.get(path).await } else { None })
+}
+
+/// Answers a request of whoever runs the server, from `remote`.
+pub async fn answer_operator(
+    log: &dyn OperatorLog,
+    method: &Method,
+    path: &str,
+    remote: IpAddr,
+) -> Response {
+    if let Some(refused) = refused(method) {
+        return refused;
+    }
+    let found = if is_clean(path) { log.get(path, remote).await } else { Ok(None) };
+    match found {
+        Ok(found) => shown(found),
+        Err(Unlogged) => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "the access cannot be entered in the log\n")
+        }
+    }
+}
+
+/// The answer to a method that changes something.
+fn refused(method: &Method) -> Option<Response> {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+    refused.headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    Some(refused)
+}
+
+fn shown(found: Option<PublicAnswer>) -> Response {
     match found {
         Some(found) => with(StatusCode::OK, found),
         None => text(StatusCode::NOT_FOUND, "the log has nothing here\n"),

@@ -5,6 +5,8 @@
 
 mod clock;
 mod entropy;
+mod oldest;
 
 pub use clock::{Clock, ManualClock, SystemClock, TICKS_PER_SECOND, Timestamp};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
+pub use oldest::Oldest;

@@ -91,6 +91,11 @@ impl<'a> Reader<'a> {
         (self.head(ARRAY)? == count as u64).then_some(())
     }
 
+    /// The beginning of an array: how many items it says to have.
+    pub fn list(&mut self) -> Option<u64> {
+        self.head(ARRAY)
+    }
+
     /// A number.
     pub fn uint(&mut self) -> Option<u64> {
         self.head(UINT)

@@ -24,6 +24,7 @@ mod group;
 pub mod heads;
 mod keys;
 mod opening;
+mod pseudonym;
 mod receipt;
 mod record;
 mod sealed;
@@ -37,6 +38,7 @@ pub use entry::{Entry, Kind};
 pub use group::{ABSENT, GROUPS, Group};
 pub use keys::{DayKeys, day_of};
 pub use opening::Opening;
+pub use pseudonym::{Month, MonthKey, PSEUDONYM_BYTES, Pseudonym};
 pub use receipt::{
     HEADER_BYTES_MAX, OPENING_HEADER, RECEIPT_HEADER, Receipt, headers_fit, receipt_key_id,
     receipt_key_name, receipt_text, segment_origin,

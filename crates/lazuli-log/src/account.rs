@@ -6,29 +6,36 @@
 //! bits; the leaves and tiles that they need are public, and are asked for like any others.
 //!
 //! ```text
-//! page  = [1, label bstr32, first segment, end segment, next null | text,
-//!          leaves bstr, entries bstr, heads bstr]
+//! page  = [2, label bstr32, first segment, end segment, next null | text,
+//!          leaves bstr, entries bstr, heads bstr, [* [pseudonym bstr16, id text]]]
 //! entry = [segment, index, count, path bstr, entry bstr, commitments bstr,
 //!          [* [group, salt bstr16, value bstr]]]
 //! head  = [leaf, label bstr32, null | seq, null | hash bstr32, proof]
 //! ```
+//!
+//! Principals stand in entries under pseudonyms; the page tells those of its entries back, which takes
+//! the account's key.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use lazuli_engine::{Row, Version};
 use lazuli_evidence::cbor::{Reader, Writer};
 use lazuli_evidence::spine::Leaf;
-use lazuli_evidence::{DayKeys, Digest, Entry, Place, Record, Sealed, day_of, heads};
+use lazuli_evidence::{
+    DayKeys, Digest, Entry, Group, Place, Pseudonym, Record, Sealed, day_of, heads,
+};
 use lazuli_tlog::Hash;
 
 use crate::admin::AdminLog;
 use crate::keys::AccountKey;
+use crate::principals::Principals;
 use crate::recover::Progress;
 use crate::rows::{self, SegmentRow};
 
 /// The version of the layout of pages.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// Bytes of entries after which a page ends.
 const PAGE_BYTES: usize = 1024 * 1024;
@@ -79,6 +86,8 @@ pub(crate) struct Query {
     pub(crate) to_ms: u64,
     /// Where the last page ended; `None` for the first one.
     pub(crate) at: Option<Cursor>,
+    /// The segment before which the pages end, where the first one ended earlier than the log now.
+    pub(crate) end: Option<u64>,
 }
 
 /// A part of the evidence about an account.
@@ -96,6 +105,8 @@ pub struct Page {
     pub entries: Vec<u8>,
     /// Items of heads; they are on the first page.
     pub heads: Vec<u8>,
+    /// The ids behind the pseudonyms in the entries, as far as they are known.
+    pub principals: BTreeMap<Pseudonym, String>,
 }
 
 impl Page {
@@ -104,20 +115,24 @@ impl Page {
         let mut out = Vec::with_capacity(128 + self.entries.len() + self.heads.len());
         let mut writer = Writer::new(&mut out);
         let (first, end) = self.segments;
-        writer.array(8).uint(VERSION).bytes(&self.label).uint(first).uint(end);
+        writer.array(9).uint(VERSION).bytes(&self.label).uint(first).uint(end);
         match self.next {
             Some(next) => writer.text(&next.to_string()),
             None => writer.null(),
         };
         let leaves: Vec<u8> = self.leaves.iter().flat_map(|leaf| leaf.to_be_bytes()).collect();
         writer.bytes(&leaves).bytes(&self.entries).bytes(&self.heads);
+        writer.array(self.principals.len());
+        for (pseudonym, id) in &self.principals {
+            writer.array(2).bytes(pseudonym).text(id);
+        }
         out
     }
 
     /// Reads a page; `None` if the bytes are not exactly one.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        reader.array(8)?;
+        reader.array(9)?;
         if reader.uint()? != VERSION {
             return None;
         }
@@ -126,8 +141,14 @@ impl Page {
         let (leaves, rest) = reader.bytes()?.as_chunks::<8>();
         let leaves = leaves.iter().map(|leaf| u64::from_be_bytes(*leaf)).collect();
         let (entries, heads) = (reader.bytes()?.to_vec(), reader.bytes()?.to_vec());
+        let mut principals = BTreeMap::new();
+        for _ in 0..reader.list()? {
+            reader.array(2)?;
+            principals.insert(reader.bytes_of()?, reader.text()?.to_owned());
+        }
         reader.end()?;
-        rest.is_empty().then_some(Self { label, segments, next, leaves, entries, heads })
+        let page = Self { label, segments, next, leaves, entries, heads, principals };
+        rest.is_empty().then_some(page)
     }
 
     /// Adds an item behind its length.
@@ -150,7 +171,7 @@ pub fn items(mut file: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// The segments that a query is about, and the heads around them.
-struct Window {
+pub(crate) struct Window {
     /// The first segment, and the one after the last.
     segments: (u64, u64),
     /// The rows of the maps before and after.
@@ -166,11 +187,11 @@ struct Look {
 }
 
 impl AdminLog {
-    /// One page of the evidence; `None` if there is no such account, or if it cannot be read.
-    pub(crate) async fn page(&self, query: Query) -> Option<Page> {
+    /// One page of the evidence; `None` if it cannot be read.
+    pub(crate) async fn page(&self, query: Query, window: Window) -> Option<Page> {
         let key = self.identity.keys.account(&query.account)?;
         let label = key.label(&query.account);
-        let Window { segments: (first, end), maps } = self.window(&query).await?;
+        let Window { segments: (first, end), maps } = window;
         let mut page = Page { label, segments: (first, end), ..Page::default() };
         if query.at.is_none() {
             for map in maps {
@@ -232,6 +253,7 @@ impl AdminLog {
                     let path = sealed.tree.inclusion_proof(record.index, look.row.count)?;
                     let item = opener.item(&record, &entry, (look.row.count, path))?;
                     Page::push(&mut page.entries, &item);
+                    page.principals.extend(opener.principal.take());
                 }
             }
             *commits = commits.saturating_sub(rows.len());
@@ -243,8 +265,9 @@ impl AdminLog {
     }
 
     /// The segments that a query is about: from the last map of heads before the time asked about to
-    /// the first one after it, so that completeness can be proved.
-    async fn window(&self, query: &Query) -> Option<Window> {
+    /// the first one after it, so that completeness can be proved; `None` if there is no such account.
+    pub(crate) async fn window(&self, query: &Query) -> Option<Window> {
+        self.identity.keys.account(&query.account)?;
         let progress = self.meta.get(&rows::progress()).await.ok()??;
         let Progress { segments, size, .. } = Progress::decode(&progress.value)?;
         let first = self.first_after(query.from_ms, segments).await?;
@@ -266,6 +289,7 @@ impl AdminLog {
             // What came after the last map is given, too, though no head covers it yet.
             window.maps.push(map);
         }
+        window.segments.1 = window.segments.1.min(query.end.unwrap_or(u64::MAX));
         Some(window)
     }
 
@@ -326,11 +350,15 @@ struct Opener<'k> {
     label: Digest,
     days: DayKeys,
     sealed: Sealed,
+    principals: Principals,
+    /// Whose the last entry is.
+    principal: Option<(Pseudonym, String)>,
 }
 
 impl<'k> Opener<'k> {
     fn new(key: &'k AccountKey, label: Digest) -> Self {
-        Self { key, label, days: DayKeys::derive(&key.log_key, 0), sealed: Sealed::new() }
+        let (days, principals) = (DayKeys::derive(&key.log_key, 0), Principals::new(&key.log_key));
+        Self { key, label, days, sealed: Sealed::new(), principals, principal: None }
     }
 
     /// The item of an entry of the account; `None` if it is damaged.
@@ -349,6 +377,9 @@ impl<'k> Opener<'k> {
         if self.sealed.fields_root() != entry.fields_root {
             return None;
         }
+        let said = &values[Group::Principal.place()];
+        let known = self.principals.id_of(&self.key.log_key, entry.t_ms, said);
+        self.principal = known.map(|(pseudonym, id)| (pseudonym, id.to_owned()));
         let path: Vec<Digest> = path.into_iter().map(|hash| hash.0).collect();
         let length: usize = values.iter().map(|value| value.len() + 32).sum();
         let mut out = Vec::with_capacity(640 + path.len() * 32 + length);
@@ -372,7 +403,8 @@ mod tests {
         let next = Some(Cursor { segment: 5, index: 7 });
         let (entries, heads) = (vec![0, 0, 0, 1, 9], vec![]);
         let (label, segments, leaves) = ([1; 32], (3, 9), vec![1, 1 << 40]);
-        let page = Page { label, segments, next, leaves, entries, heads };
+        let principals = BTreeMap::from([([3; 16], "key1".to_owned())]);
+        let page = Page { label, segments, next, leaves, entries, heads, principals };
         let bytes = page.encode();
         assert_eq!(Page::decode(&bytes), Some(page.clone()));
         for length in 0..bytes.len() {

@@ -4,29 +4,53 @@
 //! |---|---|
 //! | `status` | how the log is, as JSON |
 //! | `segment/N` | the file of closed segment N, as [`lazuli_evidence::segment`] lays it out |
-//! | `entries?account=A&from=T&to=T&at=SEGMENT.INDEX` | a [`Page`](crate::account::Page) |
+//! | `entries?account=A&from=T&to=T&at=SEGMENT.INDEX&end=SEGMENT` | a [`Page`](crate::account::Page) |
 //!
 //! Times are RFC 3339, or milliseconds since 1970. `account=-` stands for the store itself. Entries
-//! are opened with the account's key: these answers are for its holder and nobody else.
+//! are opened with the account's key: these answers are for its holder and nobody else. To ask for a
+//! page is therefore an access by the operator, which is entered in the account before the page is
+//! given. The page itself ends before that entry: it shows what had been closed until then. The file
+//! of a segment is given without an entry, for nothing in it is opened.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use lazuli_engine::Meta;
-use lazuli_evidence::segment;
+use lazuli_base::Clock;
+use lazuli_engine::{Commit, CommitError, Meta};
+use lazuli_evidence::cbor::Writer;
+use lazuli_evidence::{Draft, Group, Kind, segment};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::account::{Cursor, Query};
 use crate::keys::{STORE_ACCOUNT, STORE_NAME};
-use crate::ledger::{Identity, Ledger};
+use crate::ledger::{Identity, Ledger, millis};
 use crate::public::{Answer, Public};
 use crate::stats::{LogStats, WitnessStats};
+
+/// The operation of the entry that says that entries were opened.
+const OPEN_ENTRIES: &str = "OpenEntries";
+
+/// The id of whoever runs the server, as the principal of an entry.
+pub(crate) const OPERATOR: &str = "operator";
+
+/// An access by the operator could not be entered in the account's log, and so was not answered.
+#[derive(Debug)]
+pub struct Unlogged(CommitError);
+
+impl std::fmt::Display for Unlogged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the access cannot be entered: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unlogged {}
 
 /// The side of the log that the operator sees.
 pub struct AdminLog {
     pub(crate) meta: Arc<dyn Meta>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: Arc<Identity>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) public: Arc<Public>,
@@ -56,17 +80,27 @@ pub fn parse_time(text: &str) -> Option<u64> {
 
 impl AdminLog {
     /// Answers a question, which is a path below the log's, with or without a query; `None` if there
-    /// is nothing of the kind.
-    pub async fn get(&self, path_and_query: &str) -> Option<Answer> {
-        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    /// is nothing of the kind. `source` is the network that it comes from, for the entry of the access.
+    ///
+    /// [`Unlogged`] if it is an access to an account and cannot be entered.
+    pub async fn get(
+        &self,
+        path_and_query: &str,
+        source: &str,
+    ) -> Result<Option<Answer>, Unlogged> {
+        if let Some(query) = path_and_query.strip_prefix("entries?") {
+            return self.entries(query, source).await;
+        }
+        Ok(self.unopened(path_and_query).await)
+    }
+
+    /// Answers what opens no entry.
+    async fn unopened(&self, path_and_query: &str) -> Option<Answer> {
+        let path = path_and_query.split('?').next()?;
         if path == "status" {
             let body = format!("{:#}\n", self.status());
             let content_type = "application/json";
             return Some(Answer { content_type, body: body.into(), immutable: false });
-        }
-        if path == "entries" {
-            let page = self.page(parse_query(query)?).await?;
-            return Some(binary(page.encode().into(), false));
         }
         if let Some(n) = path.strip_prefix("segment/") {
             let n = n.parse().ok()?;
@@ -75,6 +109,40 @@ impl AdminLog {
             return Some(binary(segment::encode(n, &entries).into(), true));
         }
         self.public.answer(path).await
+    }
+
+    /// Opens a page of an account's entries, once it is entered there that it is.
+    async fn entries(&self, query: &str, source: &str) -> Result<Option<Answer>, Unlogged> {
+        let Some(query) = parse_query(query) else { return Ok(None) };
+        // What is shown is fixed before the access is entered, so that it is never in it.
+        let Some(window) = self.window(&query).await else { return Ok(None) };
+        let entries = vec![self.access(&query, source)];
+        let commit = Commit { entries, since: self.meta.latest(), ..Commit::default() };
+        self.meta.commit(commit).await.map_err(Unlogged)?;
+        let page = self.page(query, window).await;
+        Ok(page.map(|page| binary(page.encode().into(), false)))
+    }
+
+    /// The entry of an access: who, from where, and to entries of which time.
+    fn access(&self, query: &Query, source: &str) -> Bytes {
+        let mut principal = Vec::new();
+        Writer::new(&mut principal).text(OPERATOR);
+        let mut auth = Vec::new();
+        Writer::new(&mut auth).array(3).text("admin-listener").null().null();
+        let mut from = Vec::new();
+        Writer::new(&mut from).array(2).text(source).text("plain");
+        let mut request = Vec::new();
+        Writer::new(&mut request).array(2).uint(query.from_ms).uint(query.to_ms);
+        let mut result = Vec::new();
+        Writer::new(&mut result).array(3).uint(200).null().null();
+        let now = millis(&*self.clock);
+        Draft::new(Kind::Operator, OPEN_ENTRIES, &query.account, now)
+            .with(Group::Principal, &principal)
+            .with(Group::Auth, &auth)
+            .with(Group::Source, &from)
+            .with(Group::Request, &request)
+            .with(Group::Result, &result)
+            .encode()
     }
 
     /// How the log is.
@@ -110,6 +178,7 @@ impl AdminLog {
             "size": load(&stats.spine_size),
             "checkpoint": checkpoint,
             "witnessed": witnessed.map(|signed| signed.checkpoint().head().size),
+            "unwitnessed": stats.is_unwitnessed(),
             "segments": load(&stats.segments),
             "waiting": load(&stats.waiting),
             "open_segment": { "n": open, "since": time(since_ms) },
@@ -121,7 +190,7 @@ impl AdminLog {
 
 /// Reads what is asked for of an account.
 fn parse_query(query: &str) -> Option<Query> {
-    let (mut account, mut at) = (None, None);
+    let (mut account, mut at, mut end) = (None, None, None);
     let (mut from_ms, mut to_ms) = (0, u64::MAX);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=')?;
@@ -131,6 +200,7 @@ fn parse_query(query: &str) -> Option<Query> {
             "from" => from_ms = parse_time(&value)?,
             "to" => to_ms = parse_time(&value)?,
             "at" => at = Some(value.parse::<Cursor>().ok()?),
+            "end" => end = Some(value.parse::<u64>().ok()?),
             _ => return None,
         }
     }
@@ -138,7 +208,7 @@ fn parse_query(query: &str) -> Option<Query> {
     if account == STORE_NAME {
         STORE_ACCOUNT.clone_into(&mut account);
     }
-    Some(Query { account, from_ms, to_ms, at })
+    Some(Query { account, from_ms, to_ms, at, end })
 }
 
 fn binary(body: Bytes, immutable: bool) -> Answer {

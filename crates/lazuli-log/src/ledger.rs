@@ -11,10 +11,13 @@ use bytes::Bytes;
 use lazuli_base::Clock;
 use lazuli_engine::{Entered, Entering, Scribe, Version};
 use lazuli_evidence::heads::Head;
-use lazuli_evidence::{DayKeys, Digest, Draft, Entry, NO_PREVIOUS, Place, Record, Sealed, day_of};
+use lazuli_evidence::{
+    DayKeys, Digest, Draft, Entry, Group as Fields, NO_PREVIOUS, Place, Record, Sealed, day_of,
+};
 use lazuli_tlog::Hash;
 
 use crate::keys::{AccountKey, Keys};
+use crate::principals::Principals;
 use crate::receipts::{CommitProof, EntryProof, Segment};
 
 /// Entries of one segment: beyond it, commits wait for the next one.
@@ -49,6 +52,7 @@ struct Account {
     label: Digest,
     log_key: [u8; 32],
     days: DayKeys,
+    principals: Principals,
     head: Head,
 }
 
@@ -59,6 +63,7 @@ impl Account {
             label: key.label(name),
             log_key: key.log_key,
             days: DayKeys::derive(&key.log_key, 0),
+            principals: Principals::new(&key.log_key),
             head: head.unwrap_or(Head { seq: 0, hash: NO_PREVIOUS }),
         }
     }
@@ -270,7 +275,7 @@ impl Entering for Writing<'_> {
 impl Writing<'_> {
     /// Gives a draft its place; `None` if it is none or of an account without a key.
     fn entry(&mut self, bytes: Bytes, unproved: bool) -> Option<(Bytes, Option<EntryProof>)> {
-        let draft = Draft::decode(&bytes)?;
+        let mut draft = Draft::decode(&bytes)?;
         let Identity { site, boot, .. } = *self.ledger.identity;
         let index = self.size + self.leaves.len() as u64;
         let State { accounts, open, last_ms, sealed, .. } = &mut *self.state;
@@ -279,6 +284,11 @@ impl Writing<'_> {
         *last_ms = t_ms;
         if account.days.day() != day_of(t_ms) {
             account.days = DayKeys::derive(&account.log_key, day_of(t_ms));
+        }
+        let said = draft.values[Fields::Principal.place()];
+        let principal = account.principals.value(&account.log_key, t_ms, said);
+        if let Some(value) = &principal {
+            draft.values[Fields::Principal.place()] = value;
         }
         let before = account.head;
         let seq = before.seq + 1;
@@ -305,8 +315,10 @@ impl Writing<'_> {
         let salts = (!unproved).then(|| Box::new(*sealed.salts()));
         self.undo.push((Arc::clone(&account.name), before));
         self.leaves.push(Hash(leaf));
-        let proof =
-            salts.map(|salts| EntryProof { index, t_ms, label, seq, prev, salts, draft: bytes });
+        let proof = salts.map(|salts| {
+            let draft = bytes;
+            EntryProof { index, t_ms, label, seq, prev, salts, principal, draft }
+        });
         Some((stored, proof))
     }
 

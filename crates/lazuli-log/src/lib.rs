@@ -28,6 +28,7 @@ pub mod http1;
 pub mod keys;
 pub mod ledger;
 pub mod log;
+mod principals;
 pub mod public;
 mod receipts;
 pub mod recover;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use lazuli_base::Clock;
+use lazuli_base::{Clock, Oldest};
 use lazuli_engine::Meta;
 use lazuli_evidence::Digest;
 use lazuli_evidence::spine::What;
@@ -53,6 +53,8 @@ pub struct Parts {
     pub config: Digest,
     /// Who is asked to cosign.
     pub witnesses: Option<Witnesses>,
+    /// Since when the oldest read waits whose entry is not in the journal; told by the store.
+    pub reads: Oldest,
 }
 
 /// Why a log cannot be opened.
@@ -118,7 +120,7 @@ impl Log {
     /// or something else, opens all the same, takes no entry, and says why in
     /// [`Ledger::paused`].
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
-        let Parts { meta, clock, keys, files, head_store, site, config, witnesses } = parts;
+        let Parts { meta, clock, keys, files, head_store, site, config, witnesses, reads } = parts;
         let heads = HeadStore::open(head_store.as_deref(), keys.origin())?;
         let last = heads.last();
         heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
@@ -158,19 +160,22 @@ impl Log {
             beat_ms: now,
             stats: Arc::clone(&stats),
             clients: clients.unwrap_or_default(),
+            reads,
             began: None,
         };
         let row = sealer.meta.get(&rows::gap()).await.map_err(RecoverError::from)?;
         let mut window = row.and_then(|row| rows::decode_gap(&row.value)).unwrap_or_default();
         if !start.progress.stopped || start.unlogged {
-            let gap = sealer.event(What::Gap, start.progress.t1_ms);
+            let gap = sealer.event(What::Gap, start.progress.reads_ms.min(now));
             window = [gap.from_ms, gap.to_ms];
             sealer.events.push(gap);
         }
         stats.gap_ms.iter().zip(window).for_each(|(at, ms)| at.store(ms, Ordering::Relaxed));
+        sealer.begin(now).await;
         sealer.count();
         let admin = AdminLog {
             meta: Arc::clone(&sealer.meta),
+            clock: Arc::clone(&sealer.clock),
             identity: Arc::clone(&sealer.identity),
             ledger: Arc::clone(&ledger),
             public: Arc::clone(&public),

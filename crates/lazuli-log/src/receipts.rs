@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 use lazuli_engine::Proof;
 use lazuli_evidence::{
-    Digest, Draft, Entry, GROUPS, Opening, Receipt, Salt, headers_fit, receipt_text,
+    Digest, Draft, Entry, GROUPS, Group as Fields, Opening, Receipt, Salt, headers_fit,
+    receipt_text,
 };
 use lazuli_tlog::{Hash, MemoryTree, TreeHead};
 
 use crate::ledger::{Identity, millis};
+use crate::principals;
 
 /// An open or closed segment: its number and the tree over its durable entries.
 #[derive(Debug, Default)]
@@ -43,6 +45,8 @@ pub(crate) struct EntryProof {
     pub(crate) seq: u64,
     pub(crate) prev: Digest,
     pub(crate) salts: Box<[Salt; GROUPS]>,
+    /// What stands in place of the principal's id.
+    pub(crate) principal: Option<principals::Value>,
     pub(crate) draft: Bytes,
 }
 
@@ -112,7 +116,10 @@ impl Segment {
 
 impl EntryProof {
     fn opening(&self, identity: &Identity) -> Option<String> {
-        let draft = Draft::decode(&self.draft)?;
+        let mut draft = Draft::decode(&self.draft)?;
+        if let Some(value) = &self.principal {
+            draft.values[Fields::Principal.place()] = value;
+        }
         let entry = Entry {
             kind: draft.kind,
             op: draft.op,

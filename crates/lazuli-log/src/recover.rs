@@ -35,27 +35,43 @@ pub(crate) struct Progress {
     pub(crate) t1_ms: u64,
     /// The last commit whose entries are in it.
     pub(crate) last: u64,
+    /// The time before which every read was in the journal, in milliseconds since 1970.
+    pub(crate) reads_ms: u64,
     /// Whether the log was stopped in good order after it.
     pub(crate) stopped: bool,
 }
 
 impl Progress {
     /// An empty log.
-    pub(crate) const NONE: Self =
-        Self { size: 0, segments: 0, previous: NO_PREVIOUS, t1_ms: 0, last: 0, stopped: true };
+    pub(crate) const NONE: Self = Self {
+        size: 0,
+        segments: 0,
+        previous: NO_PREVIOUS,
+        t1_ms: 0,
+        last: 0,
+        reads_ms: 0,
+        stopped: true,
+    };
 
     pub(crate) fn encode(&self) -> Bytes {
-        let numbers = [self.size, self.segments, self.t1_ms, self.last, u64::from(self.stopped)];
+        let Self { size, segments, t1_ms, last, reads_ms, .. } = *self;
+        let numbers = [size, segments, t1_ms, last, u64::from(self.stopped), reads_ms];
         numbers.into_iter().flat_map(u64::to_be_bytes).chain(self.previous).collect()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (numbers, previous) = bytes.split_at_checked(40)?;
+        let (numbers, previous) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
         let (numbers, []) = numbers.as_chunks::<8>() else { return None };
-        let numbers = *<&[_; 5]>::try_from(numbers).ok()?;
-        let [size, segments, t1_ms, last, stopped] = numbers.map(u64::from_be_bytes);
+        let mut numbers = numbers.iter().copied().map(u64::from_be_bytes);
+        let [size, segments, t1_ms, last, stopped] = std::array::from_fn(|_| numbers.next());
+        // The first logs did not note since when reads waited.
+        let reads_ms = numbers.next().unwrap_or_default();
+        let (size, segments, t1_ms, last, stopped) = (size?, segments?, t1_ms?, last?, stopped?);
+        if numbers.next().is_some() {
+            return None;
+        }
         let previous = previous.try_into().ok()?;
-        Some(Self { size, segments, previous, t1_ms, last, stopped: stopped == 1 })
+        Some(Self { size, segments, previous, t1_ms, last, reads_ms, stopped: stopped == 1 })
     }
 }
 

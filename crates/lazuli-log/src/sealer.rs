@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use lazuli_base::Clock;
+use lazuli_base::{Clock, Oldest};
 use lazuli_engine::{Commit, Meta, MetaError, Version};
 use lazuli_evidence::spine::{
     Event, Heads, Leaf, Segment as SegmentLeaf, What, count_commitment, count_salt,
@@ -53,6 +53,8 @@ pub struct Sealer {
     pub(crate) beat_ms: u64,
     pub(crate) stats: Arc<LogStats>,
     pub(crate) clients: Vec<Client>,
+    /// Since when the oldest read waits whose entry is not in the journal.
+    pub(crate) reads: Oldest,
     /// When the start was told.
     pub(crate) began: Option<u64>,
 }
@@ -87,6 +89,19 @@ impl Sealer {
         self.digests.binary = binary;
     }
 
+    /// Notes durably that the log runs, before the first read is answered: if it is killed, the next
+    /// start says from when on reads may be lost.
+    pub(crate) async fn begin(&mut self, now_ms: u64) {
+        if self.events.is_empty() {
+            self.progress.reads_ms = now_ms;
+        }
+        self.progress.stopped = false;
+        let puts = vec![(rows::progress(), self.progress.encode())];
+        if let Err(error) = self.meta.commit(Commit { puts, ..Commit::default() }).await {
+            tracing::warn!(%error, "the start was not noted: a gap after a crash may go untold");
+        }
+    }
+
     /// Closes the open segment and brings the spine up to date. What cannot be done now is told in
     /// the text log and done the next time.
     pub async fn tick(&mut self) {
@@ -109,6 +124,13 @@ impl Sealer {
         }
         self.catch_up(false).await;
         self.count();
+    }
+
+    /// The time before which every read is in the journal, in milliseconds since 1970.
+    fn reads_logged_until(&self) -> u64 {
+        // The clock first: a read that is queued after that is later.
+        let now = millis(&*self.clock);
+        self.reads.get().map_or(now, |since_ms| since_ms.min(now))
     }
 
     /// An entry of the log's own.
@@ -200,7 +222,9 @@ impl Sealer {
                 add(&Leaf::Heads(leaf), &mut next);
             }
         }
-        next.stopped = stopping;
+        next.reads_ms = self.reads_logged_until();
+        // A read that is still waiting is lost: the next start is to say so.
+        next.stopped = stopping && self.reads.get().is_none();
         puts.extend(more);
         puts.push((rows::progress(), next.encode()));
         // It falls into the next segment, so that no segment is empty: the root of an empty one

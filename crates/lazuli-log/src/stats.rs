@@ -45,7 +45,23 @@ pub struct WitnessStats {
     error: Mutex<Option<String>>,
 }
 
+/// Leaves that may lack a quorum of witnesses before the log counts as unwitnessed: what is cosigned
+/// lags by a round trip, and a leaf comes about every second.
+const UNWITNESSED_LEAVES: u64 = 10;
+
 impl LogStats {
+    /// How many leaves of the last checkpoint no quorum of witnesses vouches for.
+    pub fn unwitnessed(&self) -> u64 {
+        let size = self.checkpoint_size.load(Ordering::Relaxed);
+        size.saturating_sub(self.witnessed_size.load(Ordering::Relaxed))
+    }
+
+    /// Whether the witnesses are more than a few seconds behind: what is verified now is below the
+    /// quorum.
+    pub fn is_unwitnessed(&self) -> bool {
+        self.unwitnessed() > UNWITNESSED_LEAVES
+    }
+
     /// How many leaves of the last checkpoint a witness has not vouched for.
     pub fn lag(&self, witness: &WitnessStats) -> u64 {
         let size = self.checkpoint_size.load(Ordering::Relaxed);

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lazuli_base::{Clock, ManualClock, SeededEntropy, Timestamp};
-use lazuli_engine::{Commit, Engine};
+use lazuli_base::{Clock, ManualClock, Oldest, SeededEntropy, Timestamp};
+use lazuli_engine::{Commit, Engine, Entered, Entering, Scribe, Version};
 use lazuli_evidence::cbor::{Reader, Writer};
 use lazuli_evidence::heads::{self, Finding, Head};
 use lazuli_evidence::spine::Leaf;
@@ -16,15 +17,20 @@ use lazuli_evidence::{
 };
 use lazuli_log::account::{Page, items};
 use lazuli_log::keys::Keys;
+use lazuli_log::ledger::Ledger;
 use lazuli_log::{Log, Parts};
 use lazuli_tlog::{Hash, inclusion_root};
 use serde_json::{Value, json};
+
+/// Where the operator is.
+const SOURCE: &str = "192.0.2.0/24";
 
 /// A log in memory.
 struct Fixture {
     engine: Engine,
     log: Log,
     clock: Arc<ManualClock>,
+    journal: Arc<Journal>,
 }
 
 impl Fixture {
@@ -42,10 +48,12 @@ impl Fixture {
             site: 1,
             config: [0; 32],
             witnesses: None,
+            reads: Oldest::default(),
         };
         let log = Log::open(parts).await.unwrap();
-        engine.write_journal_with(Arc::clone(&log.ledger) as _);
-        Self { engine, log, clock }
+        let journal = Arc::new(Journal { ledger: Arc::clone(&log.ledger), takes: true.into() });
+        engine.write_journal_with(Arc::clone(&journal) as _);
+        Self { engine, log, clock, journal }
     }
 
     async fn commit(&self, account: &str, name: &str) {
@@ -63,7 +71,7 @@ impl Fixture {
     }
 
     async fn get(&self, path: &str) -> Option<Bytes> {
-        self.log.admin.get(path).await.map(|answer| answer.body)
+        self.log.admin.get(path, SOURCE).await.unwrap().map(|answer| answer.body)
     }
 
     /// All pages of an answer, put together.
@@ -74,6 +82,8 @@ impl Fixture {
             let page = self.get(&format!("entries?{query}{at}")).await.unwrap();
             let page = Page::decode(&page).unwrap();
             whole.label = page.label;
+            whole.principals.extend(page.principals);
+            whole.segments = page.segments;
             whole.leaves.extend(page.leaves);
             whole.entries.extend(page.entries);
             whole.heads.extend(page.heads);
@@ -211,6 +221,74 @@ async fn the_evidence_of_an_account_is_complete_between_two_heads() {
     for query in ["account=three", "", "account=one&from=x", "account=one&at=1", "account"] {
         assert_eq!(fixture.get(&format!("entries?{query}")).await, None, "{query}");
     }
+}
+
+/// A journal that can be told to take nothing.
+#[derive(Debug)]
+struct Journal {
+    ledger: Arc<Ledger>,
+    takes: AtomicBool,
+}
+
+impl Scribe for Journal {
+    fn begin(&self) -> Box<dyn Entering + '_> {
+        if self.takes.load(Ordering::Relaxed) { self.ledger.begin() } else { Box::new(Closed) }
+    }
+}
+
+struct Closed;
+
+impl Entering for Closed {
+    fn enter(&mut self, _: Version, _: Vec<Bytes>, _: bool) -> Option<Entered> {
+        None
+    }
+
+    fn durable(self: Box<Self>) {}
+}
+
+/// Kind and operation of each entry of an answer, by number.
+fn kinds(page: &Page) -> BTreeMap<u64, (Kind, String)> {
+    let entry = |item| {
+        let mut reader = Reader::new(item);
+        reader.array(7).unwrap();
+        (0..3).for_each(|_| assert!(reader.uint().is_some()));
+        reader.bytes().unwrap();
+        let entry = Entry::decode(reader.bytes().unwrap()).unwrap();
+        (entry.seq, (entry.kind, entry.op.to_owned()))
+    };
+    items(&page.entries).unwrap().into_iter().map(entry).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_opens_entries_is_entered_before_they_are_shown() {
+    let mut fixture = Fixture::open().await;
+    fixture.commit("one", "a").await;
+    fixture.tick().await;
+    let (first, _) = fixture.pages("account=one").await;
+    fixture.tick().await;
+    let (second, _) = fixture.pages("account=one").await;
+    let write = (Kind::Write, "PutBlob".to_owned());
+    let access = (Kind::Operator, "OpenEntries".to_owned());
+    assert_eq!(kinds(&first), BTreeMap::from([(1, write.clone())]), "not its own access");
+    assert_eq!(kinds(&second), BTreeMap::from([(1, write), (2, access)]));
+    let ids: Vec<_> = second.principals.values().map(String::as_str).collect();
+    assert_eq!(ids, ["operator"], "told back from its pseudonym");
+    assert!(!second.entries.windows(8).any(|part| part == b"operator"));
+    assert!(second.entries.windows(SOURCE.len()).any(|part| part == SOURCE.as_bytes()));
+    // The pages of one view end where its first one said, whatever was closed since.
+    fixture.tick().await;
+    let end = second.segments.1;
+    let (again, _) = fixture.pages(&format!("account=one&at=0.0&end={end}")).await;
+    assert_eq!(kinds(&again), kinds(&second));
+    fixture.tick().await;
+    let (last, _) = fixture.pages("account=one").await;
+    assert_eq!(kinds(&last).len(), 4, "every page is an access");
+    let (other, _) = fixture.pages("account=two").await;
+    assert_eq!(kinds(&other), BTreeMap::new(), "accesses are entered where they are made");
+    assert!(fixture.log.admin.get("entries?account=none", SOURCE).await.unwrap().is_none());
+    fixture.journal.takes.store(false, Ordering::Relaxed);
+    assert!(fixture.log.admin.get("entries?account=one", SOURCE).await.is_err());
+    assert!(fixture.get("status").await.is_some(), "what opens no entry goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lazuli_base::{Clock, ManualClock, SeededEntropy, Timestamp};
+use lazuli_base::{Clock, ManualClock, Oldest, SeededEntropy, Timestamp};
 use lazuli_engine::disk::{Access, Disk, DiskFile, Space, SystemDisk};
 use lazuli_engine::{
     BoxFuture, Commit, CommitError, Committed, Engine, JournalRow, KeyRange, Meta, MetaError,
@@ -33,6 +33,7 @@ async fn log_on(engine: &Engine, meta: Arc<dyn Meta>, dir: &Path) -> (Log, Arc<M
         site: 1,
         config: [0; 32],
         witnesses: None,
+        reads: Oldest::default(),
     };
     let log = Log::open(parts).await.unwrap();
     engine.write_journal_with(Arc::clone(&log.ledger) as _);
@@ -228,11 +229,11 @@ async fn a_failed_sync_shows_no_change_and_gives_no_receipt() {
     }
     // The next start finds the whole record or nothing of it: row and entry together.
     let engine = Engine::open(options()).unwrap();
+    let entered = engine.meta.journal(Version(1), 99).await.unwrap().len();
     let (log, _) = log_on(&engine, Arc::clone(&engine.meta), dir.path()).await;
     assert_eq!(log.ledger.paused(), None);
     assert!(engine.meta.get(b"before").await.unwrap().is_some());
     assert!(engine.meta.get(b"after").await.unwrap().is_none());
     let during = engine.meta.get(b"during").await.unwrap();
-    let entered = engine.meta.journal(Version(1), 99).await.unwrap().len();
     assert_eq!(entered, entries + usize::from(during.is_some()));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lazuli_base::{Clock, ManualClock, SeededEntropy, Timestamp};
+use lazuli_base::{Clock, ManualClock, Oldest, SeededEntropy, Timestamp};
 use lazuli_engine::{Commit, CommitError, Committed, Engine, Options};
 use lazuli_evidence::{Draft, Group, Kind, Receipt, leaf_hash, receipt_text};
 use lazuli_log::keys::Keys;
@@ -18,6 +18,7 @@ struct Fixture {
     engine: Engine,
     log: Log,
     clock: Arc<ManualClock>,
+    reads: Oldest,
     policy: Policy,
     origin: String,
 }
@@ -36,6 +37,7 @@ impl Fixture {
         let keys = keys.unwrap();
         let policy = Policy::parse(keys.policy().as_bytes()).unwrap();
         let origin = keys.origin().to_owned();
+        let reads = Oldest::default();
         let parts = Parts {
             meta: Arc::clone(&engine.meta),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -45,10 +47,22 @@ impl Fixture {
             site: 1,
             config: [0; 32],
             witnesses: None,
+            reads: reads.clone(),
         };
         let log = Log::open(parts).await.unwrap();
         engine.write_journal_with(Arc::clone(&log.ledger) as _);
-        Self { engine, log, clock, policy, origin }
+        Self { engine, log, clock, reads, policy, origin }
+    }
+
+    /// The window of the last gap that the log declares, in seconds since 1970.
+    async fn gap(&self) -> Option<(f64, f64)> {
+        let status = self.log.admin.get("status", "").await.unwrap().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status.body).unwrap();
+        let second = |name: &str| {
+            let text = status["gap"][name].as_str()?;
+            Some(lazuli_log::admin::parse_time(text).unwrap() as f64 / 1e3)
+        };
+        Some((second("from")?, second("to")?))
     }
 
     async fn commit(&self, account: &str, name: &str) -> Result<Committed, CommitError> {
@@ -157,6 +171,46 @@ async fn a_killed_server_goes_on_where_its_receipts_are() {
         let proof = fixture.log.public.upgrade(receipt.seg, receipt.index).await.unwrap();
         included(&proof.extra.unwrap(), receipt, *leaf);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_kill_the_log_says_from_when_to_when_reads_may_be_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |second| {
+        let options = Options { reserve_bytes: 0, ..Options::new(dir.path().join("data")) };
+        Fixture::on(Engine::open(options).unwrap(), dir.path(), second)
+    };
+    {
+        let mut fixture = open(1000).await;
+        assert_eq!(fixture.gap().await, None, "nothing was before");
+        fixture.tick().await;
+        // When the last segment is closed, a read waits that came before it was.
+        fixture.reads.set(Some(1_001_250));
+        fixture.tick().await;
+    }
+    {
+        let mut fixture = open(1100).await;
+        assert_eq!(fixture.gap().await, Some((1001.25, 1100.0)));
+        fixture.tick().await;
+        fixture.reads.set(Some(1_100_250));
+        fixture.log.sealer.stop().await;
+        fixture.engine.close().unwrap();
+    }
+    {
+        let mut fixture = open(1200).await;
+        assert_eq!(fixture.gap().await, Some((1100.25, 1200.0)), "a read still waited at the end");
+        fixture.tick().await;
+        fixture.log.sealer.stop().await;
+        fixture.engine.close().unwrap();
+    }
+    {
+        let fixture = open(1300).await;
+        let before = Some((1100.25, 1200.0));
+        assert_eq!(fixture.gap().await, before, "stopped in good order");
+        // Killed before its first segment is closed.
+    }
+    assert_eq!(open(1400).await.gap().await, Some((1300.0, 1400.0)));
+    assert_eq!(open(1500).await.gap().await, Some((1300.0, 1500.0)), "the first was not written");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,8 @@ use std::task::Poll;
 
 use http::{HeaderMap, HeaderValue, Method};
 use lazuli_api::{
-    Body, Handler, Observation, PublicLog, Request, RequestBody, Response, Spelling, public_log,
+    Body, Handler, Observation, OperatorLog, PublicLog, Request, RequestBody, Response, Spelling,
+    public_log,
 };
 use lazuli_base::{Clock, Entropy};
 use lazuli_engine::BoxFuture;
@@ -85,7 +86,7 @@ pub(crate) struct Admin {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Option<Arc<dyn PublicLog>>,
     /// Stands for `log`, and is asked with the query.
-    pub(crate) operator_log: Option<Arc<dyn PublicLog>>,
+    pub(crate) operator_log: Option<Arc<dyn OperatorLog>>,
 }
 
 impl Respond for Admin {
@@ -97,16 +98,16 @@ impl Respond for Admin {
         &self,
         head: Head,
         _: Box<dyn RequestBody>,
-        _: IpAddr,
+        remote: IpAddr,
     ) -> (Response, Option<Observation>) {
-        let path = public_log::path_of(&head.target, public_log::ADMIN_PREFIX);
-        let asked = match (&self.operator_log, &self.log) {
-            (Some(log), _) => path.map(|path| (log, path)),
-            (None, Some(log)) => path.and_then(|path| Some((log, path.split('?').next()?))),
-            (None, None) => None,
-        };
-        if let Some((log, path)) = asked {
-            return (public_log::answer(&**log, &head.method, path).await, None);
+        if let Some(path) = public_log::path_of(&head.target, public_log::ADMIN_PREFIX) {
+            let method = &head.method;
+            if let Some(log) = &self.operator_log {
+                return (public_log::answer_operator(&**log, method, path, remote).await, None);
+            }
+            if let (Some(log), Some(path)) = (&self.log, path.split('?').next()) {
+                return (public_log::answer(&**log, method, path).await, None);
+            }
         }
         (admin::answer(&head.method, &head.target, &*self.health, &self.metrics), None)
     }

@@ -51,6 +51,8 @@ impl Collector for LogMetrics {
         gauge(e, "log_checkpoint_leaves", signed, load(&stats.checkpoint_size))?;
         let witnessed = "Leaves under the newest checkpoint that a quorum of witnesses vouches for";
         gauge(e, "log_witnessed_leaves", witnessed, load(&stats.witnessed_size))?;
+        let lag = "1 while the witnesses are so far behind that verifiers say UNWITNESSED";
+        gauge(e, "log_unwitnessed", lag, u64::from(stats.is_unwitnessed()))?;
         let age = "Time since the last checkpoint, 0 before there is one";
         e.encode_descriptor("log_checkpoint_age_seconds", age, None, MetricType::Gauge)?
             .encode_gauge(&self.age(load(&stats.checkpoint_ms)))?;
@@ -104,7 +106,7 @@ mod tests {
         let mut stats = LogStats::default();
         stats.witnesses.push(WitnessStats::new("w1".to_owned(), "http://w1".to_owned()));
         stats.segments.store(3, Ordering::Relaxed);
-        stats.checkpoint_size.store(9, Ordering::Relaxed);
+        stats.checkpoint_size.store(19, Ordering::Relaxed);
         stats.checkpoint_ms.store(998_500, Ordering::Relaxed);
         stats.paused.store(true, Ordering::Relaxed);
         stats.witnesses[0].size.store(7, Ordering::Relaxed);
@@ -113,10 +115,11 @@ mod tests {
         let text = Metrics::new(None).with_log(Arc::new(stats), clock).render().unwrap();
         for line in [
             "lazuli_log_segments_total 3",
-            "lazuli_log_checkpoint_leaves 9",
+            "lazuli_log_checkpoint_leaves 19",
+            "lazuli_log_unwitnessed 1",
             "lazuli_log_checkpoint_age_seconds 1.5",
             "lazuli_log_paused 1",
-            r#"lazuli_log_witness_lag_leaves{witness="w1"} 2.0"#,
+            r#"lazuli_log_witness_lag_leaves{witness="w1"} 12.0"#,
             r#"lazuli_log_witness_age_seconds{witness="w1"} 10.0"#,
             r#"lazuli_log_witness_failing{witness="w1"} 0.0"#,
         ] {

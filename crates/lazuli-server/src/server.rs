@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lazuli_api::{Handler, PublicLog};
+use lazuli_api::{Handler, OperatorLog, PublicLog};
 use lazuli_base::{Clock, Entropy};
 use lazuli_model::Service;
 use tokio::net::{TcpListener, TcpStream};
@@ -67,7 +67,7 @@ pub struct Server {
     stage: watch::Sender<Stage>,
     workers: Arc<Workers>,
     log: Option<Arc<dyn PublicLog>>,
-    operator_log: Option<Arc<dyn PublicLog>>,
+    operator_log: Option<Arc<dyn OperatorLog>>,
 }
 
 /// How a stop ended.
@@ -111,7 +111,7 @@ impl Server {
     /// The same server, whose admin listener shows `log` under `/log/` in place of the public one:
     /// it may answer more, and is asked with the query.
     #[must_use]
-    pub fn with_operator_log(self, log: Arc<dyn PublicLog>) -> Self {
+    pub fn with_operator_log(self, log: Arc<dyn OperatorLog>) -> Self {
         Self { operator_log: Some(log), ..self }
     }
 

@@ -5,16 +5,20 @@
 //! seals drafts and gives them their place; without one they are stored as they are.
 //!
 //! ```text
-//!  1 principal    "key1" | "key2" | "anonymous"
+//!  1 principal    "key1" | "key2" | "anonymous"; sealed as a pseudonym of the month
 //!  2 auth         [scheme, number of the key | null, stored access policy | null]
 //!  3 source       [network | "internal", "tls" | "plain" | null]
 //!  4 object       [container, blob | null, snapshot in ticks | null]
 //!  5 request      [content length | null, [conditions], tier | null, version, bytes named | null]
 //!  6 result       [status | null, error code | null, entity tag | null]
+//!                 and, at the end of a long read, "complete" | "aborted"
 //!  7 content      ["md5" | "crc64", bytes]
 //! 10 client       [family, major version]
 //! 11 correlation  [request id, client request id | null]
 //! ```
+//!
+//! A read of a long body that is streamed has a second entry when it ends, with the bytes that were
+//! handed to the connection: the client may have got fewer. It has the request id of the first one.
 //!
 //! A copy also has an entry of kind read in the account that it copies from.
 //!
@@ -45,6 +49,26 @@ pub struct Entry<'a> {
     bytes: Option<u64>,
     etag: Option<ETag>,
     status: Option<u16>,
+    ending: Option<Ending>,
+}
+
+/// How a long read ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All bytes were handed to the connection.
+    Complete,
+    /// The client went away, or the content could not be read to its end.
+    Aborted,
+}
+
+impl Ending {
+    /// Its name in an entry.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Aborted => "aborted",
+        }
+    }
 }
 
 /// What an operation was done to.
@@ -62,7 +86,7 @@ impl<'a> Entry<'a> {
     /// An entry of an operation, by its official name, in an account.
     pub const fn new(kind: Kind, operation: &'a str, account: &'a str) -> Self {
         let (object, bytes, etag, status) = (None, None, None, None);
-        Self { kind, operation, account, object, bytes, etag, status }
+        Self { kind, operation, account, object, bytes, etag, status, ending: None }
     }
 
     /// An entry of the store's own work.
@@ -104,6 +128,12 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub const fn status(self, status: Option<u16>) -> Self {
         Self { status, ..self }
+    }
+
+    /// The same entry as that of the end of a long read.
+    #[must_use]
+    pub const fn ended(self, ending: Ending) -> Self {
+        Self { ending: Some(ending), ..self }
     }
 
     /// The entry's draft, at time `now`, with what the request tells.
@@ -148,7 +178,7 @@ impl<'a> Entry<'a> {
     }
 
     fn write_result(&self, out: &mut Vec<u8>, origin: Option<&Origin>) {
-        Writer::new(out).array(3);
+        Writer::new(out).array(if self.ending.is_some() { 4 } else { 3 });
         let status = self.status.or_else(|| origin.map(Origin::status));
         optional(out, status.map(u64::from));
         Writer::new(out).null();
@@ -156,6 +186,9 @@ impl<'a> Entry<'a> {
             // The digits of the tag; a tag is always printed so.
             Some(etag) => shown(out, etag.unquoted()),
             None => _ = Writer::new(out).null(),
+        }
+        if let Some(ending) = self.ending {
+            Writer::new(out).text(ending.name());
         }
     }
 }
@@ -237,7 +270,8 @@ pub(crate) fn shown(out: &mut Vec<u8>, value: impl std::fmt::Display) {
 
 const SHOWN_BYTES_MAX: usize = 64;
 
-fn unix_millis(at: Timestamp) -> u64 {
+/// Milliseconds since 1970.
+pub(crate) fn unix_millis(at: Timestamp) -> u64 {
     let seconds = u64::try_from(at.unix_seconds()).unwrap_or(0);
     seconds * 1000 + u64::from(at.subsecond_ticks()) / 10_000
 }

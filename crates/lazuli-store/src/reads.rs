@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lazuli_base::Timestamp;
+use lazuli_base::{Oldest, Timestamp};
 use lazuli_engine::{Commit, CommitError};
 use lazuli_model::{ErrorCode, Refusal};
 use tokio::sync::Notify;
 
 use crate::Store;
 use crate::failures::Failures;
-use crate::journal::Entry;
+use crate::journal::{Entry, unix_millis};
 
 /// The most entries that wait to be written.
 pub const QUEUE_MAX: usize = 8192;
@@ -45,16 +45,21 @@ pub(crate) struct ReadLog {
     /// Whether the last attempt to write failed.
     refuses: AtomicBool,
     waiting: Mutex<Waiting>,
+    /// When the first of the queue came, or a little earlier.
+    oldest: Oldest,
     work: Notify,
     room: Notify,
     /// Held by who writes: entries are written in order, and each once.
     writing: Arc<tokio::sync::Mutex<()>>,
 }
 
+/// A draft, and when it came or a little earlier, in milliseconds since 1970.
+type Queued = (u64, Bytes);
+
 #[derive(Debug, Default)]
 struct Waiting {
     /// Drafts stay here until they are durable.
-    queue: VecDeque<Bytes>,
+    queue: VecDeque<Queued>,
     failures: Failures,
 }
 
@@ -64,15 +69,24 @@ impl ReadLog {
     }
 
     /// Queues a draft if there is room.
-    fn offer(&self, draft: &Bytes) -> bool {
+    fn offer(&self, queued: &Queued) -> bool {
         let mut waiting = self.waiting();
         if waiting.queue.len() >= QUEUE_MAX {
             return false;
         }
-        waiting.queue.push_back(draft.clone());
-        drop(waiting);
-        self.work.notify_one();
+        self.push(&mut waiting, queued.clone());
         true
+    }
+
+    fn push(&self, waiting: &mut Waiting, queued: Queued) {
+        waiting.queue.push_back(queued);
+        self.tell(waiting);
+        self.work.notify_one();
+    }
+
+    /// Tells since when the first of the queue waits.
+    fn tell(&self, waiting: &Waiting) {
+        self.oldest.set(waiting.queue.front().map(|(since_ms, _)| *since_ms));
     }
 
     /// Queues what failed in a minute that is over; `early`, also what failed in this one. Waits
@@ -80,17 +94,24 @@ impl ReadLog {
     fn close_minute(&self, waiting: &mut Waiting, now: Timestamp, early: bool) {
         let over = early || waiting.failures.are_over(now);
         if over && !self.refuses.load(Ordering::Relaxed) {
-            waiting.queue.extend(waiting.failures.take(now));
+            let failures = waiting.failures.take(now);
+            waiting.queue.extend(failures.into_iter().map(|draft| (unix_millis(now), draft)));
+            self.tell(waiting);
         }
     }
 
     /// Drafts to write next, at most `most`.
     fn batch(&self, most: usize) -> Vec<Bytes> {
-        self.waiting().queue.iter().take(most.min(BATCH_MAX)).cloned().collect()
+        let waiting = self.waiting();
+        let drafts = waiting.queue.iter().take(most.min(BATCH_MAX));
+        drafts.map(|(_, draft)| draft.clone()).collect()
     }
 
     fn wrote(&self, count: usize) {
-        self.waiting().queue.drain(..count);
+        let mut waiting = self.waiting();
+        waiting.queue.drain(..count);
+        self.tell(&waiting);
+        drop(waiting);
         self.refuses.store(false, Ordering::Relaxed);
         self.room.notify_waiters();
     }
@@ -116,12 +137,27 @@ impl Store {
         self.reads.active.load(Ordering::Relaxed)
     }
 
+    /// Since when the oldest read waits whose entry is not durable: all that were queued before it
+    /// are.
+    pub fn oldest_read(&self) -> Oldest {
+        self.reads.oldest.clone()
+    }
+
+    /// Queues the entry of the end of a long read. It is not refused, even if the queue is full: the
+    /// read was admitted when it began, and there are no more of them than connections.
+    pub fn queue_end(&self, entry: &Entry<'_>) {
+        let now = self.clock.now();
+        let queued = (unix_millis(now), entry.encode(now, self.origin()));
+        self.reads.push(&mut self.reads.waiting(), queued);
+    }
+
     /// Queues the entry of a read, to be called before it is answered. Waits while the queue is
     /// full.
     ///
     /// `ServerBusy` while the journal takes no entries.
     pub async fn queue_read(&self, entry: &Entry<'_>) -> Result<(), Refusal> {
-        let draft = entry.encode(self.clock.now(), self.origin());
+        let now = self.clock.now();
+        let draft = (unix_millis(now), entry.encode(now, self.origin()));
         let reads = &self.reads;
         if !reads.refuses.load(Ordering::Relaxed) && reads.offer(&draft) {
             return Ok(());

@@ -98,6 +98,25 @@ async fn reads_are_written_within_100_ms_and_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn it_is_told_since_when_the_oldest_read_waits() {
+    let fixture = fixture();
+    let oldest = fixture.store.oldest_read();
+    assert_eq!(oldest.get(), None);
+    fixture.read().await.unwrap();
+    fixture.clock.advance(Duration::from_secs(5));
+    fixture.read().await.unwrap();
+    assert_eq!(oldest.get(), Some(1_800_000_000_000));
+    fixture.scribe.refuses.store(true, Ordering::Relaxed);
+    assert!(fixture.store.flush_reads().await.is_err());
+    assert_eq!(oldest.get(), Some(1_800_000_000_000), "it still waits");
+    fixture.scribe.refuses.store(false, Ordering::Relaxed);
+    fixture.store.flush_reads().await.unwrap();
+    assert_eq!(oldest.get(), None);
+    fixture.read().await.unwrap();
+    assert_eq!(oldest.get(), Some(1_800_000_005_000));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_journal_that_takes_entries_again_gets_what_it_refused() {
     let fixture = fixture();
     fixture.scribe.refuses.store(true, Ordering::Relaxed);

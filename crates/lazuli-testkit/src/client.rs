@@ -75,6 +75,7 @@ impl Response {
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
+    account: String,
     key: AccountKey,
     connection: Option<BufReader<TcpStream>>,
 }
@@ -82,13 +83,18 @@ pub struct Client {
 impl Client {
     /// A client of the server at `address`; it connects with the first request.
     pub fn new(address: SocketAddr) -> io::Result<Self> {
-        let key = AccountKey::from_base64(KEY).map_err(|_| bad("the development key"))?;
-        Ok(Self { address, key, connection: None })
+        Self::of_account(address, ACCOUNT, KEY)
+    }
+
+    /// A client of another account, whose key is given in Base64.
+    pub fn of_account(address: SocketAddr, account: &str, key: &str) -> io::Result<Self> {
+        let key = AccountKey::from_base64(key).map_err(|_| bad("the key"))?;
+        Ok(Self { address, account: account.to_owned(), key, connection: None })
     }
 
     /// The URL of a path below the account, for instance for a copy source.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}/{ACCOUNT}{path}", self.address)
+        format!("http://{}/{}{path}", self.address, self.account)
     }
 
     /// Sends a request and reads the whole answer.
@@ -141,14 +147,14 @@ impl Client {
         for (name, value) in request.headers {
             insert(&mut headers, name, value)?;
         }
-        let path = format!("/{ACCOUNT}{}", request.path);
+        let path = format!("/{}{}", self.account, request.path);
         let signable = Signable {
             method: request.method,
             path: &path,
             query: request.query,
             headers: &headers,
             service: Service::Blob,
-            account: ACCOUNT,
+            account: &self.account,
             version: VERSION,
         };
         let signature = sign_shared_key(&self.key, Scheme::SharedKey, &signable);

@@ -33,6 +33,7 @@ pub fn binary() -> PathBuf {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    admin: SocketAddr,
 }
 
 impl Server {
@@ -40,15 +41,16 @@ impl Server {
     ///
     /// The ready file and the log are written beside the data directory, in `folder`.
     pub fn start(folder: &Path, data: &Path) -> Result<Self, String> {
-        Self::start_with(folder, data, "off")
+        Self::start_with(folder, data, &["--transparency-log", "off"])
     }
 
     /// The same with a transparency log, whose files lie beside the data directory.
     pub fn start_logged(folder: &Path, data: &Path) -> Result<Self, String> {
-        Self::start_with(folder, data, "on")
+        Self::start_with(folder, data, &["--transparency-log", "on"])
     }
 
-    fn start_with(folder: &Path, data: &Path, transparency: &str) -> Result<Self, String> {
+    /// The same with further arguments of `lazuli serve`.
+    pub fn start_with(folder: &Path, data: &Path, arguments: &[&str]) -> Result<Self, String> {
         let (ready, log) = (folder.join("ready.json"), folder.join("server.log"));
         // A server that was killed left its own behind.
         match fs::remove_file(&ready) {
@@ -61,7 +63,7 @@ impl Server {
         let errors = out.try_clone().map_err(|error| error.to_string())?;
         let program = binary();
         let mut command = Command::new(&program);
-        command.args(["serve", "--transparency-log", transparency]);
+        command.arg("serve").args(arguments);
         command.arg("--data").arg(data).arg("--ready-file").arg(&ready);
         for port in ["--blob-port", "--queue-port", "--table-port", "--dfs-port", "--admin-port"] {
             command.args([port, "0"]);
@@ -70,7 +72,7 @@ impl Server {
         let mut child =
             command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         match wait(&mut child, &ready) {
-            Ok(address) => Ok(Self { child, address }),
+            Ok((address, admin)) => Ok(Self { child, address, admin }),
             Err(message) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -83,6 +85,22 @@ impl Server {
     /// Where its blob listener is.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its admin listener is.
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Asks the process to stop in good order and waits until it did.
+    pub fn stop(mut self) -> Result<(), String> {
+        let asked = rustix::process::kill_process(
+            rustix::process::Pid::from_child(&self.child),
+            rustix::process::Signal::TERM,
+        );
+        asked.map_err(|error| error.to_string())?;
+        let ended = self.child.wait().map_err(|error| error.to_string())?;
+        if ended.success() { Ok(()) } else { Err(format!("the server stopped with {ended}")) }
     }
 
     /// Fails if the process has ended by itself.
@@ -109,12 +127,13 @@ impl Drop for Server {
     }
 }
 
-/// Waits for the ready file of `child`, and for its end if there is none.
-fn wait(child: &mut Child, ready: &Path) -> Result<SocketAddr, String> {
+/// Waits for the ready file of `child`, and for its end if there is none; where its listeners for
+/// blobs and for whoever runs it are.
+fn wait(child: &mut Child, ready: &Path) -> Result<(SocketAddr, SocketAddr), String> {
     let begun = Instant::now();
     while begun.elapsed() < READY_LIMIT {
         match fs::read_to_string(ready) {
-            Ok(text) => return blob_address(&text),
+            Ok(text) => return Ok((address(&text, "blob")?, address(&text, "admin")?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(format!("{}: {error}", ready.display())),
         }
@@ -126,25 +145,26 @@ fn wait(child: &mut Child, ready: &Path) -> Result<SocketAddr, String> {
     Err(format!("not ready after {} s", READY_LIMIT.as_secs()))
 }
 
-/// The address in the blob URL of a ready file.
-fn blob_address(ready: &str) -> Result<SocketAddr, String> {
+/// The address in a listener's URL in a ready file.
+fn address(ready: &str, listener: &str) -> Result<SocketAddr, String> {
     let json: Value = serde_json::from_str(ready).map_err(|error| error.to_string())?;
-    let url = json["blob"].as_str().unwrap_or_default();
+    let url = json[listener].as_str().unwrap_or_default();
     let authority = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
     authority
         .and_then(|authority| authority.parse().ok())
-        .ok_or_else(|| format!("the ready file names no blob address: {ready}"))
+        .ok_or_else(|| format!("the ready file names no {listener} address: {ready}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::blob_address;
+    use super::address;
 
     #[test]
     fn the_address_is_read_from_the_ready_file() {
-        let address = blob_address(r#"{"blob":"http://127.0.0.1:4711/devstoreaccount1"}"#);
-        assert_eq!(address.map(|address| address.port()), Ok(4711));
-        assert!(blob_address(r#"{"blob":null}"#).is_err());
-        assert!(blob_address("").is_err());
+        let ready = r#"{"blob":"http://127.0.0.1:4711/devstoreaccount1","admin":"http://[::1]:9"}"#;
+        assert_eq!(address(ready, "blob").map(|address| address.port()), Ok(4711));
+        assert_eq!(address(ready, "admin").map(|address| address.port()), Ok(9));
+        assert!(address(r#"{"blob":null}"#, "blob").is_err());
+        assert!(address("", "blob").is_err());
     }
 }

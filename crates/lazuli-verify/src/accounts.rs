@@ -7,6 +7,12 @@ use crate::entry::kind_name;
 use crate::heads::Head;
 use crate::report::{Report, time};
 
+/// The most numbers of entries of a kind that are shown.
+const NUMBERS_MAX: usize = 8;
+
+/// The kinds of accesses by others than the account's own users: operators and investigators.
+const OUTSIDERS: [u8; 2] = [5, 6];
+
 /// An entry of a bundle, as far as completeness depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -74,6 +80,23 @@ pub fn account<'a>(label: Hash, entries: &'a [Held], heads: &'a [ProvedHead]) ->
         label,
         entries: entries.get(start..end).unwrap_or_default(),
         heads: heads.get(first..last).unwrap_or_default(),
+    }
+}
+
+/// How a kind is shown where its entries are counted.
+fn kind_shown(kind: u8) -> String {
+    let name = kind_name(kind);
+    if OUTSIDERS.contains(&kind) { format!("{name} access") } else { name.to_owned() }
+}
+
+/// Entries by their numbers, of which the first few are shown.
+fn numbers(found: &[u64]) -> String {
+    let noun = if found.len() == 1 { "entry" } else { "entries" };
+    let shown: Vec<String> = found.iter().take(NUMBERS_MAX).map(u64::to_string).collect();
+    match (found.len(), found.len().saturating_sub(NUMBERS_MAX)) {
+        (0, _) => "none".to_owned(),
+        (count, 0) => format!("{count} {noun}, seq {}", shown.join(", ")),
+        (count, more) => format!("{count} {noun}, seq {} and {more} more", shown.join(", ")),
     }
 }
 
@@ -172,6 +195,7 @@ impl Account<'_> {
                 report.contradiction(name, format_args!("seq gap {gap}"));
             } else if is_bracketed {
                 report.fact(format!("{name}: no entries between its heads: proved"));
+                self.kinds(newest.seq, report);
             } else {
                 report.fact(format!("{name}: its last entry is number {}: proved", newest.seq));
                 report.not_proved(format!("what {name} did: none of its entries is there"));
@@ -187,7 +211,7 @@ impl Account<'_> {
         }
         let (from, to) = (first.seq, newest.seq);
         report.fact(format!("{name}: numbers {from} to {to} are all there: proved"));
-        report.fact(format!("  {}", self.kinds()));
+        self.kinds(to, report);
         if from > 1 {
             report.not_proved(format!("what {name} did before number {from}"));
         }
@@ -196,14 +220,15 @@ impl Account<'_> {
         }
     }
 
-    /// How many entries of each kind there are.
-    fn kinds(&self) -> String {
-        let mut kinds = Vec::new();
+    /// Says which entries of each kind there are up to number `last`, where they are proved to be all:
+    /// of a kind that is not there, that it is not.
+    fn kinds(&self, last: u64, report: &mut Report) {
         for kind in 1..=8 {
-            let count = self.entries.iter().filter(|entry| entry.kind == kind).count();
-            kinds.push(format!("{count} {}", kind_name(kind)));
+            let is_of_kind = |entry: &&Held| entry.kind == kind && entry.seq <= last;
+            let found = self.entries.iter().filter(is_of_kind).map(|entry| entry.seq);
+            let found: Vec<u64> = found.collect();
+            report.fact(format!("  {}: {}", kind_shown(kind), numbers(&found)));
         }
-        kinds.join(", ")
     }
 
     /// Holds the claim that no entry of `kind` falls between two times against the entries.

@@ -445,6 +445,17 @@ impl Blobs {
         answer
     }
 
+    /// Sends a call and takes the first part of the answer's body, as a client that then goes away;
+    /// how many bytes that was.
+    pub(crate) fn begin_to_receive(&self, call: &Call) -> usize {
+        let request = self.request(call);
+        self.run(async {
+            let (response, _) = self.api.handle(request).await;
+            let Body::Stream(mut body) = response.body else { panic!("not streamed") };
+            body.next().await.unwrap().unwrap().len()
+        })
+    }
+
     /// Whatever changed something has a receipt, and what was refused has none.
     #[track_caller]
     fn check_receipt(&self, answer: &Answer, operation: &str) {

@@ -83,6 +83,50 @@ fn the_entry_of_a_read_says_what_was_given() {
 }
 
 #[test]
+fn a_long_read_has_a_second_entry_when_it_ends() {
+    let blobs = Blobs::with_blob(&"x".repeat(3 << 20));
+    let before = blobs.entries(0).len();
+    let id = blobs.send(&get("/box/b")).is(200).header("x-ms-request-id");
+    let entries = blobs.entries(before);
+    let [began, ended] = entries.as_slice() else { panic!("{entries:?}") };
+    assert_eq!((ended.op(), ended.kind(), ended.account()), ("GetBlob", Kind::Read, ACCOUNT));
+    for entry in [began, ended] {
+        assert_eq!(entry.group(Group::Correlation), format!("[{id:?}, null]"));
+        assert_eq!(entry.group(Group::Request), "[0, [], null, \"2025-11-05\", 3145728]");
+        assert_eq!(entry.group(Group::Principal), "\"key1\"");
+        assert_eq!(entry.group(Group::Object), "[\"box\", \"b\", null]");
+    }
+    let result = began.group(Group::Result);
+    let complete = result.replace(']', ", \"complete\"]");
+    assert_eq!(ended.group(Group::Result), complete);
+    // A short part of it has one, and so has HEAD.
+    for call in [get("/box/b").header("range", "bytes=0-99999"), head("/box/b")] {
+        let before = blobs.entries(0).len();
+        blobs.send(&call);
+        assert_eq!(blobs.entries(before).len(), 1);
+    }
+}
+
+#[test]
+fn a_long_read_that_the_client_breaks_off_says_so() {
+    let blobs = Blobs::with_blob(&"x".repeat(3 << 20));
+    let before = blobs.entries(0).len();
+    let bytes = blobs.begin_to_receive(&get("/box/b"));
+    assert!(bytes > 0 && bytes < 3 << 20, "{bytes}");
+    let entries = blobs.entries(before);
+    let [began, ended] = entries.as_slice() else { panic!("{entries:?}") };
+    assert_eq!(ended.group(Group::Correlation), began.group(Group::Correlation));
+    let request = format!("[0, [], null, \"2025-11-05\", {bytes}]");
+    assert_eq!(ended.group(Group::Request), request);
+    assert!(ended.group(Group::Result).ends_with(", \"aborted\"]"), "{entries:?}");
+    // It began while the journal took entries: its end waits for them, and is not refused.
+    blobs.scribe.refuse(true);
+    blobs.send(&get("/box/b")).is(200);
+    blobs.scribe.refuse(false);
+    assert_eq!(blobs.entries(before + 2).len(), 2);
+}
+
+#[test]
 fn anonymous_reads_are_logged_and_refused_ones_are_not() {
     let blobs = Blobs::with_blob("content");
     let acl = put("/box?restype=container&comp=acl").header("x-ms-blob-public-access", "blob");

@@ -4,7 +4,7 @@
 
 use std::sync::Mutex;
 
-use lazuli_base::{ManualClock, SeededEntropy, Timestamp};
+use lazuli_base::{ManualClock, Oldest, SeededEntropy, Timestamp};
 use lazuli_engine::Engine;
 use lazuli_tlog::key::{Algorithm, SEED_BYTES};
 use lazuli_tlog::{Cosigner, Hash, TreeHead, verify_consistency};
@@ -142,6 +142,7 @@ impl Fixture {
             site: 1,
             config: [0; 32],
             witnesses: Some(Witnesses::parse(policy.as_bytes()).unwrap()),
+            reads: Oldest::default(),
         };
         let mut log = Log::open(parts).await.unwrap();
         let mut clients = std::mem::take(&mut log.sealer.clients);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use lazuli_api::{
-    Body, Handler, Observation, PublicLog, Request, Response, ResponseBody, Spelling,
+    Body, Handler, Observation, OperatorLog, PublicLog, Request, Response, ResponseBody, Spelling,
 };
 use lazuli_base::{ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::BoxFuture;
@@ -170,6 +170,19 @@ impl Fixture {
 
     /// Starts it with a public log.
     pub(crate) async fn start_with(limits: Limits, log: Option<Arc<dyn PublicLog>>) -> Self {
+        Self::start_as(limits, |server| match log {
+            Some(log) => server.with_public_log(log),
+            None => server,
+        })
+        .await
+    }
+
+    /// Starts it with a log that the operator is shown.
+    pub(crate) async fn start_for_operator(log: Arc<dyn OperatorLog>) -> Self {
+        Self::start_as(Limits::default(), |server| server.with_operator_log(log)).await
+    }
+
+    async fn start_as(limits: Limits, with: impl FnOnce(Server) -> Server) -> Self {
         let metrics = Arc::new(Metrics::new(None));
         let server = Server::new(Parts {
             limits,
@@ -178,10 +191,7 @@ impl Fixture {
             entropy: Arc::new(SeededEntropy::new(1)),
         })
         .unwrap();
-        let server = match log {
-            Some(log) => server.with_public_log(log),
-            None => server,
-        };
+        let server = with(server);
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let blob = Listener::bind(any).await.unwrap();
         let admin = Listener::bind(any).await.unwrap();

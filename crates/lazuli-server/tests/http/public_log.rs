@@ -1,10 +1,11 @@
 //! The public log on both kinds of listeners.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lazuli_api::PublicLog;
-use lazuli_api::public_log::{Cache, PublicAnswer};
+use lazuli_api::public_log::{Cache, PublicAnswer, Unlogged};
+use lazuli_api::{OperatorLog, PublicLog};
 use lazuli_engine::BoxFuture;
 use lazuli_server::Limits;
 
@@ -65,6 +66,34 @@ async fn a_log_that_panics_costs_its_own_request() {
     let fixture = Fixture::start_with(Limits::default(), Some(Arc::new(TwoFiles))).await;
     assert_eq!(ask(fixture.blob, "GET", "/.lazuli/log/panic").await.status, 500);
     assert_eq!(ask(fixture.blob, "GET", "/.lazuli/log/checkpoint").await.status, 200);
+}
+
+/// Tells who asked; nothing of one account.
+struct ForOperator;
+
+impl OperatorLog for ForOperator {
+    fn get<'a>(
+        &'a self,
+        path: &'a str,
+        remote: IpAddr,
+    ) -> BoxFuture<'a, Result<Option<PublicAnswer>, Unlogged>> {
+        let body = Bytes::from(format!("{path} {remote}"));
+        let answer = PublicAnswer { content_type: "text/plain", body, cache: Cache::No };
+        let is_unlogged = path.contains("account=unlogged");
+        let answer = if is_unlogged { Err(Unlogged) } else { Ok(Some(answer)) };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_logged_is_not_shown_to_the_operator() {
+    let fixture = Fixture::start_for_operator(Arc::new(ForOperator)).await;
+    let shown = ask(fixture.admin, "GET", "/log/entries?account=a").await;
+    assert_eq!((shown.status, &*shown.body), (200, "log/entries?account=a 127.0.0.1"));
+    let refused = ask(fixture.admin, "GET", "/log/entries?account=unlogged").await;
+    assert_eq!(refused.status, 503);
+    assert!(!refused.body.contains("account"), "{}", refused.body);
+    assert_eq!(ask(fixture.admin, "DELETE", "/log/entries?account=a").await.status, 405);
 }
 
 #[tokio::test]

@@ -45,7 +45,9 @@ fn a_complete_bundle_verifies_and_says_what_is_sealed() {
     let log = log();
     let report = written(&Bundle::new(&log, label("alpha")));
     expect(&report, Exit::Verified, "numbers 1 to 8 are all there: proved");
-    expect(&report, Exit::Verified, "0 control, 7 write, 1 delete, 0 read, 0 operator");
+    expect(&report, Exit::Verified, "  write: 7 entries, seq ");
+    expect(&report, Exit::Verified, "  delete: 1 entry, seq ");
+    expect(&report, Exit::Verified, "  read: none\n  operator access: none\n");
     expect(
         &report,
         Exit::Verified,

@@ -65,9 +65,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let engine = Arc::new(open(config).await?);
     let clock = Arc::new(SystemClock);
     let entropy = Arc::new(SystemEntropy);
-    let transparency = transparency::start(config, &engine, clock.clone(), &*entropy).await?;
     let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
     let store = Store::new(meta, extents, clock.clone(), entropy.clone());
+    let logged = (&*engine, store.oldest_read());
+    let transparency = transparency::start(config, logged, clock.clone(), &*entropy).await?;
     let store = if transparency.is_some() { store.with_reads_logged() } else { store };
     let accounts = Arc::new(accounts(config));
     let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);

@@ -91,8 +91,7 @@ fn a_running_log_is_shown_exported_and_opened_for_its_account() {
     let has = |number: &str, op: &str, object: &str| {
         lines.iter().any(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
-            words.len() == 6
-                && [words[1], words[3], words[4], words[5]] == [number, op, "201", object]
+            words.len() == 7 && words[1..] == [number, words[2], op, "201", "key1", object]
         })
     };
     assert!(has("1", "CreateContainer", "box"), "{}", entries.stdout);

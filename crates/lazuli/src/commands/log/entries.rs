@@ -8,6 +8,7 @@ mod item;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lazuli_evidence::Pseudonym;
 use lazuli_evidence::spine::Leaf;
 use lazuli_log::account::{Page, items};
 use lazuli_log::admin;
@@ -82,12 +83,13 @@ fn pages(remote: &Remote, account: &str, from: u64, to: u64) -> Result<Page, Fai
                 // The log goes on while it is read: the first page says what is asked for.
                 whole.leaves.extend(page.leaves);
                 whole.entries.extend(page.entries);
+                whole.principals.extend(page.principals);
             }
         }
         let end = whole.as_ref().map_or(0, |whole| whole.segments.1);
         match (next, whole.take()) {
             (Some(next), Some(page)) if next.segment < end => {
-                at = format!("&at={next}");
+                at = format!("&at={next}&end={end}");
                 whole = Some(page);
             }
             (_, Some(page)) => return Ok(page),
@@ -174,17 +176,18 @@ fn check(page: &Page, known: &Known, (from, to): (u64, u64)) -> Result<Verdict, 
         }
         chain.next(item.seg, &item.entry, item.hash()).map_err(|what| broken(&what))?;
         if (from..=to).contains(&item.entry.t_ms) {
-            output::line(line(&item))?;
+            output::line(line(&item, &page.principals))?;
         }
     }
     chain.finish().map_err(|what| broken(&what))
 }
 
-/// Time, number, kind, operation, status and object of an entry.
-fn line(item: &EntryItem<'_>) -> String {
+/// Time, number, kind, operation, status, principal and object of an entry.
+fn line(item: &EntryItem<'_>, principals: &BTreeMap<Pseudonym, String>) -> String {
     let entry = &item.entry;
     let (kind, op) = (entry.kind.name(), entry.op.escape_debug());
     let status = item.status().map_or_else(|| "-".to_owned(), |status| status.to_string());
     let time = describe::time(entry.t_ms);
-    format!("{time}  {:6}  {kind:8}  {op:22}  {status:>3}  {}", entry.seq, item.object())
+    let (seq, who, object) = (entry.seq, item.principal(principals), item.object());
+    format!("{time}  {seq:6}  {kind:8}  {op:22}  {status:>3}  {who:9}  {object}")
 }

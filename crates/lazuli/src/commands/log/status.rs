@@ -34,6 +34,16 @@ fn plain(value: &Value) -> String {
     }
 }
 
+/// The leaves that witnesses vouch for, and whether that is too few.
+fn witnessed(status: &Value) -> String {
+    let (told, size) = (plain(&status["witnessed"]), status["witnessed"].as_u64().unwrap_or(0));
+    if status["unwitnessed"] != true {
+        return told;
+    }
+    let behind = status["checkpoint"]["size"].as_u64().unwrap_or(0).saturating_sub(size);
+    format!("{told}, UNWITNESSED: {behind} leaves behind")
+}
+
 /// The status as lines of a name and what there is to say.
 fn text(status: &Value) -> String {
     let checkpoint = &status["checkpoint"];
@@ -46,7 +56,7 @@ fn text(status: &Value) -> String {
         ("site", format!("{}, start {}", plain(&status["site"]), plain(&status["boot"]))),
         ("leaves", plain(&status["size"])),
         ("checkpoint", format!("{} at {}", plain(&checkpoint["size"]), plain(&checkpoint["time"]))),
-        ("witnessed", plain(&status["witnessed"])),
+        ("witnessed", witnessed(status)),
         (
             "segments",
             format!("{}, {} waiting", plain(&status["segments"]), plain(&status["waiting"])),
@@ -87,5 +97,10 @@ mod tests {
                     last gap    none\n\
                     witness     w http://w:80: 7 leaves behind, cosigned - (late)\n";
         assert_eq!(text(&status), want);
+        let status = json!({
+            "unwitnessed": true, "witnessed": 8, "checkpoint": { "size": 31, "time": "T" },
+        });
+        let want = "\nwitnessed   8, UNWITNESSED: 23 leaves behind\n";
+        assert!(text(&status).contains(want), "{}", text(&status));
     }
 }

@@ -1,11 +1,12 @@
 //! The transparency log of a server: opened before the first request, ended after the last.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use lazuli_api::PublicLog;
-use lazuli_api::public_log::{Cache, PublicAnswer};
-use lazuli_base::{Clock, Entropy};
+use lazuli_api::public_log::{Cache, PublicAnswer, Unlogged};
+use lazuli_api::{OperatorLog, PublicLog};
+use lazuli_base::{Clock, Entropy, Oldest};
 use lazuli_engine::{BoxFuture, Engine};
 use lazuli_log::admin::AdminLog;
 use lazuli_log::keys::Keys;
@@ -14,6 +15,7 @@ use lazuli_log::public::{Answer, Public};
 use lazuli_log::stats::LogStats;
 use lazuli_log::witness::Witnesses;
 use lazuli_log::{Log, Parts, Running};
+use lazuli_store::origin::Network;
 
 use crate::config::Config;
 use crate::failure::{Failure, While as _};
@@ -37,23 +39,36 @@ struct Shown(Arc<Public>);
 
 impl PublicLog for Shown {
     fn get<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Option<PublicAnswer>> {
-        Box::pin(async move { shown(self.0.answer(path.strip_prefix("log/")?).await?) })
+        Box::pin(async move { Some(shown(self.0.answer(path.strip_prefix("log/")?).await?)) })
     }
 }
 
 /// What the operator may ask, as the admin listener shows it.
 struct ShownToOperator(Arc<AdminLog>);
 
-impl PublicLog for ShownToOperator {
-    fn get<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Option<PublicAnswer>> {
-        Box::pin(async move { shown(self.0.get(path.strip_prefix("log/")?).await?) })
+impl OperatorLog for ShownToOperator {
+    fn get<'a>(
+        &'a self,
+        path: &'a str,
+        remote: IpAddr,
+    ) -> BoxFuture<'a, Result<Option<PublicAnswer>, Unlogged>> {
+        Box::pin(async move {
+            let Some(path) = path.strip_prefix("log/") else { return Ok(None) };
+            let source = Network::of(remote).to_string();
+            match self.0.get(path, &source).await {
+                Ok(answer) => Ok(answer.map(shown)),
+                Err(error) => {
+                    tracing::warn!(%error, "an account's entries were asked for and not shown");
+                    Err(Unlogged)
+                }
+            }
+        })
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "both callers have it end in this")]
-fn shown(Answer { content_type, body, immutable }: Answer) -> Option<PublicAnswer> {
+fn shown(Answer { content_type, body, immutable }: Answer) -> PublicAnswer {
     let cache = if immutable { Cache::Immutable } else { Cache::No };
-    Some(PublicAnswer { content_type, body, cache })
+    PublicAnswer { content_type, body, cache }
 }
 
 /// Reads the policy that names the witnesses.
@@ -63,10 +78,10 @@ fn witnesses(path: &Path) -> Result<Witnesses, Failure> {
     Witnesses::parse(&bytes).or_fail(doing())
 }
 
-/// Opens the log of a store and has it written from now on; `None` if there is to be none.
+/// Opens the log of a store, which tells of its oldest read that is not logged, and has it written from now on; `None` if there is to be none.
 pub(super) async fn start(
     config: &Config,
-    engine: &Engine,
+    (engine, reads): (&Engine, Oldest),
     clock: Arc<dyn Clock>,
     entropy: &dyn Entropy,
 ) -> Result<Option<Transparency>, Failure> {
@@ -84,6 +99,7 @@ pub(super) async fn start(
         site: SITE,
         config: config.digest,
         witnesses: settings.witnesses.as_deref().map(witnesses).transpose()?,
+        reads,
     };
     let log = Log::open(parts).await.or_fail("open the transparency log")?;
     let Log { ledger, public, sealer, stats, admin } = log;
@@ -99,7 +115,7 @@ impl Transparency {
     }
 
     /// What the admin listener shows of it.
-    pub(super) fn operator_log(&self) -> Arc<dyn PublicLog> {
+    pub(super) fn operator_log(&self) -> Arc<dyn OperatorLog> {
         Arc::new(ShownToOperator(Arc::clone(&self.admin)))
     }
 

@@ -1,9 +1,11 @@
 //! The items of a page: entries with their proofs and opened groups, and heads with theirs.
 
+use std::collections::BTreeMap;
+
 use lazuli_evidence::cbor::Reader;
 use lazuli_evidence::heads::{Finding, Head, Proof};
 use lazuli_evidence::{
-    Digest, Entry, GROUPS, Group, Salt, field_commitment, fields_root, leaf_hash,
+    Digest, Entry, GROUPS, Group, Pseudonym, Salt, field_commitment, fields_root, leaf_hash,
 };
 use lazuli_tlog::{Hash, inclusion_root};
 
@@ -68,8 +70,18 @@ impl<'a> EntryItem<'a> {
     /// The status that was answered, if it is told.
     pub(super) fn status(&self) -> Option<u64> {
         let mut reader = Reader::new(self.values[Group::Result.place()]);
-        reader.array(3)?;
+        // The end of a long read says one thing more.
+        (reader.list()? >= 3).then_some(())?;
         reader.uint()
+    }
+
+    /// Who it was: his id, if the server told it back, or else the first digits of his pseudonym; `-`
+    /// for nobody.
+    pub(super) fn principal(&self, known: &BTreeMap<Pseudonym, String>) -> String {
+        let said = Reader::new(self.values[Group::Principal.place()]).bytes_of();
+        let Some(pseudonym) = said else { return "-".to_owned() };
+        let known = known.get(&pseudonym).map(|id| id.escape_debug().to_string());
+        known.unwrap_or_else(|| hex(&pseudonym[..4]))
     }
 
     /// The container and blob, as far as they are told; empty without any.

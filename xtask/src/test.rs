@@ -122,7 +122,7 @@ fn prepare(chosen: &[&Step]) -> Result<(), String> {
     });
     let has_python = has_clients || has("tlog-vectors");
     for (wanted, name, call) in [
-        (has_clients, "build", build as fn(&Path) -> Outcome),
+        (has_clients || has("receipts"), "build", build as fn(&Path) -> Outcome),
         (has_python, "setup", install as fn(&Path) -> Outcome),
     ] {
         if wanted && !has(name) {

@@ -134,7 +134,7 @@ impl Store {
             None => (0, row.length),
         };
         let source = match row.data {
-            BlobData::Empty => Source::Bytes(Bytes::new()),
+            BlobData::Empty | BlobData::Appended { count: 0, .. } => Source::Bytes(Bytes::new()),
             BlobData::Inline => {
                 let bytes = self.inline_bytes(&row).await?;
                 let end = first.saturating_add(left) as usize;
@@ -148,7 +148,6 @@ impl Store {
                 let chunks = count.div_ceil(MANIFEST_CHUNK_BLOCKS as u32);
                 self.seek(self.read_manifest(manifest), chunks, first).await?
             }
-            BlobData::Appended { count: 0, .. } => Source::Bytes(Bytes::new()),
             BlobData::Appended { list, count, .. } => {
                 let chunks = count.div_ceil(PIECE_CHUNK_PIECES as u32);
                 self.seek(self.read_manifest(list), chunks, first).await?
@@ -218,10 +217,7 @@ impl ContentReader {
         }
         let bytes = match self.ahead.take() {
             Some(reading) => reading.await.map_err(broken)??,
-            None => {
-                let next = self.advance().await?;
-                read(&self.store, next).await?
-            }
+            None => self.read_next().await?,
         };
         if bytes.is_empty() {
             return Err(broken("stored content is shorter than its blob"));
@@ -233,6 +229,11 @@ impl ContentReader {
             self.ahead = Some(tokio::spawn(reading));
         }
         Ok(Some(bytes))
+    }
+
+    async fn read_next(&mut self) -> Result<Bytes, Refusal> {
+        let next = self.advance().await?;
+        read(&self.store, next).await
     }
 
     /// Where the next bytes are.

@@ -8,6 +8,7 @@ use lazuli_auth::{ServiceSasToken, service_sas};
 use crate::harness::{
     ACCOUNT, Blobs, Call, HOST, VERSION, delete, get, head, key_of, put, put_blob,
 };
+use crate::scribe::{Logged, receipt};
 
 const HELLO: &str = "hello world";
 const HELLO_MD5: &str = "XrY7u+Ae7tCTyyK7j1rNww==";
@@ -294,7 +295,7 @@ fn each_append_has_an_entry_and_a_receipt_of_its_own() {
     second.refused(400, "Md5Mismatch");
     let third = blobs.send(&append("three")).is(201);
     let entries = blobs.scribe.entries(from);
-    assert_eq!(entries.iter().map(|entry| entry.op()).collect::<Vec<_>>(), ["AppendBlock"; 2]);
-    first.has("x-lz-receipt", &crate::scribe::receipt(from));
-    third.has("x-lz-receipt", &crate::scribe::receipt(from + 1));
+    assert_eq!(entries.iter().map(Logged::op).collect::<Vec<_>>(), ["AppendBlock"; 2]);
+    first.has("x-lz-receipt", &receipt(from));
+    third.has("x-lz-receipt", &receipt(from + 1));
 }

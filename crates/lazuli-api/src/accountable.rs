@@ -123,8 +123,7 @@ impl Api {
             }
             long_read::follow(head, spec, store, reply);
         }
-        let proof = store.origin().and_then(Origin::proof);
-        if let Some(receipt) = proof.and_then(|proof| proof.receipts().pop()) {
+        if let Some(receipt) = store.origin().and_then(Origin::receipt) {
             add(&receipt, &mut reply.headers);
         }
         Ok(())

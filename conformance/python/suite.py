@@ -7,11 +7,13 @@ import blobs
 import blocks
 import containers
 import copies
+import queries
 import tags_and_batches
 from harness import main
 
 __all__ = [
-    "access", "asynchronous", "blobs", "blocks", "containers", "copies", "tags_and_batches",
+    "access", "asynchronous", "blobs", "blocks", "containers", "copies", "queries",
+    "tags_and_batches",
 ]
 
 if __name__ == "__main__":

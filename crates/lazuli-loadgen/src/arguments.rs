@@ -22,6 +22,10 @@ pub(crate) enum Mode {
     Fill,
     /// Overwrites `--count` blobs of `--bytes`, round after round.
     Churn,
+    /// Puts one blob of `--bytes` of delimited text, in blocks.
+    Csv,
+    /// Queries the blob that `csv` made, of `--bytes`, for the half of its records.
+    Query,
     /// Makes the container.
     Container,
 }
@@ -36,6 +40,8 @@ const MODES: &[(&str, Mode)] = &[
     ("list", Mode::List),
     ("fill", Mode::Fill),
     ("churn", Mode::Churn),
+    ("csv", Mode::Csv),
+    ("query", Mode::Query),
     ("container", Mode::Container),
 ];
 

@@ -45,6 +45,11 @@ impl Dialect for QueryDialect {
     fn is_identifier_part(&self, ch: char) -> bool {
         ch.is_alphanumeric() || ch == '_'
     }
+
+    // With it comes `TRIM(LEADING FROM text)`; the commas themselves are refused.
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
 }
 
 /// Words that open parts of SQL which the dialect does not have, and that the parser would follow

@@ -128,7 +128,7 @@ impl Query {
     fn work(&mut self) -> Result<Progress, Refusal> {
         if !self.begun {
             self.begun = true;
-            self.sink.begin();
+            self.sink.begin(self.total);
         }
         let mut left = COST_MAX;
         while !self.done {
@@ -172,13 +172,13 @@ impl Query {
         self.sink.flush();
         if self.scanned.saturating_sub(self.told) >= PROGRESS_BYTES {
             self.told = self.scanned;
-            self.sink.progress(self.scanned, self.total);
+            self.sink.progress(self.scanned);
         }
     }
 
     fn end(&mut self, broken: Option<(u64, &str)>) {
         self.done = true;
-        self.sink.end(self.scanned, self.total, broken);
+        self.sink.end(self.scanned, broken);
     }
 }
 

@@ -23,6 +23,9 @@ pub(crate) struct Sink {
     rows: u64,
     faults: u64,
     headed: bool,
+    total: u64,
+    /// Whether a frame was written.
+    framed: bool,
 }
 
 impl Sink {
@@ -42,11 +45,14 @@ impl Sink {
             rows: 0,
             faults: 0,
             headed: false,
+            total: 0,
+            framed: false,
         }
     }
 
-    /// Writes what stands before the first frame.
-    pub(crate) fn begin(&mut self) {
+    /// Writes what stands before the first frame of an answer about `total` bytes.
+    pub(crate) fn begin(&mut self, total: u64) {
+        self.total = total;
         self.frames.header(&mut self.out);
         let names: Vec<String> = match &self.select {
             Select::Items(items) => items.iter().map(|item| item.name.clone()).collect(),
@@ -105,8 +111,7 @@ impl Sink {
             self.result.truncate(before);
             self.faults += 1;
             if self.faults <= FAULTS_MAX {
-                let told = (fault.name, &*fault.description);
-                self.frames.error(false, told, position, &mut self.out);
+                self.error(false, (fault.name, &fault.description), position);
             }
         }
     }
@@ -154,17 +159,27 @@ impl Sink {
             return;
         }
         self.frames.data(&self.result, &mut self.out);
+        self.framed = true;
         self.result.clear();
     }
 
+    fn error(&mut self, fatal: bool, told: (&str, &str), position: u64) {
+        // The Python SDK fails on an answer whose first record is an error.
+        if !self.framed {
+            self.progress(0);
+        }
+        self.frames.error(fatal, told, position, &mut self.out);
+    }
+
     /// Tells how much of the blob has been read.
-    pub(crate) fn progress(&mut self, scanned: u64, total: u64) {
-        self.frames.progress(scanned, total, &mut self.out);
+    pub(crate) fn progress(&mut self, scanned: u64) {
+        self.frames.progress(scanned, self.total, &mut self.out);
+        self.framed = true;
     }
 
     /// Ends the answer, with an error if the rest could not be read. Clients wait for the end even
     /// after an error.
-    pub(crate) fn end(&mut self, scanned: u64, total: u64, broken: Option<(u64, &str)>) {
+    pub(crate) fn end(&mut self, scanned: u64, broken: Option<(u64, &str)>) {
         let values: Option<Vec<Value<'static>>> = match &self.select {
             Select::Aggregates(list) if broken.is_none() && self.limit > 0 => {
                 Some(list.iter().map(|(aggregate, _)| aggregate.value()).collect())
@@ -178,12 +193,12 @@ impl Sink {
         self.flush();
         if let Some(more) = self.faults.checked_sub(FAULTS_MAX).filter(|more| *more > 0) {
             let why = format!("{more} further records have errors.");
-            self.frames.error(false, ("TooManyErrors", &why), scanned, &mut self.out);
+            self.error(false, ("TooManyErrors", &why), scanned);
         }
         if let Some((at, why)) = broken {
-            self.frames.error(true, ("ParseError", why), at, &mut self.out);
+            self.error(true, ("ParseError", why), at);
         }
-        self.progress(scanned, total);
-        self.frames.end(total, &mut self.out);
+        self.progress(scanned);
+        self.frames.end(self.total, &mut self.out);
     }
 }

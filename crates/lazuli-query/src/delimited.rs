@@ -210,16 +210,12 @@ impl Fields {
         }
         let mut start = 0;
         while self.spans.len() < most {
-            match memchr(reader.form.column, &record[start..]) {
-                Some(length) => {
-                    self.spans.push(start..start + length);
-                    start += length + 1;
-                }
-                None => {
-                    self.spans.push(start..record.len());
-                    return;
-                }
-            }
+            let Some(length) = memchr(reader.form.column, &record[start..]) else {
+                self.spans.push(start..record.len());
+                return;
+            };
+            self.spans.push(start..start + length);
+            start += length + 1;
         }
     }
 
@@ -230,8 +226,7 @@ impl Fields {
             let mut quoted = form.quote.is_some() && record.get(at).copied() == form.quote;
             at += usize::from(quoted);
             let mut closed = false;
-            loop {
-                let Some(byte) = record.get(at).copied() else { break };
+            while let Some(byte) = record.get(at).copied() {
                 at += 1;
                 if Some(byte) == form.escape {
                     // An escape before nothing stands for itself.

@@ -79,11 +79,7 @@ fn characters(text: &[u8]) -> usize {
     text.utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len()).sum()
 }
 
-fn cased<'v>(
-    value: Value<'v>,
-    unicode: fn(&str) -> String,
-    ascii: fn(&[u8]) -> Vec<u8>,
-) -> Value<'v> {
+fn cased(value: Value<'_>, unicode: fn(&str) -> String, ascii: fn(&[u8]) -> Vec<u8>) -> Value<'_> {
     let text = value.into_text().unwrap_or_default();
     match str::from_utf8(&text) {
         Ok(text) => Value::text(unicode(text)),
@@ -118,19 +114,17 @@ fn substring(text: Cow<'_, [u8]>, start: i64, length: Option<i64>) -> Cow<'_, [u
 
 /// Takes the characters of `what` from the ends of a text.
 fn trim<'v>(text: Cow<'v, [u8]>, what: &[u8], leading: bool, trailing: bool) -> Cow<'v, [u8]> {
-    let (from, to) = match (str::from_utf8(&text), str::from_utf8(what)) {
-        (Ok(whole), Ok(what)) => {
-            let rest = if leading { whole.trim_start_matches(|c| what.contains(c)) } else { whole };
-            let from = whole.len() - rest.len();
-            let rest = if trailing { rest.trim_end_matches(|c| what.contains(c)) } else { rest };
-            (from, from + rest.len())
-        }
-        _ => {
-            let kept = |byte: &u8| !what.contains(byte);
-            let from = if leading { text.iter().position(kept).unwrap_or(text.len()) } else { 0 };
-            let to = text.iter().rposition(kept).map_or(from, |last| last + 1);
-            (from, if trailing { to } else { text.len() })
-        }
+    let valid = (str::from_utf8(&text), str::from_utf8(what));
+    let (from, to) = if let (Ok(whole), Ok(what)) = valid {
+        let rest = if leading { whole.trim_start_matches(|c| what.contains(c)) } else { whole };
+        let from = whole.len() - rest.len();
+        let rest = if trailing { rest.trim_end_matches(|c| what.contains(c)) } else { rest };
+        (from, from + rest.len())
+    } else {
+        let kept = |byte: &u8| !what.contains(byte);
+        let from = if leading { text.iter().position(kept).unwrap_or(text.len()) } else { 0 };
+        let to = text.iter().rposition(kept).map_or(from, |last| last + 1);
+        (from, if trailing { to } else { text.len() })
     };
     cut(text, from, to)
 }

@@ -189,8 +189,9 @@ impl ValueReader {
                     b'"' => self.in_text = true,
                     b'{' | b'[' => self.depth += 1,
                     // A number or a word of a list ends where something else begins.
-                    b'}' | b']' | b',' if self.depth == 0 => return Some(self.scan),
-                    b' ' | b'\t' | b'\n' | b'\r' if self.depth == 0 => return Some(self.scan),
+                    b'}' | b']' | b',' | b' ' | b'\t' | b'\n' | b'\r' if self.depth == 0 => {
+                        return Some(self.scan);
+                    }
                     b'}' | b']' => {
                         self.depth -= 1;
                         if self.depth == 0 {

@@ -95,13 +95,15 @@ impl Names {
         match parsed {
             Parsed::Nested(inner) => self.at(inner, left),
             Parsed::Value(value) => literal(&value.value),
-            Parsed::Identifier(name) => self.column(vec![name_step(name)]),
-            Parsed::CompoundIdentifier(names) => self.column(names.iter().map(name_step).collect()),
+            Parsed::Identifier(name) => Ok(self.column(vec![name_step(name)])),
+            Parsed::CompoundIdentifier(names) => {
+                Ok(self.column(names.iter().map(name_step).collect()))
+            }
             Parsed::CompoundFieldAccess { root, access_chain } => {
                 let path = path(root, access_chain)?;
-                self.column(path)
+                Ok(self.column(path))
             }
-            Parsed::UnaryOp { op, expr } => self.unary(op, expr, left),
+            Parsed::UnaryOp { op, expr } => self.unary(*op, expr, left),
             Parsed::BinaryOp { op, .. } => self.binary(parsed, op, left),
             Parsed::Between { .. } | Parsed::In { .. } | Parsed::Like { .. } => {
                 self.predicate(parsed, left)
@@ -144,7 +146,7 @@ impl Names {
     }
 
     /// The number of a column; a path that begins with the table's name goes on without it.
-    fn column(&mut self, mut path: Vec<Step>) -> Result<Expr, Refusal> {
+    fn column(&mut self, mut path: Vec<Step>) -> Expr {
         let is_table = path.first().is_some_and(|first| {
             first.names("BlobStorage")
                 || self.alias.as_deref().is_some_and(|alias| first.names(alias))
@@ -157,10 +159,10 @@ impl Names {
             self.columns.push(path);
             self.columns.len() - 1
         });
-        Ok(Expr::Column(index))
+        Expr::Column(index)
     }
 
-    fn unary(&mut self, op: &UnaryOperator, expr: &Parsed, left: usize) -> Result<Expr, Refusal> {
+    fn unary(&mut self, op: UnaryOperator, expr: &Parsed, left: usize) -> Result<Expr, Refusal> {
         let operand = self.at(expr, left)?;
         Ok(match (op, operand) {
             (UnaryOperator::Plus, operand) => operand,
@@ -276,9 +278,8 @@ impl Names {
     }
 
     fn call(&mut self, parsed: &Parsed, left: usize) -> Result<Expr, Refusal> {
-        let (name, arguments) = match call(parsed)? {
-            Some((name, Arguments::List(list))) => (name, list),
-            _ => return Err(syntax(format!("{parsed} is not of the dialect"))),
+        let Some((name, Arguments::List(arguments))) = call(parsed)? else {
+            return Err(syntax(format!("{parsed} is not of the dialect")));
         };
         let function = match name.as_str() {
             "CHAR_LENGTH" | "CHARACTER_LENGTH" => Function::Length,

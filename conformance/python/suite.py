@@ -8,11 +8,12 @@ import blobs
 import blocks
 import containers
 import copies
+import queries
 import tags_and_batches
 from harness import main
 
 __all__ = [
-    "access", "appends", "asynchronous", "blobs", "blocks", "containers", "copies",
+    "access", "appends", "asynchronous", "blobs", "blocks", "containers", "copies", "queries",
     "tags_and_batches",
 ]
 

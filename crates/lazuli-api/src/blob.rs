@@ -33,6 +33,7 @@ pub mod put_blob_from_url;
 pub mod put_block;
 pub mod put_block_from_url;
 pub mod put_block_list;
+pub mod query_blob_contents;
 pub mod set_blob_metadata;
 pub mod set_blob_properties;
 pub mod set_blob_service_properties;

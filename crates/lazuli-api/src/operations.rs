@@ -65,6 +65,7 @@ pub static BLOB: &[Operation] = &[
     operation!(put_blob::SPEC, put_blob::handle),
     operation!(put_blob_from_url::SPEC, put_blob_from_url::handle),
     operation!(get_blob::SPEC, get_blob::handle),
+    operation!(query_blob_contents::SPEC, query_blob_contents::handle),
     operation!(get_blob_properties::SPEC, get_blob_properties::handle),
     operation!(set_blob_properties::SPEC, set_blob_properties::handle),
     operation!(get_blob_metadata::SPEC, get_blob_metadata::handle),
@@ -105,7 +106,6 @@ pub static BLOB: &[Operation] = &[
     pending!(SET_BLOB_IMMUTABILITY_POLICY),
     pending!(DELETE_BLOB_IMMUTABILITY_POLICY),
     pending!(SET_BLOB_LEGAL_HOLD),
-    pending!(QUERY_BLOB_CONTENTS),
 ];
 
 /// The answer of an operation that is declared and not built.

@@ -26,6 +26,10 @@ pub(crate) enum Mode {
     AppendBlobs,
     /// Appends blocks of `--bytes` to one blob; to the next of `--count` once that is full.
     Append,
+    /// Puts one blob of `--bytes` of delimited text, in blocks.
+    Csv,
+    /// Queries the blob that `csv` made, of `--bytes`, for the half of its records.
+    Query,
     /// Makes the container.
     Container,
 }
@@ -42,6 +46,8 @@ const MODES: &[(&str, Mode)] = &[
     ("churn", Mode::Churn),
     ("append-blobs", Mode::AppendBlobs),
     ("append", Mode::Append),
+    ("csv", Mode::Csv),
+    ("query", Mode::Query),
     ("container", Mode::Container),
 ];
 

@@ -13,7 +13,7 @@ const VERSION: &str = "2021-12-02";
 
 /// One request, before it is signed.
 pub(crate) struct Request<'a> {
-    /// `GET` or `PUT`.
+    /// `GET`, `PUT` or `POST`.
     pub(crate) method: &'static str,
     /// The path below the account: `/container/blob`.
     pub(crate) path: &'a str,

@@ -59,7 +59,13 @@ fn body(arguments: &Arguments) -> Vec<u8> {
     let length = match arguments.mode {
         Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn | Mode::Append => arguments.bytes,
         Mode::Blocks => BLOCK_BYTES.min(arguments.bytes),
-        Mode::Get | Mode::GetLarge | Mode::List | Mode::Container | Mode::AppendBlobs => 0,
+        Mode::Csv => return lines(BLOCK_BYTES.min(arguments.bytes)),
+        Mode::Get
+        | Mode::GetLarge
+        | Mode::List
+        | Mode::Query
+        | Mode::Container
+        | Mode::AppendBlobs => 0,
     };
     let mut state = SCATTER;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -70,6 +76,29 @@ fn body(arguments: &Arguments) -> Vec<u8> {
         bytes.extend_from_slice(&state.to_le_bytes());
     }
     bytes.truncate(length);
+    bytes
+}
+
+/// The query that is measured: the third column is above 100 in every second record, about.
+const QUERY: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><QueryRequest>\
+    <QueryType>SQL</QueryType>\
+    <Expression>SELECT * FROM BlobStorage WHERE _3 &gt; 100</Expression></QueryRequest>";
+
+/// Delimited text of whole lines, each of eight columns.
+fn lines(length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 128);
+    let mut number: u64 = 0;
+    while bytes.len() + 128 < length {
+        let third = (number.wrapping_mul(SCATTER) >> 32) % 200;
+        let line = format!(
+            "{number},name of {number},{third},2024-05-01T10:11:12Z,true,{}.25,some words,end\n",
+            number % 1000
+        );
+        bytes.extend_from_slice(line.as_bytes());
+        number += 1;
+    }
+    bytes.resize(length.saturating_sub(1), b'x');
+    bytes.push(b'\n');
     bytes
 }
 
@@ -161,7 +190,13 @@ impl Client {
             }
             Mode::Get => self.get(&format!("/{container}/{}", name(number_scattered))).await,
             Mode::GetLarge => self.get(&format!("/{container}/{}", name(*first))).await,
-            Mode::Blocks => {
+            Mode::Query => {
+                let path = format!("/{container}/{}", name(*first));
+                self.query(&path).await?;
+                // What is measured is how fast the blob is read.
+                Ok(*bytes as u64)
+            }
+            Mode::Blocks | Mode::Csv => {
                 let path = format!("/{container}/{}", name(first + number));
                 self.put_blocks(&path, *bytes, &shared.body).await
             }
@@ -203,6 +238,15 @@ impl Client {
         let answer = self.send(&request, &[], Sink::Discard).await?;
         expect(&answer, 200)?;
         Ok(answer.body_bytes)
+    }
+
+    /// Queries a blob and drops the answer.
+    async fn query(&mut self, path: &str) -> Result<(), String> {
+        let query = [("comp", "query")];
+        let (method, length) = ("POST", QUERY.len());
+        let request = Request { method, path, query: &query, length, blob_type: "" };
+        let answer = self.send(&request, QUERY.as_bytes(), Sink::Discard).await?;
+        expect(&answer, 200)
     }
 
     /// Puts a blob in blocks and commits their list.
@@ -301,7 +345,17 @@ fn next_marker(page: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::next_marker;
+    use super::{lines, next_marker};
+
+    #[test]
+    fn delimited_text_has_its_length_and_ends_with_a_line() {
+        for length in [1, 100, 10_000] {
+            let text = lines(length);
+            assert_eq!((text.len(), text.last()), (length, Some(&b'\n')));
+        }
+        let text = String::from_utf8(lines(1_000)).expect("text");
+        assert_eq!(text.lines().next().map(|line| line.split(',').count()), Some(8));
+    }
 
     #[test]
     fn the_marker_is_found_at_the_end_of_a_page() {

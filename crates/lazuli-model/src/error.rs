@@ -86,6 +86,7 @@ error_codes! {
     DuplicateTagNames 400 "The tags specified contain duplicate names."
     EmptyMetadataKey 400 "The key for one of the metadata key-value pairs is empty."
     EmptyTagName 400 "The name of one of the tag key-value pairs is empty."
+    ErrorProcessingQueryExpression 400 "The query expression could not be processed."
     FeatureVersionMismatch 409 "The operation requires a newer version of the service."
     IncrementalCopyBlobMismatch 409 "The specified source blob is different than the copy source of the existing incremental copy blob."
     IncrementalCopyOfEarlierSnapshotNotAllowed 409 "The specified snapshot is earlier than the last snapshot copied into the incremental copy blob."

@@ -197,6 +197,21 @@ pub(super) fn blocks(scale: &Scale) -> Result<Vec<Row>, String> {
     Ok(vec![put, get])
 }
 
+/// A query of a blob of 1 GiB of delimited text, and the memory it takes. The baseline has none.
+pub(super) fn query(scale: &Scale) -> Result<Vec<Row>, String> {
+    let size = (1024 * MIB).to_string();
+    let mut read = row("Query of 1 GiB of text, half of it", Unit::BytesPerSecond, "150 MB/s");
+    let mut held = row("memory after a query of 1 GiB", Unit::Bytes, "250 MB");
+    for _ in 0..scale.rounds {
+        let server = Contender::start(Kind::Lazuli)?;
+        server.load("csv", &["--ops", "1", "--bytes", &size])?;
+        let measured = server.load("query", &["--ops", "3", "--bytes", &size])?;
+        read.add(Kind::Lazuli, &measured, "bytes_per_second");
+        held.lazuli.push(server.resident_bytes()? as f64);
+    }
+    Ok(vec![read, held])
+}
+
 /// Listing, start and memory with many blobs in one container.
 pub(super) fn many(scale: &Scale) -> Result<Vec<Row>, String> {
     let title = |blobs: u64, text: &str| format!("List Blobs, page of 5,000 of {blobs}, {text}");

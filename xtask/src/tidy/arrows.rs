@@ -45,6 +45,11 @@ const HOUSE: &[Place] = &[
         may: &["lazuli-base", "lazuli-model", "lazuli-wire"],
         may_not: EFFECTS,
     },
+    Place {
+        name: "lazuli-query",
+        may: &["lazuli-base", "lazuli-model", "lazuli-wire"],
+        may_not: EFFECTS,
+    },
     Place { name: "lazuli-tlog", may: &[], may_not: EFFECTS },
     // The verifier shares nothing with the server but the public rules of transparency logs.
     Place { name: "lazuli-verify", may: &["lazuli-tlog"], may_not: VERIFIER_MAY_NOT },
@@ -66,6 +71,7 @@ const HOUSE: &[Place] = &[
             "lazuli-evidence",
             "lazuli-model",
             "lazuli-wire",
+            "lazuli-query",
             "lazuli-auth",
             "lazuli-store",
         ],

@@ -17,6 +17,7 @@ mod journal;
 mod leases;
 mod listing;
 mod malformed;
+mod queries;
 mod read_log;
 mod reads;
 mod scribe;

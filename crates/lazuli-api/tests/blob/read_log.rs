@@ -8,7 +8,7 @@ use lazuli_base::Clock as _;
 use lazuli_store::journal::{Group, Kind};
 use lazuli_store::reads::QUEUE_MAX;
 
-use crate::harness::{ACCOUNT, Blobs, Call, OTHER_ACCOUNT, Setup, get, head, put, put_blob};
+use crate::harness::{ACCOUNT, Blobs, Call, OTHER_ACCOUNT, Setup, call, get, head, put, put_blob};
 use crate::scribe::receipt;
 
 /// A call of every operation that reads.
@@ -34,6 +34,13 @@ fn reads() -> Vec<(Call, &'static str)> {
         (get("/box/b?comp=metadata"), "GetBlobMetadata"),
         (get("/box/b?comp=tags"), "GetBlobTags"),
         (get("/box/b?comp=blocklist&blocklisttype=all"), "GetBlockList"),
+        (
+            call("POST", "/box/b?comp=query").body(
+                "<QueryRequest><QueryType>SQL</QueryType>\
+                 <Expression>SELECT * FROM BlobStorage</Expression></QueryRequest>",
+            ),
+            "QueryBlobContents",
+        ),
     ]
 }
 

@@ -269,10 +269,14 @@ impl Engine {
         self.identity
     }
 
-    /// Has `scribe` write the journal from the next commit on. To be called before the store is
-    /// used, once the scribe has read the journal; a second one changes nothing.
+    /// Has `scribe` write the journal from the next commit on, and room kept for commits of entries
+    /// alone, which are taken on a full disk as long as that lasts. To be called before the store
+    /// is used, once the scribe has read the journal; a second one changes nothing.
     pub fn write_journal_with(&self, scribe: Arc<dyn Scribe>) {
         let _ = self.desk.set(scribe);
+        if let Some(embedded) = &self.embedded {
+            embedded.store.keep_reserve();
+        }
     }
 
     /// Answers the commits that wait, refuses new ones, makes everything durable, and notes that the

@@ -7,6 +7,7 @@
 //! - [`spine`]: the public log in tiles, and its checkpoint.
 //! - [`head_store`]: the last head that was signed, kept where no backup of the data reaches it: a
 //!   log that was set back does not sign.
+//! - [`belonging`]: whether head store and keys are those of the data directory they lie beside.
 //! - [`keys`]: the keys of the log and of the accounts, kept apart from the data.
 //! - [`public`]: what outsiders may ask for, and the proofs that receipts are upgraded to.
 //! - [`witness`]: those who cosign checkpoints are asked to, and never waited for; [`http1`] is what
@@ -21,6 +22,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod belonging;
 mod checkpoints;
 mod files;
 pub mod head_store;

@@ -16,6 +16,7 @@ use lazuli_engine::{
     Options, Row, Version,
 };
 use lazuli_evidence::{Draft, Kind, Record};
+use lazuli_log::head_store::HeadStore;
 use lazuli_log::keys::Keys;
 use lazuli_log::{Log, Parts};
 
@@ -24,12 +25,14 @@ async fn log_on(engine: &Engine, meta: Arc<dyn Meta>, dir: &Path) -> (Log, Arc<M
     let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1000)));
     let keys = Some(dir.join("keys"));
     let keys = Keys::open(keys.as_deref(), None, &["one".to_owned()], &SeededEntropy::new(7));
+    let keys = keys.unwrap();
+    let heads = HeadStore::open(Some(&dir.join("heads")), keys.origin()).unwrap();
     let parts = Parts {
         meta,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        keys: keys.unwrap(),
+        keys,
         files: Some(dir.join("public")),
-        head_store: Some(dir.join("heads")),
+        heads,
         site: 1,
         config: [0; 32],
         witnesses: None,

@@ -11,6 +11,7 @@ use lazuli_tlog::{Cosigner, Hash, TreeHead, verify_consistency};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::head_store::HeadStore;
 use crate::{Log, Parts};
 
 /// How a witness behaves that only looks like one.
@@ -138,7 +139,7 @@ impl Fixture {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             keys,
             files: None,
-            head_store: None,
+            heads: HeadStore::open(None, "log.test").unwrap(),
             site: 1,
             config: [0; 32],
             witnesses: Some(Witnesses::parse(policy.as_bytes()).unwrap()),

@@ -1,7 +1,7 @@
 //! Once a second, whatever the load: the open segment is closed, its leaf goes into the spine, and a
 //! checkpoint is signed.
 //!
-//! The order keeps the promises. The entries are read back as they are stored; the leaves and all that is needed to go on are one durable commit;
+//! The order keeps the promises. The leaves and all that is needed to go on are one durable commit;
 //! then the tiles follow, are read back, the head that is about to be signed is stored where no
 //! backup reaches it, and only then it is signed. What was not done before a crash is done after it.
 
@@ -11,12 +11,12 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use lazuli_base::{Clock, Oldest};
-use lazuli_engine::{Commit, Meta, MetaError, Version};
+use lazuli_engine::{Commit, Meta};
 use lazuli_evidence::spine::{
     Event, Heads, Leaf, Segment as SegmentLeaf, What, count_commitment, count_salt,
 };
-use lazuli_evidence::{Digest, Draft, Kind, Record, heads, leaf_hash};
-use lazuli_tlog::{Checkpoint, Frontier, Hash, TreeHead};
+use lazuli_evidence::{Digest, Draft, Kind, heads};
+use lazuli_tlog::{Checkpoint, TreeHead};
 
 use crate::head_store::{HeadStore, SignedHead};
 use crate::keys::STORE_ACCOUNT;
@@ -198,12 +198,6 @@ impl Sealer {
         }
         let mut heads_ms = self.heads_ms;
         if let Some(closed) = self.waiting.front() {
-            if let Err(trouble) = read_back(&*self.meta, closed).await {
-                if let ReadBack::Damaged(why) = &trouble {
-                    self.ledger.pause(why.clone());
-                }
-                return Err(trouble.to_string());
-            }
             let (leaf, row) = self.segment(closed, next.size);
             add(&Leaf::Segment(leaf), &mut next);
             more.push((rows::segment(leaf.n), row.encode()));
@@ -283,57 +277,6 @@ impl Sealer {
         Ok(())
     }
 }
-
-/// Why the entries of a segment could not be read back.
-enum ReadBack {
-    /// They are not what was entered.
-    Damaged(String),
-    /// The store does not answer now.
-    Unavailable(String),
-}
-
-impl std::fmt::Display for ReadBack {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Damaged(why) | Self::Unavailable(why)) = self;
-        f.write_str(why)
-    }
-}
-
-/// Reads the entries of a closed segment as they will be served and hashes them again: what is not
-/// what receipts were given for is never signed for.
-/// One flipped bit ended a certificate log in 2022 whose operator had done nothing wrong.
-async fn read_back(meta: &dyn Meta, closed: &Closed) -> Result<(), ReadBack> {
-    let (segment, (mut from, last)) = (&closed.open.segment, closed.open.versions);
-    let head = segment.head();
-    let damaged = |what: &str| {
-        let n = segment.n;
-        ReadBack::Damaged(format!("log-damaged: {what} in segment {n} as it is stored"))
-    };
-    let mut tree = Frontier::new();
-    while head.size > 0 && from <= last {
-        let page = match meta.journal(Version(from), PAGE).await {
-            Err(MetaError::Damaged(what)) => return Err(damaged(&what)),
-            page => page.map_err(|error| ReadBack::Unavailable(error.to_string()))?,
-        };
-        let Some((end, _)) = page.last() else { break };
-        from = end.0 + 1;
-        for stored in page.iter().flat_map(|(_, entries)| entries) {
-            let record = Record::decode(stored).filter(|record| record.seg == segment.n);
-            let Some(record) = record else { continue };
-            if record.index != tree.size() {
-                return Err(damaged(&format!("entry {} is not", tree.size())));
-            }
-            tree.append(Hash(leaf_hash(record.entry)));
-        }
-    }
-    if tree.head() == head {
-        return Ok(());
-    }
-    Err(damaged("the entries are not those that were entered"))
-}
-
-/// Commits read at a time.
-const PAGE: usize = 1024;
 
 /// Holds the spine against the last head that was signed.
 pub(crate) fn check(spine: &Spine, last: &SignedHead) -> Result<(), String> {

@@ -33,6 +33,7 @@ pub mod log;
 pub mod public;
 mod receipts;
 pub mod recover;
+mod reread;
 mod rows;
 pub mod sealer;
 pub mod spine;

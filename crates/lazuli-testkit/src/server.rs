@@ -33,6 +33,7 @@ pub fn binary() -> PathBuf {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    admin: SocketAddr,
 }
 
 impl Server {
@@ -70,7 +71,7 @@ impl Server {
         let mut child =
             command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         match wait(&mut child, &ready) {
-            Ok(address) => Ok(Self { child, address }),
+            Ok((address, admin)) => Ok(Self { child, address, admin }),
             Err(message) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -83,6 +84,11 @@ impl Server {
     /// Where its blob listener is.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its admin listener is.
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     /// Fails if the process has ended by itself.
@@ -109,12 +115,13 @@ impl Drop for Server {
     }
 }
 
-/// Waits for the ready file of `child`, and for its end if there is none.
-fn wait(child: &mut Child, ready: &Path) -> Result<SocketAddr, String> {
+/// Waits for the ready file of `child`, and for its end if there is none; gives the addresses of the
+/// blob and the admin listener.
+fn wait(child: &mut Child, ready: &Path) -> Result<(SocketAddr, SocketAddr), String> {
     let begun = Instant::now();
     while begun.elapsed() < READY_LIMIT {
         match fs::read_to_string(ready) {
-            Ok(text) => return blob_address(&text),
+            Ok(text) => return Ok((address(&text, "blob")?, address(&text, "admin")?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(format!("{}: {error}", ready.display())),
         }
@@ -126,25 +133,25 @@ fn wait(child: &mut Child, ready: &Path) -> Result<SocketAddr, String> {
     Err(format!("not ready after {} s", READY_LIMIT.as_secs()))
 }
 
-/// The address in the blob URL of a ready file.
-fn blob_address(ready: &str) -> Result<SocketAddr, String> {
+/// The address in the URL of a ready file.
+fn address(ready: &str, listener: &str) -> Result<SocketAddr, String> {
     let json: Value = serde_json::from_str(ready).map_err(|error| error.to_string())?;
-    let url = json["blob"].as_str().unwrap_or_default();
+    let url = json[listener].as_str().unwrap_or_default();
     let authority = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
     authority
         .and_then(|authority| authority.parse().ok())
-        .ok_or_else(|| format!("the ready file names no blob address: {ready}"))
+        .ok_or_else(|| format!("the ready file names no {listener} address: {ready}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::blob_address;
+    use super::address;
 
     #[test]
     fn the_address_is_read_from_the_ready_file() {
-        let address = blob_address(r#"{"blob":"http://127.0.0.1:4711/devstoreaccount1"}"#);
-        assert_eq!(address.map(|address| address.port()), Ok(4711));
-        assert!(blob_address(r#"{"blob":null}"#).is_err());
-        assert!(blob_address("").is_err());
+        let ready = r#"{"blob":"http://127.0.0.1:4711/devstoreaccount1","admin":null}"#;
+        assert_eq!(address(ready, "blob").map(|address| address.port()), Ok(4711));
+        assert!(address(ready, "admin").is_err());
+        assert!(address("", "blob").is_err());
     }
 }

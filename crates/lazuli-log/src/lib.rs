@@ -34,6 +34,7 @@ mod principals;
 pub mod public;
 mod receipts;
 pub mod recover;
+mod reread;
 mod rows;
 pub mod sealer;
 pub mod spine;

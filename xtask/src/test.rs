@@ -318,13 +318,19 @@ fn install(_log: &Path) -> Outcome {
     outcome
 }
 
-/// The vectors of `lazuli-tlog`, held against an implementation in Python that shares no code.
+/// The vectors of `lazuli-tlog` and `lazuli-verify`, held against an implementation in Python that
+/// shares no code.
 fn tlog_vectors(log: &Path) -> Outcome {
     let mut command = Command::new(setup::python());
     command.arg(workspace::root().join("conformance/tlog/tlog_check.py"));
     let vectors = workspace::root().join("crates/lazuli-tlog/tests");
     command.args(["vectors.json", "vectors_ml_dsa.json"].map(|name| vectors.join(name)));
-    counted(command, log, report::plain_counts)
+    let mut outcome = counted(command, log, report::plain_counts);
+    let mut command = Command::new(setup::python());
+    command.arg(workspace::root().join("conformance/tlog/evidence_check.py"));
+    command.arg(workspace::root().join("crates/lazuli-verify/tests/vectors.json"));
+    outcome.add(counted(command, &log.with_extension("evidence.log"), report::plain_counts));
+    outcome
 }
 
 /// The crash suite: a server killed again and again under load.

@@ -230,10 +230,14 @@ fn format_check(log: &Path) -> Outcome {
     outcome
 }
 
+/// What is left out of the programs unless asked for, and tested all the same.
+const FEATURES: &[&str] = &["--features", "lazuli-witness/ml-dsa"];
+
 /// The lints of every crate, as errors.
 fn clippy(log: &Path) -> Outcome {
-    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    one_check(process::cargo(&arguments), log)
+    let mut command = process::cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
+    command.args(FEATURES).args(["--", "-D", "warnings"]);
+    one_check(command, log)
 }
 
 /// The checks of `cargo xtask tidy`.
@@ -263,6 +267,7 @@ fn unit_tests(log: &Path) -> Outcome {
             "--color=never",
             "--hide-progress-bar",
         ];
+        arguments.extend(FEATURES);
         // nextest refuses a filter that names what is not there.
         if crash_suite().is_file() {
             arguments.extend(["-E", "not binary(crash)"]);
@@ -270,7 +275,7 @@ fn unit_tests(log: &Path) -> Outcome {
         return counted(process::cargo(&arguments), log, report::nextest_counts);
     }
     let mut command = process::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    command.args(["--lib", "--bins", "--tests", "--color=never"]);
+    command.args(["--lib", "--bins", "--tests", "--color=never"]).args(FEATURES);
     command.env("LAZULI_CRASH_ROUNDS", "1");
     counted(command, log, |output| Some(report::cargo_test_counts(output)))
 }

@@ -135,6 +135,10 @@ pub(crate) struct LogMonitor {
     /// A C2SP tlog-policy file with the key of the log, its witnesses and the quorum.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: PathBuf,
+    /// A PEM file with the roots that a log with an `https` address is trusted by, instead of those
+    /// of the system.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// The file that keeps what was seen last.
     #[arg(long, value_name = "FILE", default_value = "lazuli-monitor.json")]
     pub(crate) state: PathBuf,
@@ -218,6 +222,10 @@ pub(crate) struct Settings {
     /// A C2SP tlog-policy file whose witnesses are asked to cosign the transparency log.
     #[arg(long, value_name = "FILE")]
     witness_policy: Option<String>,
+    /// A PEM file with the roots that witnesses with `https` addresses are trusted by
+    /// [default: those of the system].
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<String>,
     /// A file to write (JSON: endpoints, account, process id) once all listeners accept.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<String>,
@@ -249,6 +257,7 @@ impl Settings {
             ("log-directory", "--log-directory", text(&self.log_directory)),
             ("log-origin", "--log-origin", text(&self.log_origin)),
             ("witness-policy", "--witness-policy", text(&self.witness_policy)),
+            ("ca-file", "--ca-file", text(&self.ca_file)),
             ("ready-file", "--ready-file", text(&self.ready_file)),
         ]
         .into_iter()
@@ -284,7 +293,7 @@ mod tests {
                     --dfs-port 4 --admin-port 5 --account one:YQ== --account two:YQ== \
                     --durability relaxed --strict-versions --log json --ready-file r \
                     --transparency-log on --head-store h --log-keys k \
-                    --log-directory d --log-origin o --witness-policy w";
+                    --log-directory d --log-origin o --witness-policy w --ca-file c";
         let want = [
             ("data", "d"),
             ("host", "h"),
@@ -303,6 +312,7 @@ mod tests {
             ("log-directory", "d"),
             ("log-origin", "o"),
             ("witness-policy", "w"),
+            ("ca-file", "c"),
             ("ready-file", "r"),
         ];
         assert_eq!(flags_of(line), want.map(|(key, text)| (key, text.to_owned())));

@@ -52,9 +52,11 @@ pub(crate) enum ConfigCommand {
 /// What to do with a transparency log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
-    /// Print how the log is: its size, its checkpoint, its witnesses; exit status 1 if it is stopped.
+    /// Print how the log is: its size, its last signed checkpoint, which witnesses have cosigned it
+    /// and how far each lags behind; exit status 1 if the log is stopped.
     Status(LogStatus),
-    /// Print the checkpoint and the last leaves, one leaf, or the entries of a segment.
+    /// Print the checkpoint and the last leaves of the public log, one leaf, or the entries of a
+    /// segment (a second of operations), whose fields stay sealed.
     Show(LogShow),
     /// Write the log as files that anybody can verify.
     Export(LogExport),
@@ -87,10 +89,10 @@ pub(crate) struct LogStatus {
 pub(crate) struct LogShow {
     #[command(flatten)]
     pub(crate) admin: Admin,
-    /// The number of a segment whose entries to print.
+    /// The number of a segment whose entries to print: a receipt names it.
     #[arg(long, value_name = "N", conflicts_with = "leaf")]
     pub(crate) segment: Option<u64>,
-    /// The index of a leaf to print.
+    /// The index of a leaf of the public log to print, from 0.
     #[arg(long, value_name = "I")]
     pub(crate) leaf: Option<u64>,
 }

@@ -186,7 +186,9 @@ impl Sealer {
             more.extend(heads.map(|(label, head)| (rows::head(label), rows::encode_head(head))));
             // Doing it again after a commit that failed changes nothing.
             if let Some(map) = &mut self.map {
-                closed.heads.iter().for_each(|(label, head)| map.set(label, head));
+                for (label, head) in &closed.heads {
+                    map.set(label, head);
+                }
             }
             next.segments = leaf.n + 1;
             next.previous = Leaf::Segment(leaf).leaf_hash();

@@ -51,7 +51,9 @@ impl HeadsMap {
 impl From<&BTreeMap<Digest, Head>> for HeadsMap {
     fn from(heads: &BTreeMap<Digest, Head>) -> Self {
         let mut map = Self::new();
-        heads.iter().for_each(|(label, head)| map.set(label, head));
+        for (label, head) in heads {
+            map.set(label, head);
+        }
         map
     }
 }

@@ -168,3 +168,59 @@ fn connect(authority: &str) -> io::Result<TcpStream> {
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto};
+
+    use super::*;
+
+    /// Answers every question with `ok`, behind TLS. Gives the port, and the root to be trusted.
+    fn start() -> (u16, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key");
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+        let provider = Arc::new(crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider);
+        let config = config.with_safe_default_protocol_versions().expect("versions");
+        let config = config.with_no_client_auth();
+        let config = config.with_single_cert(vec![made.cert.der().clone()], key);
+        let config = Arc::new(config.expect("a certificate"));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        std::thread::spawn(move || {
+            for socket in listener.incoming().map_while(Result::ok) {
+                let connection = ServerConnection::new(Arc::clone(&config)).expect("TLS");
+                let mut stream = StreamOwned::new(connection, socket);
+                // A client that trusts another root ends the handshake.
+                let mut head = [0; 1024];
+                if stream.read(&mut head).is_ok() {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                }
+            }
+        });
+        (port, made.cert.pem())
+    }
+
+    #[test]
+    fn a_log_behind_tls_is_read_if_a_root_vouches_for_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (port, pem) = start();
+        let (_, other) = start();
+        let [good, bad, none] = ["good", "bad", "none"].map(|name| folder.path().join(name));
+        std::fs::write(&good, pem).expect("written");
+        std::fs::write(&bad, other).expect("written");
+        std::fs::write(&none, "none").expect("written");
+        let url = format!("https://localhost:{port}/log");
+        let ask = |roots| Remote::new(&url, Some(roots)).and_then(|remote| remote.get("x", 10));
+        assert_eq!(ask(&good).expect("an answer"), Some(b"ok".to_vec()));
+        let refused = format!("{:?}", ask(&bad).expect_err("another root"));
+        assert!(refused.contains("certificate"), "{refused}");
+        let refused = format!("{:?}", ask(&none).expect_err("no roots"));
+        assert!(refused.contains("no file of certificates"), "{refused}");
+        assert!(ask(&folder.path().join("missing")).is_err());
+    }
+}

@@ -231,10 +231,14 @@ fn format_check(log: &Path) -> Outcome {
     outcome
 }
 
+/// What is left out of the programs unless asked for, and tested all the same.
+const FEATURES: &[&str] = &["--features", "lazuli-witness/ml-dsa"];
+
 /// The lints of every crate, as errors.
 fn clippy(log: &Path) -> Outcome {
-    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    one_check(process::cargo(&arguments), log)
+    let mut command = process::cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
+    command.args(FEATURES).args(["--", "-D", "warnings"]);
+    one_check(command, log)
 }
 
 /// The checks of `cargo xtask tidy`.
@@ -264,6 +268,7 @@ fn unit_tests(log: &Path) -> Outcome {
             "--color=never",
             "--hide-progress-bar",
         ];
+        arguments.extend(FEATURES);
         // nextest refuses a filter that names what is not there.
         if crash_suite().is_file() {
             arguments.extend(["-E", "not binary(crash)"]);
@@ -271,7 +276,7 @@ fn unit_tests(log: &Path) -> Outcome {
         return counted(process::cargo(&arguments), log, report::nextest_counts);
     }
     let mut command = process::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    command.args(["--lib", "--bins", "--tests", "--color=never"]);
+    command.args(["--lib", "--bins", "--tests", "--color=never"]).args(FEATURES);
     command.env("LAZULI_CRASH_ROUNDS", "1");
     counted(command, log, |output| Some(report::cargo_test_counts(output)))
 }
@@ -319,13 +324,19 @@ fn install(_log: &Path) -> Outcome {
     outcome
 }
 
-/// The vectors of `lazuli-tlog`, held against an implementation in Python that shares no code.
+/// The vectors of `lazuli-tlog` and `lazuli-verify`, held against an implementation in Python that
+/// shares no code.
 fn tlog_vectors(log: &Path) -> Outcome {
     let mut command = Command::new(setup::python());
     command.arg(workspace::root().join("conformance/tlog/tlog_check.py"));
     let vectors = workspace::root().join("crates/lazuli-tlog/tests");
     command.args(["vectors.json", "vectors_ml_dsa.json"].map(|name| vectors.join(name)));
-    counted(command, log, report::plain_counts)
+    let mut outcome = counted(command, log, report::plain_counts);
+    let mut command = Command::new(setup::python());
+    command.arg(workspace::root().join("conformance/tlog/evidence_check.py"));
+    command.arg(workspace::root().join("crates/lazuli-verify/tests/vectors.json"));
+    outcome.add(counted(command, &log.with_extension("evidence.log"), report::plain_counts));
+    outcome
 }
 
 /// The crash suite: a server killed again and again under load.

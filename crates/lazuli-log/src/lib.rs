@@ -11,7 +11,7 @@
 //! - [`keys`]: the keys of the log and of the accounts, kept apart from the data.
 //! - [`public`]: what outsiders may ask for, and the proofs that receipts are upgraded to.
 //! - [`witness`]: those who cosign checkpoints are asked to, and never waited for; [`http1`] is what
-//!   is spoken with them.
+//!   is spoken with them, in plain or through [`tls`].
 //! - [`admin`]: what the one who runs the server may ask for; [`account`] is the evidence about one
 //!   account, with all its fields opened.
 //! - [`stats`]: what the log counts.
@@ -39,6 +39,7 @@ mod rows;
 pub mod sealer;
 pub mod spine;
 pub mod stats;
+pub mod tls;
 pub mod witness;
 
 pub use log::{Log, OpenError, Parts, Running};

@@ -155,6 +155,7 @@ impl Log {
             waiting: start.closed.into(),
             events: Vec::new(),
             digests: Digests { binary: [0; 32], config },
+            map: None,
             heads_ms: now,
             beat_ms: now,
             stats: Arc::clone(&stats),

@@ -17,10 +17,11 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use lazuli_base::{Clock, Oldest};
 use lazuli_engine::{Commit, Meta, Room};
+use lazuli_evidence::heads::{self, HeadsMap};
 use lazuli_evidence::spine::{
     Event, Heads, Leaf, Segment as SegmentLeaf, What, count_commitment, count_salt,
 };
-use lazuli_evidence::{Digest, Draft, Kind, heads};
+use lazuli_evidence::{Digest, Draft, Kind};
 use lazuli_tlog::{Checkpoint, TreeHead};
 
 use crate::head_store::{HeadError, HeadStore, SignedHead};
@@ -66,6 +67,8 @@ pub struct Sealer {
     /// Events that are not in the spine yet.
     pub(crate) events: Vec<Event>,
     pub(crate) digests: Digests,
+    /// The map of heads as of the last segment that was written, once there was one to publish.
+    pub(crate) map: Option<HeadsMap>,
     pub(crate) heads_ms: u64,
     pub(crate) beat_ms: u64,
     pub(crate) stats: Arc<LogStats>,
@@ -240,13 +243,22 @@ impl Sealer {
             more.push((rows::segment(leaf.n), row.encode()));
             let heads = closed.heads.iter();
             more.extend(heads.map(|(label, head)| (rows::head(label), rows::encode_head(head))));
+            // Doing it again after a commit that failed changes nothing.
+            if let Some(map) = &mut self.map {
+                for (label, head) in &closed.heads {
+                    map.set(label, head);
+                }
+            }
             next.segments = leaf.n + 1;
             next.previous = Leaf::Segment(leaf).leaf_hash();
             next.t1_ms = closed.t1_ms;
             next.last = next.last.max(row.last);
             if closed.t1_ms >= heads_ms + HEADS_INTERVAL_MS || stopping {
                 heads_ms = closed.t1_ms;
-                let root = heads::root(&closed.all);
+                // The first one is made of all heads, and each later one of those that changed.
+                let map = self.map.get_or_insert_with(|| HeadsMap::from(&closed.all));
+                let root = map.root();
+                debug_assert_eq!(root, heads::root(&closed.all), "the map follows all heads");
                 let site = self.identity.site;
                 let leaf = Heads { site, n: leaf.n, t_ms: closed.t1_ms, root };
                 more.push((rows::map(next.size), rows::encode_map(&closed.all)));

@@ -82,7 +82,7 @@ fn every_entry_left_out_is_named() {
 }
 
 /// A log that shows an account a chain without its deletion, while its heads are of the real one.
-fn two_chains() -> (Log, Log) {
+pub(crate) fn two_chains() -> (Log, Log) {
     let (honest, mut other) = (log(), Log::new());
     for round in 0..12 {
         other.add("beta", Kind::Read, "GetBlob");

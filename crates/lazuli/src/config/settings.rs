@@ -67,6 +67,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("log-origin", "LAZULI_LOG_ORIGIN", Kind::Text, ""),
     setting("log-strict-reads", "LAZULI_LOG_STRICT_READS", Kind::Text, ""),
     setting("witness-policy", "LAZULI_WITNESS_POLICY", Kind::Text, ""),
+    setting("ca-file", "LAZULI_CA_FILE", Kind::Text, ""),
     setting("limits.connections", "LAZULI_LIMITS_CONNECTIONS", Kind::Count, "10000"),
     setting("limits.head-bytes", "LAZULI_LIMITS_HEAD_BYTES", Kind::Count, "65536"),
     setting("limits.headers", "LAZULI_LIMITS_HEADERS", Kind::Count, "256"),

@@ -69,6 +69,8 @@ pub(crate) struct Transparency {
     pub(crate) strict_reads: Vec<String>,
     /// The policy that names the witnesses.
     pub(crate) witnesses: Option<PathBuf>,
+    /// The roots that they are trusted by, if not those of the system.
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -200,6 +202,7 @@ impl Layers {
             origin: self.given("log-origin").map(str::to_owned),
             strict_reads: self.strict_reads()?,
             witnesses: self.given("witness-policy").map(PathBuf::from),
+            ca_file: self.given("ca-file").map(PathBuf::from),
         }))
     }
 

@@ -23,7 +23,7 @@ use crate::output;
 /// Writes the log into a folder.
 pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
     let remote = match &arguments.url {
-        Some(url) => Remote::new(url)?,
+        Some(url) => Remote::new(url, arguments.ca_file.as_deref())?,
         None => Remote::of_admin(&arguments.admin.admin)?,
     };
     let signed = remote.best_checkpoint()?;

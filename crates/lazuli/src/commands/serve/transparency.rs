@@ -73,11 +73,15 @@ fn shown(Answer { content_type, body, immutable }: Answer) -> PublicAnswer {
     PublicAnswer { content_type, body, cache }
 }
 
-/// Reads the policy that names the witnesses.
-fn witnesses(path: &Path) -> Result<Witnesses, Failure> {
+/// Reads the policy that names the witnesses, and the roots that they are trusted by.
+fn witnesses(path: &Path, ca_file: Option<&Path>) -> Result<Witnesses, Failure> {
     let doing = || format!("use the witnesses of {}", path.display());
     let bytes = std::fs::read(path).or_fail(doing())?;
-    Witnesses::parse(&bytes).or_fail(doing())
+    let witnesses = Witnesses::parse(&bytes).or_fail(doing())?;
+    let Some(file) = ca_file else { return witnesses.trusting(None).or_fail(doing()) };
+    let doing = || format!("use the roots of {}", file.display());
+    let pem = std::fs::read(file).or_fail(doing())?;
+    witnesses.trusting(Some(&pem)).or_fail(doing())
 }
 
 /// The keys and the last signed head of a store's log: in memory for a store that is kept there.
@@ -131,7 +135,10 @@ pub(super) async fn start(
         heads,
         site: SITE,
         config: config.digest,
-        witnesses: settings.witnesses.as_deref().map(witnesses).transpose()?,
+        witnesses: {
+            let ca_file = settings.ca_file.as_deref();
+            settings.witnesses.as_deref().map(|path| witnesses(path, ca_file)).transpose()?
+        },
         reads,
     };
     let log = Log::open(parts).await.or_fail("open the transparency log")?;

@@ -121,8 +121,7 @@ impl Api {
                 store.queue_read(&entry).await?;
             }
         }
-        let proof = store.origin().and_then(Origin::proof);
-        if let Some(receipt) = proof.and_then(|proof| proof.receipts().pop()) {
+        if let Some(receipt) = store.origin().and_then(Origin::receipt) {
             add(&receipt, &mut reply.headers);
         }
         Ok(())

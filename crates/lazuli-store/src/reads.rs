@@ -147,7 +147,9 @@ impl Store {
         let draft = entry.encode(self.clock.now(), self.origin());
         let commit = Commit { unproved: false, ..self.entries_only(vec![draft]) };
         let committed = self.meta.commit(commit).await;
-        self.keep(committed.map_err(unlogged)?);
+        if let Some(proof) = committed.map_err(unlogged)?.proof {
+            self.keep(proof, 0);
+        }
         Ok(())
     }
 

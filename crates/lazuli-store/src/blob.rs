@@ -114,12 +114,14 @@ impl Terms<'_> {
         row.lease.check_write(now, self.lease, LeaseKind::Blob)
     }
 
-    /// Holds the terms of an operation that makes or overwrites a block blob; gives the lease the
-    /// new state has, for a lease outlives the content it was taken on.
+    /// Holds the terms of an operation that makes or overwrites a blob of a type; gives the lease
+    /// the new state has, for a lease outlives the content it was taken on. A type that is not
+    /// known yet is not held against the blob's.
     pub(crate) fn check_create(
         &self,
         row: Option<&BlobRow>,
         now: Timestamp,
+        blob_type: Option<BlobType>,
     ) -> Result<Lease, Refusal> {
         with_current(row, |current| self.conditions.check_write(current, true))?;
         let Some(row) = row else {
@@ -129,7 +131,7 @@ impl Terms<'_> {
             return Err(ErrorCode::UnauthorizedBlobOverwrite.into());
         }
         let lease = row.lease.check_write(now, self.lease, LeaseKind::Blob)?;
-        if row.blob_type != BlobType::Block {
+        if blob_type.is_some_and(|blob_type| blob_type != row.blob_type) {
             return Err(ErrorCode::InvalidBlobType.into());
         }
         if row.tier == Some(AccessTier::Archive) {
@@ -157,7 +159,7 @@ pub(crate) fn release(txn: &mut Txn<'_>, row: &BlobRow) -> Result<(), Refusal> {
             let extent = lazuli_engine::ExtentId(piece.extent);
             txn.delete(schema::extent_hold(extent, row.state.0));
         }
-        BlobData::Blocks { manifest, .. } => {
+        BlobData::Blocks { manifest, .. } | BlobData::Appended { list: manifest, .. } => {
             txn.delete(schema::manifest_hold(*manifest, row.state));
             txn.put(schema::garbage(Garbage::Manifest(*manifest)), &GarbageRow::default())?;
         }

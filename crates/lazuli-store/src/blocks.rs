@@ -23,8 +23,8 @@ use crate::blob::{BlobPath, Found, Terms, Written, find, hold_extent};
 use crate::payload::Payload;
 use crate::put::{Content, NewBlob, entry, overwrite};
 use crate::rows::{
-    BlobData, BlobRow, BlockRow, ExtentHold, MANIFEST_CHUNK_BLOCKS, ManifestBlock, ManifestChunk,
-    StagingRow, Stored, StoredPiece,
+    BlobData, BlobRow, BlockRow, ExtentHold, ListHold, MANIFEST_CHUNK_BLOCKS, ManifestBlock,
+    ManifestChunk, StagingRow, Stored, StoredPiece,
 };
 use crate::schema::{self, ManifestId, StagingId};
 use crate::txn::{Attempts, Txn, damaged};
@@ -214,12 +214,13 @@ impl Store {
         loop {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
-            let lease = terms.check_create(found.committed(), txn.now())?;
+            let blob_type = BlobType::Block;
+            let lease = terms.check_create(found.committed(), txn.now(), Some(blob_type))?;
             let blocks = self.resolve(&mut txn, path, &found, list).await?;
             let state = self.new_state().await?;
             let length = blocks.iter().map(|block| block.piece.len).sum();
             let data = self.name_blocks(&mut txn, state, blocks).await?;
-            let content = Content { state, length, data };
+            let content = Content { blob_type, state, length, data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
             let entry = entry("PutBlockList", path).bytes(Some(length));
             txn.record(&entry.etag(Some(written.etag)));
@@ -339,7 +340,7 @@ impl Store {
             start += blocks.iter().map(|block| block.piece.len).sum::<u64>();
             txn.put(schema::manifest_chunk(manifest, index as u32), &chunk)?;
         }
-        txn.put_raw(schema::manifest_hold(manifest, state), Bytes::new());
+        txn.put_raw(schema::manifest_hold(manifest, state), ListHold::All.encode());
         Ok(BlobData::Blocks { manifest, count })
     }
 

@@ -19,7 +19,7 @@ use crate::blob::{
 };
 use crate::journal::{Entry, Kind};
 use crate::put::{Content, entry, no_earlier};
-use crate::rows::{BlobData, BlobRow, Stored};
+use crate::rows::{BlobData, BlobRow, ListHold, Stored};
 use crate::schema;
 use crate::txn::{Attempts, Txn, damaged};
 
@@ -262,7 +262,8 @@ impl Store {
         key: &Bytes,
     ) -> Result<Content, Refusal> {
         let state = self.new_state().await?;
-        match &base.data {
+        let mut data = base.data.clone();
+        match &mut data {
             BlobData::Empty => {}
             BlobData::Inline => {
                 let bytes = self.inline_bytes(base).await?;
@@ -270,10 +271,16 @@ impl Store {
             }
             BlobData::Extent(piece) => hold_extent(txn, *piece, state.0, key)?,
             BlobData::Blocks { manifest, .. } => {
-                txn.put_raw(schema::manifest_hold(*manifest, state), Bytes::new());
+                let hold = ListHold::All.encode();
+                txn.put_raw(schema::manifest_hold(*manifest, state), hold);
+            }
+            BlobData::Appended { list, count, owned, .. } => {
+                let hold = ListHold::First(*count).encode();
+                txn.put_raw(schema::manifest_hold(*list, state), hold);
+                *owned = false;
             }
         }
-        Ok(Content { state, length: base.length, data: base.data.clone() })
+        Ok(Content { blob_type: base.blob_type, state, length: base.length, data })
     }
 
     /// Deletes a blob, its snapshots, or both; or one snapshot. A name that has uncommitted blocks

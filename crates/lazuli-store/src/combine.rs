@@ -307,12 +307,13 @@ async fn make_all<C: Change>(
             Ok(made) => made,
             Err(refusal) => return members.iter().map(|_| Err(refusal.clone())).collect(),
         };
+        if !made.any {
+            return made.each.into_iter().map(|done| done.map(|(done, _)| done)).collect();
+        }
         match store.commit_for_many(txn, &mut attempts).await {
             Ok(Outcome::Conflict) => {}
             Ok(Outcome::Durable(proof)) => {
-                if made.any {
-                    C::durable(store, &made.blob);
-                }
+                C::durable(store, &made.blob);
                 let settle = |(done, (_, origin)): (Made<C>, &Member<'_, C>)| {
                     let (done, entry) = done?;
                     if let (Some(origin), Some(proof), Some(entry)) = (origin, &proof, entry) {

@@ -1,17 +1,19 @@
 //! Copies between blobs of this store: the destination names the source's bytes, none moves.
 
 use lazuli_base::Timestamp;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::conditions::Conditions;
 use lazuli_model::copy::{CopyState, CopyStatus};
 use lazuli_model::lease::{LeaseId, LeaseKind};
+use lazuli_model::tier::AccessTier;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{BlobPath, Terms, Written, check_readable, find, with_current};
-use crate::put::{NewBlob, entry, overwrite};
-use crate::rows::BlobRow;
+use crate::put::{Content, NewBlob, entry, overwrite};
+use crate::rows::{BlobData, BlobRow};
 use crate::schema;
-use crate::txn::Attempts;
+use crate::txn::{Attempts, Txn};
 
 /// What is copied, and on what terms.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,14 @@ pub trait Destination: Sync {
     fn rehydrates(&self) -> bool {
         false
     }
+    /// The type of the new blob: that of its source, unless the operation always makes the same.
+    fn blob_type(&self, source: &BlobRow) -> BlobType {
+        source.blob_type
+    }
+    /// Whether a new append blob is sealed; `None` if it is when its source is.
+    fn seals(&self) -> Option<bool> {
+        None
+    }
 }
 
 impl Store {
@@ -66,16 +76,16 @@ impl Store {
         loop {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
-            let lease = terms.check_create(found.committed(), txn.now())?;
+            let base = self.find_source(&mut txn, source).await;
+            let blob_type = base.as_ref().ok().map(|base| destination.blob_type(base));
+            let lease = terms.check_create(found.committed(), txn.now(), blob_type)?;
             let leased = found.committed().filter(|row| row.lease.duration(txn.now()).is_some());
             if destination.needs_infinite_lease()
                 && leased.is_some_and(|row| !row.lease.is_infinite(txn.now()))
             {
                 return Err(ErrorCode::InfiniteLeaseDurationRequired.into());
             }
-            let from = find(&mut txn, &source.path, source.snapshot).await.map_err(no_source)?;
-            let base = from.committed().cloned();
-            let base = base.ok_or_else(|| no_source(ErrorCode::BlobNotFound.into()))?;
+            let base = base?;
             with_current(Some(&base), |current| source.conditions.check_source(current))?;
             base.lease.check_read(txn.now(), source.lease, LeaseKind::Blob)?;
             if !(destination.rehydrates() && may_rehydrate(path, &source.path, &base)) {
@@ -96,7 +106,8 @@ impl Store {
                 description: None,
             });
             let key = schema::blob(found.container.id, path.blob, None);
-            let content = self.share_content(&mut txn, &base, &key).await?;
+            let mut content = self.share_content(&mut txn, &base, &key).await?;
+            shape(&mut content, &new, (destination, &base))?;
             let written = overwrite(&mut txn, path, &found, (&new, content, lease)).await?;
             let entry = entry(operation, path).bytes(Some(base.length));
             txn.record(&entry.etag(Some(written.etag)));
@@ -107,6 +118,36 @@ impl Store {
             }
         }
     }
+}
+
+impl Store {
+    /// The blob that a copy copies.
+    async fn find_source(
+        &self,
+        txn: &mut Txn<'_>,
+        source: &Source<'_>,
+    ) -> Result<BlobRow, Refusal> {
+        let from = find(txn, &source.path, source.snapshot).await.map_err(no_source)?;
+        let base = from.committed().cloned();
+        base.ok_or_else(|| no_source(ErrorCode::BlobNotFound.into()))
+    }
+}
+
+/// Makes shared content that of the type of blob that the destination is.
+fn shape(
+    content: &mut Content,
+    new: &NewBlob,
+    (destination, base): (&dyn Destination, &BlobRow),
+) -> Result<(), Refusal> {
+    content.blob_type = destination.blob_type(base);
+    if new.tier.is_some() && !AccessTier::applies_to(content.blob_type) {
+        return Err(ErrorCode::AccessTierNotSupportedForBlobType.into());
+    }
+    if let BlobData::Appended { sealed, .. } = &mut content.data {
+        let appends = content.blob_type == BlobType::Append;
+        *sealed = appends && destination.seals().unwrap_or(*sealed);
+    }
+    Ok(())
 }
 
 /// Whether an archived source comes back by a copy to `to`: another blob of the same account.

@@ -3,18 +3,19 @@
 //!
 //! [`Fsck::open`] has verified every checksum before; here the rows are believed and held against
 //! each other. Memory grows with the containers, and with 8 bytes for each blob whose content is in
-//! the metadata or in blocks.
+//! the metadata or in a manifest, and for each piece.
 
 use std::collections::{HashMap, HashSet};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lazuli_engine::{ASCENDING, Damage, ExtentId, Fsck, KeyRange, MetaError, Piece, Row};
 
+use crate::pieces::Home;
 use crate::rows::{
-    BlobData, BlobRow, BlockRow, ContainerRow, ExtentHold, ManifestChunk, RowError, StagingRow,
-    Stored, StoredPiece, TagRow,
+    BlobData, BlobRow, BlockRow, ContainerRow, ExtentHold, ListHold, ManifestChunk, PieceChunk,
+    PieceRow, RowError, StagingRow, Stored, StoredPiece, TagRow,
 };
-use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId};
+use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId, StateId};
 
 /// Rows read at a time.
 const PAGE: usize = 1000;
@@ -50,6 +51,7 @@ const TABLES: &[(u8, OfRow)] = &[
     (b'b', |check, row| check.blob(row)),
     (b'u', |check, row| check.block(row)),
     (b'm', |check, row| check.manifest(row)),
+    (b'p', |check, row| check.piece(row)),
     (b'r', |check, row| check.hold(row)),
     (b't', |check, row| check.tag(row)),
     (ASCENDING | b'i', |check, row| check.inline(row)),
@@ -94,8 +96,10 @@ struct Named {
     stagings: HashSet<u64>,
     /// States whose content is in the metadata.
     inline: HashSet<u64>,
-    /// States whose content is in blocks.
-    in_blocks: HashSet<u64>,
+    /// States whose content is in a manifest, and lists that were begun with another's pieces.
+    in_manifests: HashSet<u64>,
+    /// Pieces that are listed.
+    pieces: HashSet<u64>,
 }
 
 impl Named {
@@ -208,10 +212,18 @@ impl Check<'_> {
             }
             BlobData::Extent(piece) => (piece.len, self.is_held(piece, state)?),
             BlobData::Blocks { manifest, count } => {
-                self.named.in_blocks.insert(state);
-                let held = self.get(schema::manifest_hold(manifest, blob.state))?.is_some();
+                self.named.in_manifests.insert(state);
+                let held = self.holds_list(manifest, blob.state, ListHold::All)?;
                 let (blocks, bytes) = self.measure(manifest)?;
                 (bytes, held && blocks == u64::from(count))
+            }
+            BlobData::Appended { list, count, owned, .. } => {
+                self.named.in_manifests.insert(state);
+                let hold = if owned { ListHold::All } else { ListHold::First(count) };
+                let held = self.holds_list(list, blob.state, hold)?;
+                let (pieces, bytes) = self.measure_pieces(list, u64::from(count))?;
+                let whole = if owned { pieces } else { pieces.min(u64::from(count)) };
+                (bytes, held && whole == u64::from(count))
             }
         };
         if !there || length != blob.length {
@@ -239,6 +251,26 @@ impl Check<'_> {
             .fold((0, 0), |(blocks, bytes), block| (blocks + 1, bytes + block.piece.len)))
     }
 
+    /// Whether a state has said that it names as much of a manifest.
+    fn holds_list(
+        &self,
+        manifest: ManifestId,
+        state: StateId,
+        hold: ListHold,
+    ) -> Result<bool, MetaError> {
+        let said = self.get(schema::manifest_hold(manifest, state))?;
+        Ok(said.is_some_and(|said| ListHold::decode(&said).as_ref() == Ok(&hold)))
+    }
+
+    /// Pieces in a list, and bytes in its first `count`.
+    fn measure_pieces(&self, list: ManifestId, count: u64) -> Result<(u64, u64), MetaError> {
+        let rows = self.fsck.rows(&schema::manifest(list), PAGE)?;
+        let chunks = rows.iter().filter_map(|row| PieceChunk::decode(&row.value).ok());
+        Ok(chunks.flat_map(|chunk| chunk.pieces).fold((0, 0), |(pieces, bytes), piece| {
+            (pieces + 1, bytes + if pieces < count { piece.len } else { 0 })
+        }))
+    }
+
     fn block(&mut self, row: &Row) -> Result<(), Trouble> {
         let block = BlockRow::decode(&row.value)?;
         let known = id_after(&row.key, 1).is_some_and(|id| {
@@ -253,7 +285,6 @@ impl Check<'_> {
     }
 
     fn manifest(&mut self, row: &Row) -> Result<(), Trouble> {
-        let chunk = ManifestChunk::decode(&row.value)?;
         let Some(id) = id_after(&row.key, 1) else {
             return Err("its key names no block list".into());
         };
@@ -261,6 +292,10 @@ impl Check<'_> {
         if holds.is_empty() && !self.named.is_garbage(Garbage::Manifest(ManifestId(id))) {
             return Err("no blob has this block list".into());
         }
+        if row.value.first() == Some(&PieceChunk::FORMAT) {
+            return self.pieces(ManifestId(id), PieceChunk::decode(&row.value)?);
+        }
+        let chunk = ManifestChunk::decode(&row.value)?;
         for block in &chunk.blocks {
             if !self.is_held(block.piece, id)? {
                 return Err(Trouble::Wrong(format!("{:?} is not held", block.piece)));
@@ -269,11 +304,43 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// A back-reference: from an extent to who names its bytes, or from a block list to a state.
+    /// The pieces of a chunk are there, and so is what holds those that are another list's.
+    fn pieces(&mut self, list: ManifestId, chunk: PieceChunk) -> Result<(), Trouble> {
+        if let Some((other, count)) = chunk.begun_with {
+            self.named.in_manifests.insert(list.0);
+            let held = self.holds_list(other, StateId(list.0), ListHold::First(count))?;
+            ensure(held, "it does not hold the list that it was begun with")?;
+        }
+        for piece in chunk.pieces {
+            self.named.pieces.insert(piece.home.id());
+            let len = match piece.home {
+                Home::Row(id) => self.get(schema::payload(id))?.map(|bytes| bytes.len() as u64),
+                Home::Extent(id) => {
+                    let row = self.get(schema::piece(id))?;
+                    row.and_then(|row| PieceRow::decode(&row).ok()).map(|row| row.piece.len)
+                }
+            };
+            if len != Some(piece.len) {
+                let what = format!("{:?} does not hold its {} bytes", piece.home, piece.len);
+                return Err(Trouble::Wrong(what));
+            }
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, row: &Row) -> Result<(), Trouble> {
+        let PieceRow { piece } = PieceRow::decode(&row.value)?;
+        let id = id_after(&row.key, 1).filter(|id| self.named.pieces.contains(id));
+        let id = id.ok_or("no list has this piece")?;
+        let held = self.is_held(piece, id)?;
+        ensure(held, "its bytes are not held")
+    }
+
+    /// A back-reference: from an extent to who names its bytes, or from a manifest to a state.
     fn hold(&mut self, row: &Row) -> Result<(), Trouble> {
         if row.key.get(1) == Some(&b'm') {
             let state = id_after(&row.key, 10);
-            let known = state.is_some_and(|state| self.named.in_blocks.contains(&state));
+            let known = state.is_some_and(|state| self.named.in_manifests.contains(&state));
             return ensure(known, "no blob has this state");
         }
         let Some((extent, holder)) = schema::extent_hold_parts(&row.key) else {
@@ -293,6 +360,7 @@ impl Check<'_> {
             (Some(b'u'), Some(value)) => {
                 BlockRow::decode(&value).is_ok_and(|block| block.holder == holder)
             }
+            (Some(b'p'), Some(_)) => id_after(&hold.owner, 1) == Some(holder),
             (Some(b'm'), Some(_)) => id_after(&hold.owner, 1) == Some(holder),
             _ => false,
         };
@@ -314,7 +382,8 @@ impl Check<'_> {
     }
 
     fn inline(&mut self, row: &Row) -> Result<(), Trouble> {
-        let known = id_after(&row.key, 1).is_some_and(|state| self.named.inline.contains(&state));
+        let known = id_after(&row.key, 1)
+            .is_some_and(|id| self.named.inline.contains(&id) || self.named.pieces.contains(&id));
         ensure(known, "no blob has this content")
     }
 }

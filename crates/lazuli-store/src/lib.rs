@@ -3,11 +3,11 @@
 //!
 //! No HTTP type appears here: the operations translate.
 
+pub mod append;
 pub mod blob;
 pub mod blocks;
 pub mod change;
 pub mod collector;
-#[cfg_attr(not(test), expect(dead_code, reason = "its first users come with the next change"))]
 mod combine;
 pub mod container;
 pub mod copy;
@@ -18,6 +18,7 @@ pub mod journal;
 pub mod list;
 pub mod origin;
 pub mod payload;
+pub mod pieces;
 pub mod put;
 pub mod read;
 pub mod reads;
@@ -35,7 +36,9 @@ use lazuli_base::{Clock, Entropy};
 use lazuli_engine::{ExtentId, Extents, Meta};
 use lazuli_model::Refusal;
 
+use crate::append::Append;
 use crate::collector::{ExtentUse, Signals};
+use crate::combine::Combiner;
 use crate::journal::Entry;
 use crate::origin::Origin;
 use crate::reads::ReadLog;
@@ -62,6 +65,8 @@ pub struct Shared {
     /// What is known of the use of sealed extents, kept between the collector's rounds.
     pub(crate) extent_use: tokio::sync::Mutex<HashMap<ExtentId, ExtentUse>>,
     pub(crate) reads: ReadLog,
+    /// Blocks that wait to be appended.
+    pub(crate) appends: Combiner<Append>,
 }
 
 impl Deref for Store {
@@ -90,6 +95,7 @@ impl Store {
             signals: Signals::default(),
             extent_use: tokio::sync::Mutex::default(),
             reads: ReadLog::default(),
+            appends: Combiner::default(),
         };
         Self { shared: Arc::new(shared), origin: None }
     }

@@ -1,4 +1,4 @@
-//! Put Blob: a block blob from one payload.
+//! Put Blob: a block blob from one payload, and what all that make a whole blob have in common.
 
 use lazuli_base::Timestamp;
 use lazuli_model::Refusal;
@@ -38,6 +38,7 @@ pub struct NewBlob {
 
 /// The content of a state about to be written.
 pub(crate) struct Content {
+    pub blob_type: BlobType,
     pub state: StateId,
     pub length: u64,
     pub data: BlobData,
@@ -48,7 +49,8 @@ impl Store {
     pub async fn check_put(&self, path: &BlobPath<'_>, terms: &Terms<'_>) -> Result<(), Refusal> {
         let mut txn = self.begin();
         let found = find(&mut txn, path, None).await?;
-        terms.check_create(found.committed(), txn.now()).map(|_| ())
+        let blob_type = Some(BlobType::Block);
+        terms.check_create(found.committed(), txn.now(), blob_type).map(|_| ())
     }
 
     /// Makes or overwrites a block blob with the bytes of `payload`.
@@ -63,10 +65,11 @@ impl Store {
         loop {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
-            let lease = terms.check_create(found.committed(), txn.now())?;
+            let blob_type = BlobType::Block;
+            let lease = terms.check_create(found.committed(), txn.now(), Some(blob_type))?;
             let state = self.new_state().await?;
             let data = name_payload(&mut txn, state, path, &found, payload)?;
-            let content = Content { state, length: payload.len(), data };
+            let content = Content { blob_type, state, length: payload.len(), data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
             let entry = entry(operation, path).bytes(Some(payload.len()));
             txn.record(&entry.etag(Some(written.etag)));
@@ -126,7 +129,7 @@ pub(crate) async fn overwrite(
     let row = BlobRow {
         state: content.state,
         committed: true,
-        blob_type: BlobType::Block,
+        blob_type: content.blob_type,
         created: now,
         modified: now,
         etag: ETag::after(now, old.map(|old| old.etag)),

@@ -19,6 +19,7 @@ use lazuli_model::tier::{AccessTier, RehydratePriority};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::pieces::Home;
 use crate::schema::{ContainerId, ManifestId, StagingId, StateId};
 
 /// A row that cannot be decoded: it was written by a newer version, or it is damaged.
@@ -79,6 +80,9 @@ stored! {
     ExtentHold = 1 "extent hold";
     GarbageRow = 1 "garbage row";
     TagRow = 1 "tag row";
+    // The second format of a manifest's chunk, told from the first by this byte.
+    PieceChunk = 2 "piece chunk";
+    PieceRow = 1 "piece row";
     RunRow = 1 "run row";
 }
 
@@ -162,6 +166,18 @@ pub enum BlobData {
         /// Blocks in it.
         count: u32,
     },
+    /// In the first pieces of a list that grows: an append blob.
+    Appended {
+        /// The list.
+        list: ManifestId,
+        /// Pieces of it that are the blob's: its committed blocks.
+        count: u32,
+        /// Whether the blob appends to this list. One that does not, a snapshot or a copy, has the
+        /// pieces that were there when it was made, and begins a list of its own to append.
+        owned: bool,
+        /// Whether it takes no more blocks.
+        sealed: bool,
+    },
 }
 
 /// A [`Piece`] as rows hold it.
@@ -230,12 +246,74 @@ pub struct ManifestChunk {
 /// Blocks in one chunk of a block list.
 pub const MANIFEST_CHUNK_BLOCKS: usize = 256;
 
+/// A piece in a list, which is never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedPiece {
+    /// Where its bytes are.
+    pub home: Home,
+    /// Bytes in it.
+    pub len: u64,
+}
+
+/// A chunk of a list of pieces. All but the last have [`PIECE_CHUNK_PIECES`] pieces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceChunk {
+    /// Content offset of the chunk's first piece.
+    pub start: u64,
+    /// In the first chunk of a list that was begun with pieces of another: that list, and how many
+    /// pieces of it are the first ones here. They stay the other's, which this list holds.
+    pub begun_with: Option<(ManifestId, u32)>,
+    /// The pieces, in content order.
+    pub pieces: Vec<ListedPiece>,
+}
+
+/// Pieces in one chunk of a list of pieces: an append writes its last chunk anew.
+pub const PIECE_CHUNK_PIECES: usize = 128;
+
+/// Where a piece is that is in an extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceRow {
+    /// Where its bytes are.
+    pub piece: StoredPiece,
+}
+
+/// What of a manifest a holder names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListHold {
+    /// All, with what is still to come: a blob's block list, or the list it appends to.
+    All,
+    /// This many pieces from the first on.
+    First(u32),
+}
+
+impl ListHold {
+    /// The row's bytes: none for all of it.
+    pub fn encode(self) -> Bytes {
+        match self {
+            Self::All => Bytes::new(),
+            Self::First(count) => Bytes::copy_from_slice(&count.to_be_bytes()),
+        }
+    }
+
+    /// What the row's bytes say.
+    ///
+    /// # Errors
+    /// They are neither none nor a number.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        if bytes.is_empty() {
+            return Ok(Self::All);
+        }
+        let count = bytes.try_into().map_err(|_| RowError("list hold is damaged".to_owned()))?;
+        Ok(Self::First(u32::from_be_bytes(count)))
+    }
+}
+
 /// What of an extent a holder names, and who the holder is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtentHold {
     /// Runs of the extent: offset of the first frame and payload bytes.
     pub pieces: Vec<(u64, u64)>,
-    /// Key of the row that names them: a blob's, a block's or a manifest's first chunk.
+    /// Key of the row that names them: a blob's, a block's, a piece's or a manifest's first chunk.
     pub owner: Vec<u8>,
 }
 

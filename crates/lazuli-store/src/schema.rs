@@ -8,13 +8,14 @@
 //! | `b` | container id, blob name, 0, 1, snapshot | [`BlobRow`] of a snapshot |
 //! | `s` | container id, blob name | [`StagingRow`]: the blob has uncommitted blocks |
 //! | `u` | staging id, block id | [`BlockRow`]: one uncommitted block |
-//! | `m` | manifest id, chunk | [`ManifestChunk`]: part of a committed block list |
+//! | `m` | manifest id, chunk | [`ManifestChunk`]: part of a committed block list, or [`PieceChunk`]: part of an append blob's list of pieces |
+//! | `p` | piece id | [`PieceRow`]: where a piece is that is in an extent |
 //! | `r` | `e`, extent, holder | [`ExtentHold`]: what of an extent the holder still names |
-//! | `r` | `m`, manifest id, state id | empty: the state names the manifest |
+//! | `r` | `m`, manifest id, state id | [`ListHold`]: the state, or the list of that id, names the manifest |
 //! | `t` | account, 0, tag key, 0, value, 0, container id, blob name | [`TagRow`]: the tag index |
 //! | `g` | kind, id | [`GarbageRow`]: work for the collector |
 //! | `R` | | [`RunRow`]: how often identifiers were begun anew |
-//! | `0xe9` | state id | the payload of a blob small enough to live here |
+//! | `0xe9` | state id or piece id | the payload of a blob, or of a piece, small enough to live here |
 //!
 //! Numbers are big-endian, so byte order is their order. Account and container names hold no zero
 //! byte and neither do blob names, so a name ends at the first zero and a shorter name sorts before
@@ -30,6 +31,9 @@
 //! [`StagingRow`]: crate::rows::StagingRow
 //! [`BlockRow`]: crate::rows::BlockRow
 //! [`ManifestChunk`]: crate::rows::ManifestChunk
+//! [`PieceChunk`]: crate::rows::PieceChunk
+//! [`PieceRow`]: crate::rows::PieceRow
+//! [`ListHold`]: crate::rows::ListHold
 //! [`ExtentHold`]: crate::rows::ExtentHold
 //! [`GarbageRow`]: crate::rows::GarbageRow
 //! [`RunRow`]: crate::rows::RunRow
@@ -52,7 +56,8 @@ pub struct StateId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StagingId(pub u64);
 
-/// Identifies a committed block list; snapshots and copies of a blob share it.
+/// Identifies a committed block list, or an append blob's list of pieces; snapshots and copies of a
+/// blob share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ManifestId(pub u64);
 
@@ -158,23 +163,33 @@ pub fn block_id(key: &[u8]) -> Option<&[u8]> {
     key.get(9..)
 }
 
-/// The key of a chunk of a committed block list.
+/// The key of a chunk of a manifest.
 pub fn manifest_chunk(manifest: ManifestId, chunk: u32) -> Bytes {
     key(b'm', &[&manifest.0.to_be_bytes(), &chunk.to_be_bytes()])
 }
 
-/// The chunks of a committed block list, in order.
+/// The chunks of a manifest, in order.
 pub fn manifest(manifest: ManifestId) -> KeyRange {
     KeyRange::prefix(key(b'm', &[&manifest.0.to_be_bytes()]))
 }
 
-/// The key of a payload that lives in the metadata.
+/// The key of the payload of a state that lives in the metadata.
 pub fn inline(state: StateId) -> Bytes {
-    key(INLINE, &[&state.0.to_be_bytes()])
+    payload(state.0)
+}
+
+/// The key of a payload that lives in the metadata: that of a state or of a piece.
+pub fn payload(id: u64) -> Bytes {
+    key(INLINE, &[&id.to_be_bytes()])
+}
+
+/// The key of the row that says where a piece is.
+pub fn piece(id: u64) -> Bytes {
+    key(b'p', &[&id.to_be_bytes()])
 }
 
 /// The key of a back-reference: `holder` still names bytes of `extent`. Holders are state ids,
-/// staging-block ids and manifest ids, all drawn from one space of random numbers.
+/// staging-block ids, piece ids and manifest ids, all drawn from one space of numbers.
 pub fn extent_hold(extent: ExtentId, holder: u64) -> Bytes {
     key(b'r', &[b"e", &extent.0.to_be_bytes(), &holder.to_be_bytes()])
 }
@@ -194,7 +209,8 @@ pub fn extent_hold_parts(key: &[u8]) -> Option<(ExtentId, u64)> {
     Some((ExtentId(extent), holder))
 }
 
-/// The key that says a state names a manifest.
+/// The key that says a state names a manifest. A list that was begun with pieces of another holds
+/// that under its own id.
 pub fn manifest_hold(manifest: ManifestId, state: StateId) -> Bytes {
     key(b'r', &[b"m", &manifest.0.to_be_bytes(), &state.0.to_be_bytes()])
 }

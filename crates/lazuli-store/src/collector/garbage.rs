@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lazuli_engine::ExtentId;
+use lazuli_engine::{ExtentId, Row};
 use lazuli_model::Refusal;
 use lazuli_model::tags::TagSet;
 
@@ -13,13 +13,12 @@ use super::Collected;
 use crate::Store;
 use crate::blob::release;
 use crate::journal::Entry;
-use crate::read::manifest_chunk;
 use crate::rows::{BlobData, BlobRow, BlockRow, GarbageRow, StagingRow, Stored};
-use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId};
+use crate::schema::{self, ContainerId, Garbage, StagingId};
 use crate::txn::{Attempts, Txn, damaged};
 
 /// Rows removed in one commit.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 /// How long uncommitted blocks are kept after the last Put Block.
 ///
@@ -31,10 +30,16 @@ impl Store {
     pub(super) async fn collect_garbage(&self, collected: &mut Collected) -> Result<(), Refusal> {
         loop {
             let work = self.rows(schema::all_garbage(), BATCH).await?;
+            // What is being read is left for a later round.
+            let is_due = |row: &&Row| match schema::garbage_of(&row.key) {
+                Some(Garbage::Manifest(id)) => !self.is_read(id),
+                _ => true,
+            };
+            let work: Vec<&Row> = work.iter().filter(is_due).collect();
             if work.is_empty() {
                 return Ok(());
             }
-            for row in &work {
+            for row in work {
                 let garbage = GarbageRow::decode(&row.value).map_err(|error| damaged(&error))?;
                 match schema::garbage_of(&row.key) {
                     Some(Garbage::Container(id)) => {
@@ -125,33 +130,7 @@ impl Store {
         }
     }
 
-    /// Removes a manifest, if no state names it.
-    async fn drop_manifest(
-        &self,
-        id: ManifestId,
-        collected: &mut Collected,
-    ) -> Result<(), Refusal> {
-        if !self.rows(schema::manifest_holds(id), 1).await?.is_empty() {
-            return Ok(());
-        }
-        // All in one commit: at most 196 chunks, and a back-reference never outlives its owner.
-        let rows = self.rows(schema::manifest(id), BATCH).await?;
-        let mut txn = self.begin();
-        let mut extents = std::collections::BTreeSet::new();
-        for row in &rows {
-            let blocks = manifest_chunk(&row.value)?.blocks;
-            extents.extend(blocks.iter().map(|block| ExtentId(block.piece.extent)));
-            txn.delete(row.key.clone());
-        }
-        for extent in &extents {
-            txn.delete(schema::extent_hold(*extent, id.0));
-        }
-        self.removed(txn, rows.len(), collected).await?;
-        self.touched_all(extents);
-        Ok(())
-    }
-
-    async fn removed(
+    pub(super) async fn removed(
         &self,
         mut txn: Txn<'_>,
         rows: usize,
@@ -192,7 +171,7 @@ impl Store {
 
     async fn expire_staging(
         &self,
-        row: &lazuli_engine::Row,
+        row: &Row,
         id: StagingId,
         collected: &mut Collected,
     ) -> Result<(), Refusal> {

@@ -40,7 +40,9 @@ impl Store {
             if work.is_empty() {
                 return Ok(());
             }
-            for row in work {
+            // The newest first: a map that goes takes itself off the older one that it is over, which
+            // is then not kept, or copied to, for its sake.
+            for row in work.into_iter().rev() {
                 let garbage = GarbageRow::decode(&row.value).map_err(|error| damaged(&error))?;
                 match schema::garbage_of(&row.key) {
                     Some(Garbage::Container(id)) => {

@@ -45,6 +45,7 @@ const ITEMS: &[(&str, &str, Item)] = &[
     ("small", "4 KiB Put Blob and Get Blob at 1, 16 and 64 connections", items::small),
     ("large", "64 MiB as one Put Blob, and Get Blob of it", items::large),
     ("blocks", "1 GiB as Put Blocks of 8 MiB and a list, and Get Blob of it", items::blocks),
+    ("append", "4 KiB Append Block to one blob from 16 connections", items::append),
     ("log", "what the transparency log costs", items::log),
     ("many", "listing, start and memory with many blobs", items::many),
     ("idle", "start and memory with an empty store", items::idle),

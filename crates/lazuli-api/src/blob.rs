@@ -1,6 +1,9 @@
 //! The operations of the Blob service, one file each.
 
 pub mod abort_copy_blob;
+pub mod append_blob_seal;
+pub mod append_block;
+pub mod append_block_from_url;
 pub mod blob_batch;
 pub mod copy_blob;
 pub mod copy_blob_from_url;
@@ -24,6 +27,7 @@ pub mod lease_container;
 pub mod list_blobs;
 pub mod list_containers;
 pub mod pending;
+pub mod put_append_blob;
 pub mod put_blob;
 pub mod put_blob_from_url;
 pub mod put_block;

@@ -401,7 +401,6 @@ const UNSUPPORTED_HEADERS: &[(&str, &str)] = &[
     ("x-ms-legal-hold", "Legal holds"),
     ("x-ms-copy-source-authorization", "Authorization of copy sources by token"),
     ("x-ms-file-request-intent", "Copies from file shares"),
-    ("x-ms-seal-blob", "Append blobs"),
 ];
 
 /// Features that query parameters ask for and that are not built.

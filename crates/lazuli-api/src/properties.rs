@@ -24,7 +24,13 @@ impl Reply {
             .fixed("x-ms-server-encrypted", "true")
             .fixed("accept-ranges", "bytes");
         let tags = Some(row.tags.len()).filter(|count| *count > 0 && granted.may(Permission::Tags));
-        let reply = reply.optional("x-ms-tag-count", tags).content(row, granted).copy(row);
+        let appended = row.appended();
+        let reply = reply
+            .optional("x-ms-tag-count", tags)
+            .content(row, granted)
+            .copy(row)
+            .optional("x-ms-blob-committed-block-count", appended.map(|blob| blob.blocks))
+            .optional("x-ms-blob-sealed", appended.and_then(|blob| blob.sealed.then_some("true")));
         if snapshot {
             return reply;
         }
@@ -62,9 +68,12 @@ impl Reply {
             .optional("x-ms-copy-status-description", copy.description.as_ref())
     }
 
-    /// Tier properties.
+    /// Tier properties, of a blob that has a tier.
     #[must_use]
     pub fn tier(self, row: &BlobRow) -> Self {
+        if !AccessTier::applies_to(row.blob_type) {
+            return self;
+        }
         let reply = self.fixed("x-ms-access-tier", row.tier.unwrap_or(AccessTier::DEFAULT).name());
         match row.tier {
             None => reply.fixed("x-ms-access-tier-inferred", "true"),

@@ -22,6 +22,10 @@ pub(crate) enum Mode {
     Fill,
     /// Overwrites `--count` blobs of `--bytes`, round after round.
     Churn,
+    /// Makes `--ops` empty append blobs.
+    AppendBlobs,
+    /// Appends blocks of `--bytes` to one blob; to the next of `--count` once that is full.
+    Append,
     /// Makes the container.
     Container,
 }
@@ -36,6 +40,8 @@ const MODES: &[(&str, Mode)] = &[
     ("list", Mode::List),
     ("fill", Mode::Fill),
     ("churn", Mode::Churn),
+    ("append-blobs", Mode::AppendBlobs),
+    ("append", Mode::Append),
     ("container", Mode::Container),
 ];
 
@@ -69,7 +75,7 @@ pub(crate) struct Arguments {
     pub(crate) bytes: usize,
     /// The number of the first blob, so that two runs do not share names.
     pub(crate) first: u64,
-    /// The number of blobs that `get` and `churn` choose among.
+    /// The number of blobs that `get`, `churn` and `append` choose among.
     pub(crate) count: u64,
 }
 

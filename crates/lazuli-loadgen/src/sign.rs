@@ -21,8 +21,8 @@ pub(crate) struct Request<'a> {
     pub(crate) query: &'a [(&'a str, &'a str)],
     /// The length of the body in bytes.
     pub(crate) length: usize,
-    /// Whether the body is a blob, which the request then says.
-    pub(crate) is_blob: bool,
+    /// The type of the blob that the request makes; empty if it makes none.
+    pub(crate) blob_type: &'static str,
 }
 
 /// Signs and writes request heads for one account.
@@ -52,16 +52,17 @@ impl Signer {
     /// Writes the head of `request` into `head`.
     pub(crate) fn write_head(&mut self, request: &Request<'_>, head: &mut String) {
         self.refresh_date();
-        let Request { method, path, query, length, is_blob } = request;
+        let Request { method, path, query, length, blob_type } = request;
         let Self { account, date, text, .. } = self;
         let signed_length = if *length == 0 { String::new() } else { length.to_string() };
-        let blob_type = if *is_blob { "x-ms-blob-type:BlockBlob\n" } else { "" };
+        let (before, after) =
+            if blob_type.is_empty() { ("", "") } else { ("x-ms-blob-type:", "\n") };
         text.clear();
         // Writing to a string cannot fail.
         let _ = write!(
             text,
             "{method}\n\n\n{signed_length}\n\n\n\n\n\n\n\n\n\
-             {blob_type}x-ms-date:{date}\nx-ms-version:{VERSION}\n/{account}/{account}{path}"
+             {before}{blob_type}{after}x-ms-date:{date}\nx-ms-version:{VERSION}\n/{account}/{account}{path}"
         );
         for (name, value) in *query {
             let _ = write!(text, "\n{name}:{}", decode(value));
@@ -79,8 +80,8 @@ impl Signer {
              x-ms-version: {VERSION}\r\n",
             self.authority
         );
-        if *is_blob {
-            head.push_str("x-ms-blob-type: BlockBlob\r\n");
+        if !blob_type.is_empty() {
+            let _ = write!(head, "x-ms-blob-type: {blob_type}\r\n");
         }
         let _ = write!(head, "Authorization: SharedKey {account}:{signature}\r\n\r\n");
     }
@@ -143,7 +144,7 @@ mod tests {
         let mut head = String::new();
         let query = [("comp", "list"), ("restype", "container")];
         let request =
-            Request { method: "GET", path: "/c", query: &query, length: 0, is_blob: false };
+            Request { method: "GET", path: "/c", query: &query, length: 0, blob_type: "" };
         signer.write_head(&request, &mut head);
         assert!(
             head.starts_with("GET /dev/c?comp=list&restype=container HTTP/1.1\r\nHost: h:1\r\n")

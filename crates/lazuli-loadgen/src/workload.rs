@@ -14,6 +14,12 @@ use crate::sign::{Request, Signer, encode};
 /// The size of a block of a large blob, in bytes.
 const BLOCK_BYTES: usize = 8 << 20;
 
+/// The type of the blobs that most requests make.
+const BLOCK_BLOB: &str = "BlockBlob";
+
+/// The most blocks that an append blob takes.
+const APPENDS_MAX: u64 = 50_000;
+
 /// The names on a page of a listing.
 const PAGE_NAMES: &str = "5000";
 
@@ -51,9 +57,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Measured, String> {
 /// The bytes that are sent as a blob or block: a pattern that does not repeat at a page's size.
 fn body(arguments: &Arguments) -> Vec<u8> {
     let length = match arguments.mode {
-        Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn => arguments.bytes,
+        Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn | Mode::Append => arguments.bytes,
         Mode::Blocks => BLOCK_BYTES.min(arguments.bytes),
-        Mode::Get | Mode::GetLarge | Mode::List | Mode::Container => 0,
+        Mode::Get | Mode::GetLarge | Mode::List | Mode::Container | Mode::AppendBlobs => 0,
     };
     let mut state = SCATTER;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -147,11 +153,11 @@ impl Client {
         match mode {
             Mode::Put | Mode::Fill | Mode::PutLarge => {
                 let path = format!("/{container}/{}", name(first + number));
-                self.put(&path, &[], &shared.body, true).await
+                self.put(&path, &[], &shared.body, BLOCK_BLOB).await
             }
             Mode::Churn => {
                 let path = format!("/{container}/{}", name(first + number % count));
-                self.put(&path, &[], &shared.body, true).await
+                self.put(&path, &[], &shared.body, BLOCK_BLOB).await
             }
             Mode::Get => self.get(&format!("/{container}/{}", name(number_scattered))).await,
             Mode::GetLarge => self.get(&format!("/{container}/{}", name(*first))).await,
@@ -161,7 +167,17 @@ impl Client {
             }
             Mode::Container => {
                 let path = format!("/{container}");
-                self.put(&path, &[("restype", "container")], &[], false).await
+                self.put(&path, &[("restype", "container")], &[], "").await
+            }
+            Mode::AppendBlobs => {
+                let path = format!("/{container}/{}", name(first + number));
+                self.put(&path, &[], &[], "AppendBlob").await
+            }
+            Mode::Append => {
+                // One blob takes all appends at a time, until it has as many as it may have.
+                let blob = first + (number / APPENDS_MAX) % count;
+                let path = format!("/{container}/{}", name(blob));
+                self.put(&path, &[("comp", "appendblock")], &shared.body, "").await
             }
             Mode::List => Err("a listing is walked, not split".to_owned()),
         }
@@ -173,9 +189,9 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
         body: &[u8],
-        is_blob: bool,
+        blob_type: &'static str,
     ) -> Result<u64, String> {
-        let request = Request { method: "PUT", path, query, length: body.len(), is_blob };
+        let request = Request { method: "PUT", path, query, length: body.len(), blob_type };
         let answer = self.send(&request, body, Sink::Discard).await?;
         expect(&answer, 201)?;
         Ok(body.len() as u64)
@@ -183,7 +199,7 @@ impl Client {
 
     /// Gets a blob and drops it.
     async fn get(&mut self, path: &str) -> Result<u64, String> {
-        let request = Request { method: "GET", path, query: &[], length: 0, is_blob: false };
+        let request = Request { method: "GET", path, query: &[], length: 0, blob_type: "" };
         let answer = self.send(&request, &[], Sink::Discard).await?;
         expect(&answer, 200)?;
         Ok(answer.body_bytes)
@@ -197,14 +213,14 @@ impl Client {
             let block = body.get(..body.len().min(bytes - sent)).unwrap_or_default();
             // Twelve digits are a valid base64 text of nine bytes.
             let id = format!("{sent:012}");
-            self.put(path, &[("blockid", &id), ("comp", "block")], block, false).await?;
+            self.put(path, &[("blockid", &id), ("comp", "block")], block, "").await?;
             list.push_str("<Latest>");
             list.push_str(&id);
             list.push_str("</Latest>");
             sent += block.len();
         }
         list.push_str("</BlockList>");
-        self.put(path, &[("comp", "blocklist")], list.as_bytes(), false).await?;
+        self.put(path, &[("comp", "blocklist")], list.as_bytes(), "").await?;
         Ok(bytes as u64)
     }
 
@@ -241,7 +257,7 @@ impl Client {
         }
         query.extend([("maxresults", PAGE_NAMES), ("restype", "container")]);
         let request =
-            Request { method: "GET", path: &path, query: &query, length: 0, is_blob: false };
+            Request { method: "GET", path: &path, query: &query, length: 0, blob_type: "" };
         let mut page = Vec::new();
         let answer = self.send(&request, &[], Sink::Keep(&mut page)).await?;
         expect(&answer, 200)?;

@@ -35,3 +35,8 @@ pub fn put_block_bytes_max(version: ApiVersion) -> u64 {
         _ => 4 * MIB,
     }
 }
+
+/// Most bytes of a body of Append Block, and of a source of Append Block From URL.
+pub fn append_block_bytes_max(version: ApiVersion) -> u64 {
+    if version >= ApiVersion::new(2022, 11, 2) { 100 * MIB } else { 4 * MIB }
+}

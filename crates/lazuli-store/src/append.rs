@@ -64,7 +64,7 @@ impl Store {
             let data = BlobData::Appended { list, count: 0, owned: true, sealed: false };
             let content = Content { blob_type, state, length: 0, data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
-            txn.record(&entry("PutBlob", path).bytes(Some(0)).etag(Some(written.etag)));
+            txn.record(&entry("PutAppendBlob", path).bytes(Some(0)).etag(Some(written.etag)));
             if self.commit(txn, &mut attempts).await? {
                 self.collect_after(found.row.as_ref());
                 return Ok(written);

@@ -373,6 +373,9 @@ impl Store {
         if row.committed {
             terms.check_read(Some(row), txn.now())?;
         }
+        if row.blob_type != BlobType::Block {
+            return Err(ErrorCode::InvalidBlobType.into());
+        }
         let committed = self.manifest_blocks(row).await?;
         let mut uncommitted = Vec::new();
         let staging = schema::staging(found.container.id, path.blob);

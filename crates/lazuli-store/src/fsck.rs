@@ -372,8 +372,7 @@ impl Check<'_> {
             (Some(b'u'), Some(value)) => {
                 BlockRow::decode(&value).is_ok_and(|block| block.holder == holder)
             }
-            (Some(b'p'), Some(_)) => id_after(&hold.owner, 1) == Some(holder),
-            (Some(b'm'), Some(_)) => id_after(&hold.owner, 1) == Some(holder),
+            (Some(b'm' | b'p'), Some(_)) => id_after(&hold.owner, 1) == Some(holder),
             _ => false,
         };
         ensure(owns, "the row that held these bytes does not name them")

@@ -154,7 +154,7 @@ impl Store {
             None => (0, row.length),
         };
         let source = match row.data {
-            BlobData::Empty => Source::Bytes(Bytes::new()),
+            BlobData::Empty | BlobData::Appended { count: 0, .. } => Source::Bytes(Bytes::new()),
             BlobData::Inline => {
                 let bytes = self.inline_bytes(&row).await?;
                 let end = first.saturating_add(left) as usize;
@@ -174,7 +174,6 @@ impl Store {
                 let range = first..first.saturating_add(left);
                 Source::Pages(Box::new(PageReader::new(pages, range)))
             }
-            BlobData::Appended { count: 0, .. } => Source::Bytes(Bytes::new()),
             BlobData::Appended { list, count, .. } => {
                 let chunks = count.div_ceil(PIECE_CHUNK_PIECES as u32);
                 self.seek(self.read_manifest(list), chunks, first).await?
@@ -244,10 +243,7 @@ impl ContentReader {
         }
         let bytes = match self.ahead.take() {
             Some(reading) => reading.await.map_err(broken)??,
-            None => {
-                let next = self.advance().await?;
-                read(&self.store, next).await?
-            }
+            None => self.read_next().await?,
         };
         if bytes.is_empty() {
             return Err(broken("stored content is shorter than its blob"));
@@ -259,6 +255,11 @@ impl ContentReader {
             self.ahead = Some(tokio::spawn(reading));
         }
         Ok(Some(bytes))
+    }
+
+    async fn read_next(&mut self) -> Result<Bytes, Refusal> {
+        let next = self.advance().await?;
+        read(&self.store, next).await
     }
 
     /// Where the next bytes are.

@@ -156,6 +156,27 @@ pub struct BlobRow {
     pub copy: Option<CopyState>,
 }
 
+/// What an append blob has besides what every blob has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendedBlob {
+    /// Blocks in it.
+    pub blocks: u32,
+    /// Whether it takes no more.
+    pub sealed: bool,
+}
+
+impl BlobRow {
+    /// What the blob has as an append blob; `None` if it is none.
+    pub fn appended(&self) -> Option<AppendedBlob> {
+        match self.data {
+            BlobData::Appended { count, sealed, .. } if self.blob_type == BlobType::Append => {
+                Some(AppendedBlob { blocks: count, sealed })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Where a blob's content is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BlobData {

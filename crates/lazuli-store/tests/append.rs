@@ -45,7 +45,7 @@ fn path(blob: &str) -> BlobPath<'_> {
     BlobPath { account: "account", container: "container", blob }
 }
 
-async fn open(dir: &Path) -> (Engine, Store) {
+fn open(dir: &Path) -> (Engine, Store) {
     let options = Options { extent_bytes: 1 << 20, reserve_bytes: 0, ..Options::new(dir) };
     let engine = Engine::open(options).unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)));
@@ -56,7 +56,7 @@ async fn open(dir: &Path) -> (Engine, Store) {
 
 /// A store with a container and an append blob `a`.
 async fn fresh(dir: &Path) -> (Engine, Store) {
-    let (engine, store) = open(dir).await;
+    let (engine, store) = open(dir);
     store.create_container("account", "container", &NewContainer::default()).await.unwrap();
     store.create_append_blob(&path("a"), &TERMS, &NewBlob::default()).await.unwrap();
     (engine, store)
@@ -157,7 +157,7 @@ async fn what_is_shared_stays_as_long_as_it_is_needed() {
     assert!(read(&store, "a", Some(taken)).await == blocks(0..130));
     assert_eq!(rows(&engine, PAYLOAD).await + rows(&engine, b'p').await, 130 + 11);
     close(engine, dir.path());
-    let (engine, store) = open(dir.path()).await;
+    let (engine, store) = open(dir.path());
     assert!(read(&store, "a", Some(taken)).await == blocks(0..130));
     assert!(read(&store, "copy", None).await == copied);
     assert!(read(&store, "copy of copy", None).await == second);
@@ -169,7 +169,7 @@ async fn what_is_shared_stays_as_long_as_it_is_needed() {
         assert!(read(&store, "copy of copy", None).await == second, "without {gone}");
     }
     close(engine, dir.path());
-    let (engine, store) = open(dir.path()).await;
+    let (engine, store) = open(dir.path());
     store.delete_blob(&path("copy of copy"), None, &TERMS, scope).await.unwrap();
     store.collect(true).await.unwrap();
     store.collect(true).await.unwrap();

@@ -14,6 +14,9 @@ const MIB: u64 = 1 << 20;
 /// The blobs in the small container, beside which the large one is held.
 const FEW_BLOBS: u64 = 10_000;
 
+/// Append blobs made ahead: each takes 50,000 blocks, and the next one goes on from there.
+const APPEND_BLOBS: u64 = 20;
+
 /// Blobs overwritten when the use of space is measured, of a mebibyte each.
 const CHURN_BLOBS: u64 = 200;
 
@@ -80,6 +83,27 @@ pub(super) fn small(scale: &Scale) -> Result<Vec<Row>, String> {
         rows.extend([put, put_tail, get, get_tail]);
     }
     Ok(rows)
+}
+
+/// 4 KiB Append Block to one blob.
+pub(super) fn append(scale: &Scale) -> Result<Vec<Row>, String> {
+    let named = |text: &str| format!("Append Block 4 KiB{text}, one blob, 16 connections");
+    let mut speed = row(named(""), Unit::PerSecond, "10 times");
+    let mut tail = row(named(" p99"), Unit::Microseconds, "lower");
+    let (seconds, blobs) = (scale.seconds.to_string(), APPEND_BLOBS.to_string());
+    for _ in 0..scale.rounds {
+        speed.add_limit("single writer, fdatasync each", limits::durable_appends(4096, 500)?);
+        for kind in Kind::BOTH {
+            let server = Contender::start(kind)?;
+            server.load("append-blobs", &["--ops", &blobs])?;
+            let arguments = ["--connections", "16", "--seconds", &seconds, "--count", &blobs];
+            let measured = server.load("append", &arguments)?;
+            speed.add(kind, &measured, "ops_per_second");
+            tail.add(kind, &measured, "p99_us");
+            server.stop()?;
+        }
+    }
+    Ok(vec![speed, tail])
 }
 
 /// What the transparency log costs: the same writes and reads with it and without.

@@ -4,12 +4,14 @@
 
 use http::Method;
 use lazuli_model::Refusal;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
 use lazuli_model::tier::{AccessTier, RehydratePriority};
 use lazuli_store::copy::{Destination, Source};
 use lazuli_store::put::NewBlob;
 use lazuli_store::rows::BlobRow;
+use lazuli_wire::headers;
 
 use crate::access;
 use crate::call::Call;
@@ -43,6 +45,7 @@ pub static SPEC: Spec = Spec {
         &[
             "x-ms-access-tier",
             "x-ms-rehydrate-priority",
+            "x-ms-seal-blob",
             "x-ms-source-if-tags",
             "x-ms-tags",
             "x-ms-source-lease-id",
@@ -52,6 +55,9 @@ pub static SPEC: Spec = Spec {
     response: &[ENTITY, &["x-ms-copy-id", "x-ms-copy-status"]],
     status: Status::Built,
 };
+
+/// Whether the copy of an append blob is sealed; without it, it is if its source is.
+const SEAL: &str = "x-ms-seal-blob";
 
 /// Makes the blob a copy of another.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
@@ -67,6 +73,7 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         tags: call.tags()?,
         tier: call.tier()?,
         url: from.url.clone(),
+        seals: headers::boolean(call.head.headers, SEAL)?,
     };
     let source = Source {
         path: from.path(),
@@ -90,10 +97,14 @@ struct NewCopy {
     tags: TagSet,
     tier: Option<AccessTier>,
     url: String,
+    seals: Option<bool>,
 }
 
 impl Destination for NewCopy {
     fn build(&self, source: &BlobRow) -> Result<NewBlob, Refusal> {
+        if self.seals == Some(true) && source.blob_type != BlobType::Append {
+            return Err(Refusal::header_value(SEAL, "true"));
+        }
         let metadata =
             if self.metadata.is_empty() { &source.metadata } else { &self.metadata }.clone();
         Ok(NewBlob {
@@ -111,6 +122,10 @@ impl Destination for NewCopy {
 
     fn needs_infinite_lease(&self) -> bool {
         true
+    }
+
+    fn seals(&self) -> Option<bool> {
+        self.seals
     }
 
     fn rehydrates(&self) -> bool {

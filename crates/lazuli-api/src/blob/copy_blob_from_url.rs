@@ -4,6 +4,7 @@
 
 use http::Method;
 use lazuli_auth::Permission;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
 use lazuli_model::tier::AccessTier;
@@ -121,6 +122,9 @@ struct NewCopy {
 
 impl Destination for NewCopy {
     fn build(&self, source: &BlobRow) -> Result<NewBlob, Refusal> {
+        if source.blob_type != BlobType::Block {
+            return Err(ErrorCode::InvalidSourceBlobType.into());
+        }
         self.verified.check(source)?;
         let metadata =
             if self.metadata.is_empty() { &source.metadata } else { &self.metadata }.clone();

@@ -55,6 +55,8 @@ pub static SPEC: Spec = Spec {
             "content-disposition",
             "content-language",
             "x-ms-blob-type",
+            "x-ms-blob-committed-block-count",
+            "x-ms-blob-sealed",
             "x-ms-copy-completion-time",
             "x-ms-copy-status-description",
             "x-ms-copy-id",

@@ -108,7 +108,7 @@ fn write_blob(
     let progress =
         row.copy.as_ref().map(lazuli_model::copy::CopyState::progress).unwrap_or_default();
     let archive_status = archive_status(row);
-    let base = snapshot.is_none();
+    let (base, tiered) = (snapshot.is_none(), AccessTier::applies_to(row.blob_type));
     let content = &row.content;
     let properties = BlobProperties {
         creation_time: row.committed.then_some(row.created),
@@ -124,8 +124,8 @@ fn write_blob(
         cache_control: content.cache_control.as_deref(),
         content_disposition: content.disposition.as_deref(),
         blob_type: row.blob_type.name(),
-        access_tier: Some(row.tier.unwrap_or(AccessTier::DEFAULT).name()),
-        access_tier_inferred: row.tier.is_none(),
+        access_tier: tiered.then(|| row.tier.unwrap_or(AccessTier::DEFAULT).name()),
+        access_tier_inferred: tiered && row.tier.is_none(),
         access_tier_change_time: row.tier_changed.filter(|_| row.tier.is_some()),
         archive_status: archive_status.as_deref(),
         rehydrate_priority: row.rehydrating.map(|(_, priority)| priority.name()),
@@ -142,6 +142,7 @@ fn write_blob(
             incremental: false,
         }),
         tag_count: row.tags.len() as u32,
+        sealed: row.appended().and_then(|blob| blob.sealed.then_some(true)),
         ..BlobProperties::default()
     };
     xml.blob(&BlobItem {

@@ -3,6 +3,7 @@
 //! <https://learn.microsoft.com/rest/api/storageservices/put-blob-from-url>
 
 use http::Method;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::ContentHeaders;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
@@ -141,5 +142,9 @@ impl Destination for NewFromUrl {
 
     fn needs_infinite_lease(&self) -> bool {
         false
+    }
+
+    fn blob_type(&self, _: &BlobRow) -> BlobType {
+        BlobType::Block
     }
 }

@@ -1,3 +1,5 @@
+//! Combined changes, on a number in the place of a blob.
+
 use std::sync::LazyLock;
 
 use lazuli_base::{ManualClock, SystemEntropy, Timestamp};

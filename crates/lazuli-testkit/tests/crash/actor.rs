@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lazuli_testkit::{Client, Kept, Random, Request, Response, Trust};
 
+use crate::appends::Appends;
 use crate::model::{Base, Content, Endings, Model, Observed, Pairs, Read, Snapshot, Staged, State};
 
 /// Where all blobs are.
@@ -29,6 +30,10 @@ pub(crate) struct Actor {
     index: u64,
     random: Random,
     model: Model,
+    /// What it appended to blobs that others append to as well.
+    pub(crate) appends: Appends,
+    /// The generation of those blobs.
+    pub(crate) generation: u64,
     pub(crate) trust: Arc<Trust>,
     /// The receipts of all operations that were acknowledged.
     pub(crate) kept: Vec<Kept>,
@@ -71,7 +76,8 @@ fn content_of(response: Response) -> Read {
 impl Actor {
     /// An actor whose names begin with its index.
     pub(crate) fn new(index: u64, random: Random, trust: Arc<Trust>) -> Self {
-        Self { index, random, model: Model::default(), trust, kept: Vec::new() }
+        let (model, appends) = (Model::default(), Appends::of(index));
+        Self { index, random, model, appends, generation: 0, trust, kept: Vec::new() }
     }
 
     fn path(name: &str) -> String {
@@ -87,6 +93,9 @@ impl Actor {
 
     /// One random operation; `false` once the server is gone.
     fn step(&mut self, client: &mut Client) -> Result<bool, String> {
+        if self.random.between(0, 3) == 0 {
+            return self.append(client);
+        }
         let name = format!("{}-{}", self.index, self.random.between(0, NAMES));
         let state = self.model.names.get(&name).cloned().unwrap_or_default();
         let dice = self.random.between(0, 100);
@@ -100,6 +109,23 @@ impl Actor {
             _ => self.put(client, &name, state)?,
         };
         Ok(answered)
+    }
+
+    /// Appends a block to a blob that others append to at the same time.
+    fn append(&mut self, client: &mut Client) -> Result<bool, String> {
+        let block = self.appends.next(&mut self.random, self.generation);
+        let (name, path) = (block.blob.as_str(), Self::path(&block.blob));
+        let (query, body) = ("comp=appendblock", block.bytes.as_slice());
+        let request = Request { method: "PUT", path: &path, query, headers: &[], body };
+        let Ok(response) = client.send(&request) else { return Ok(false) };
+        if response.status != CREATED {
+            let text = response.text();
+            return Err(format!("Append Block to {name} answered {}: {text}", response.status));
+        }
+        self.appends.answered(&block, response.header("x-ms-blob-append-offset"))?;
+        let kept = self.trust.keep(&response, name);
+        self.kept.push(kept.map_err(|error| format!("Append Block to {name}: {error}"))?);
+        Ok(true)
     }
 
     fn attempt(&mut self, client: &mut Client, what: Attempt<'_>, request: &Request<'_>) -> Answer {

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use lazuli_base::Timestamp;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::conditions::Conditions;
 use lazuli_model::content::ContentHeaders;
 use lazuli_model::etag::ETag;
@@ -18,6 +19,7 @@ use crate::blob::{
     with_current,
 };
 use crate::journal::{Entry, Kind};
+use crate::pages::Paged;
 use crate::put::{Content, entry, no_earlier};
 use crate::rows::{BlobData, BlobRow, ListHold, Stored};
 use crate::schema;
@@ -42,18 +44,21 @@ const SNAPSHOTS_PER_DELETE: usize = 10_000;
 
 impl Store {
     /// Replaces a blob's content properties; an MD5 that is not given is cleared, too. What was told
-    /// of a copy onto the blob is told no longer.
+    /// of a copy onto the blob is told no longer. Gives a page blob's sequence number, too.
     pub async fn set_blob_properties(
         &self,
         path: &BlobPath<'_>,
         terms: &Terms<'_>,
         content: &ContentHeaders,
-    ) -> Result<Written, Refusal> {
+    ) -> Result<(Written, Option<u64>), Refusal> {
         let change = |row: &mut BlobRow| {
             row.content = content.clone();
             row.copy = None;
         };
-        self.change_blob("SetBlobProperties", path, terms, change).await
+        let row = self.change_blob("SetBlobProperties", path, terms, change).await?;
+        let paged = Paged::of(&row).filter(|_| row.blob_type == BlobType::Page);
+        let written = Written { etag: row.etag, modified: row.modified };
+        Ok((written, paged.map(|paged| paged.sequence)))
     }
 
     /// Replaces a blob's metadata.
@@ -64,7 +69,8 @@ impl Store {
         metadata: &Metadata,
     ) -> Result<Written, Refusal> {
         let change = |row: &mut BlobRow| row.metadata = metadata.clone();
-        self.change_blob("SetBlobMetadata", path, terms, change).await
+        let row = self.change_blob("SetBlobMetadata", path, terms, change).await?;
+        Ok(Written { etag: row.etag, modified: row.modified })
     }
 
     /// A change that makes a new entity tag.
@@ -74,7 +80,7 @@ impl Store {
         path: &BlobPath<'_>,
         terms: &Terms<'_>,
         change: impl Fn(&mut BlobRow),
-    ) -> Result<Written, Refusal> {
+    ) -> Result<BlobRow, Refusal> {
         let mut attempts = Attempts::default();
         loop {
             let mut txn = self.begin();
@@ -92,7 +98,7 @@ impl Store {
             txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
             txn.record(&entry(operation, path).etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
-                return Ok(Written { etag: row.etag, modified: row.modified });
+                return Ok(row);
             }
         }
     }

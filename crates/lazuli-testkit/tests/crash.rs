@@ -176,6 +176,8 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
     let acknowledged: usize = actors.iter().map(|actor| actor.kept.len()).sum();
     println!("{rounds} rounds, {acknowledged} acknowledged operations; unanswered: {endings:?}");
     assert!(acknowledged > 0, "nothing was acknowledged");
+    let appended: usize = actors.iter().map(|actor| actor.appends.acknowledged()).sum();
+    assert!(appended > 0, "nothing was appended");
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

@@ -61,6 +61,11 @@ impl Appends {
         Self { client, ..Self::default() }
     }
 
+    /// How many of its blocks were acknowledged.
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.made.len()
+    }
+
     /// The next block, for one of a generation's blobs. It counts as unanswered until it is answered.
     pub(crate) fn next(&mut self, random: &mut Random, generation: u64) -> Block {
         let len = match random.between(0, 20) {

@@ -8,12 +8,13 @@ import blobs
 import blocks
 import containers
 import copies
+import pages
 import tags_and_batches
 from harness import main
 
 __all__ = [
     "access", "appends", "asynchronous", "blobs", "blocks", "containers", "copies",
-    "tags_and_batches",
+    "pages", "tags_and_batches",
 ]
 
 if __name__ == "__main__":

@@ -26,6 +26,16 @@ pub(crate) enum Mode {
     AppendBlobs,
     /// Appends blocks of `--bytes` to one blob; to the next of `--count` once that is full.
     Append,
+    /// Makes `--ops` page blobs of `--bytes`, all of them zeros.
+    PageBlobs,
+    /// Writes `--bytes` to one of `--count` places of a page blob, in a scattered order.
+    PutPage,
+    /// The same in the order of the places.
+    FillPages,
+    /// Takes snapshots of one blob.
+    Snapshot,
+    /// Copies one blob to new names, each complete when it is answered.
+    Copy,
     /// Makes the container.
     Container,
 }
@@ -42,6 +52,11 @@ const MODES: &[(&str, Mode)] = &[
     ("churn", Mode::Churn),
     ("append-blobs", Mode::AppendBlobs),
     ("append", Mode::Append),
+    ("page-blobs", Mode::PageBlobs),
+    ("put-page", Mode::PutPage),
+    ("fill-pages", Mode::FillPages),
+    ("snapshot", Mode::Snapshot),
+    ("copy", Mode::Copy),
     ("container", Mode::Container),
 ];
 

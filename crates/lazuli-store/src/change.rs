@@ -15,8 +15,8 @@ use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{
-    BlobPath, Found, Terms, Written, check_changeable, discard_staging, find, hold_extent, index_tags, release,
-    with_current,
+    BlobPath, Found, Terms, Written, check_changeable, discard_staging, find, hold_extent,
+    index_tags, release, with_current,
 };
 use crate::journal::{Entry, Kind};
 use crate::pages::Paged;

@@ -10,9 +10,9 @@ use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{BlobPath, Terms, Written, check_readable, find, with_current};
+use crate::pages::Paged;
 use crate::put::{Content, NewBlob, entry, overwrite};
 use crate::rows::{BlobData, BlobRow};
-use crate::pages::Paged;
 use crate::schema::{self, ContainerId};
 use crate::txn::{Attempts, Txn};
 

@@ -19,9 +19,7 @@ use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::change::DeleteScope;
 use lazuli_store::container::NewContainer;
 use lazuli_store::copy::{Destination, Source};
-use lazuli_store::pages::{
-    PageChange, PageContent, PageRange, RangeQuery, Ranged, SequenceTerms,
-};
+use lazuli_store::pages::{PageChange, PageContent, PageRange, RangeQuery, Ranged, SequenceTerms};
 use lazuli_store::put::NewBlob;
 use lazuli_store::read::ContentReader;
 use lazuli_store::rows::BlobRow;
@@ -211,10 +209,8 @@ impl World {
         let blob = self.store().open_blob(&path(name), snapshot, &terms).await.unwrap();
         assert_eq!(blob.row.length, state.pages * PAGE);
         let end = state.pages.min(first + pages);
-        let range = lazuli_model::range::ByteRange {
-            first: first * PAGE,
-            last: Some(end * PAGE - 1),
-        };
+        let range =
+            lazuli_model::range::ByteRange { first: first * PAGE, last: Some(end * PAGE - 1) };
         let range = range.resolve(blob.row.length).unwrap();
         let reader = self.store().read_content(blob, Some(range)).await.unwrap();
         (reader, state.bytes(first..end))
@@ -319,8 +315,7 @@ impl World {
     async fn snapshot(&mut self, name: &'static str) {
         let conditions = Conditions::default();
         let terms = Terms { conditions: &conditions, lease: None, may_overwrite: true };
-        let taken =
-            self.open.store.snapshot_blob(&path(name), &terms, &Metadata::default()).await;
+        let taken = self.open.store.snapshot_blob(&path(name), &terms, &Metadata::default()).await;
         match self.model.get_mut(name) {
             Some(blob) => blob.snapshots.push((taken.unwrap().0, blob.now.clone(), blob.made)),
             None => assert!(taken.is_err()),

@@ -114,9 +114,7 @@ fn previous_snapshot(
     let by_time = call.query("prevsnapshot");
     let Some(text) = call.header(PREVIOUS_URL)? else {
         let not_one = |text| Refusal::query_value("prevsnapshot", text, "Not a valid snapshot.");
-        return by_time
-            .map(|text| date::parse_iso7(text).ok_or_else(|| not_one(text)))
-            .transpose();
+        return by_time.map(|text| date::parse_iso7(text).ok_or_else(|| not_one(text))).transpose();
     };
     if by_time.is_some() {
         return Err(Refusal::header_value(PREVIOUS_URL, text));

@@ -34,11 +34,9 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let asked = call.asked()?;
     let from = call.copy_source(OwnAccount::Suffices).await?;
-    let source =
-        IncrementalSource { path: from.path(), snapshot: from.snapshot, url: &from.url };
+    let source = IncrementalSource { path: from.path(), snapshot: from.snapshot, url: &from.url };
     let path = call.path(container.as_str(), blob.as_str());
-    let (written, id) =
-        call.store().incremental_copy(&path, &asked.terms(&call), &source).await?;
+    let (written, id) = call.store().incremental_copy(&path, &asked.terms(&call), &source).await?;
     Ok(Reply::new(202)
         .entity(written.etag, written.modified)
         .header("x-ms-copy-id", id)

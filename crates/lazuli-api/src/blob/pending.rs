@@ -5,10 +5,7 @@
 use http::Method;
 
 use crate::access;
-use crate::spec::{
-    BLOB_CONTENT, BODY_CHECKS, CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, METADATA,
-    SOURCE_CONDITIONS, Selector, Spec, Status,
-};
+use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
 
 /// Get User Delegation Key.
 pub static GET_USER_DELEGATION_KEY: Spec = Spec {

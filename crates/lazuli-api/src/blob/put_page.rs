@@ -34,12 +34,7 @@ pub static SPEC: Spec = Spec {
     response: &[
         ENTITY,
         ENCRYPTED,
-        &[
-            "content-md5",
-            "x-ms-content-crc64",
-            "x-ms-blob-sequence-number",
-            "x-ms-structured-body",
-        ],
+        &["content-md5", "x-ms-content-crc64", "x-ms-blob-sequence-number", "x-ms-structured-body"],
     ],
     status: Status::Built,
 };

@@ -27,11 +27,7 @@ pub static SPEC: Spec = Spec {
     ],
     access: access::BLOB_WRITE,
     query: &["timeout"],
-    headers: &[
-        CONDITIONS,
-        LEASE,
-        &["x-ms-sequence-number-action", "x-ms-blob-sequence-number"],
-    ],
+    headers: &[CONDITIONS, LEASE, &["x-ms-sequence-number-action", "x-ms-blob-sequence-number"]],
     success: &[200],
     response: &[ENTITY, &["x-ms-blob-sequence-number"]],
     status: Status::Built,

@@ -48,9 +48,8 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
 /// and with nothing else.
 pub(crate) fn sequence_action(call: &Call<'_>) -> Result<Option<SequenceAction>, Refusal> {
     let number = sequence_number(call)?;
-    let stray = |number: u64| {
-        Err(Refusal::header_value("x-ms-blob-sequence-number", number.to_string()))
-    };
+    let stray =
+        |number: u64| Err(Refusal::header_value("x-ms-blob-sequence-number", number.to_string()));
     let Some(action) = call.header("x-ms-sequence-number-action")? else {
         return number.map_or(Ok(None), stray);
     };

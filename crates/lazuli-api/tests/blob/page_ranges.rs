@@ -2,7 +2,7 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/get-page-ranges>
 
-use crate::harness::{ACCOUNT, Answer, Blobs, HOST, get, head, put};
+use crate::harness::{ACCOUNT, Answer, HOST, get, head, put};
 use crate::pages::{clear_page, put_page, put_page_blob, with_page_blob};
 
 /// The ranges of an answer as text: `0-511`, and `!0-511` for what was cleared.
@@ -62,7 +62,8 @@ fn ranges_come_in_parts() {
         }
     }
     assert_eq!((parts.len(), parts.join(" ")), (4, whole.clone()));
-    blobs.send(&get("/box/p?comp=pagelist&maxresults=0"))
+    blobs
+        .send(&get("/box/p?comp=pagelist&maxresults=0"))
         .refused(400, "OutOfRangeQueryParameterValue");
     let call = get("/box/p?comp=pagelist&marker=x");
     blobs.send(&call).refused(400, "InvalidQueryParameterValue");
@@ -123,7 +124,8 @@ fn incremental_copies_follow_each_other() {
     };
     let copy = |blob: &str, snapshot: &str| {
         blobs.pass(1);
-        let query = if snapshot.is_empty() { String::new() } else { format!("?snapshot={snapshot}") };
+        let query =
+            if snapshot.is_empty() { String::new() } else { format!("?snapshot={snapshot}") };
         let source = format!("http://{HOST}/{ACCOUNT}/box/{blob}{query}");
         blobs.send(&put("/box/copy?comp=incrementalcopy").header("x-ms-copy-source", source))
     };
@@ -147,7 +149,8 @@ fn incremental_copies_follow_each_other() {
     };
     assert_eq!(read(&made_first)[..1024], [1; 1024]);
     assert_eq!(read(&made_second)[512..1024], [2; 512]);
-    let diff = get(&format!("/box/copy?comp=pagelist&snapshot={made_second}&prevsnapshot={made_first}"));
+    let diff =
+        get(&format!("/box/copy?comp=pagelist&snapshot={made_second}&prevsnapshot={made_first}"));
     assert_eq!(ranges(&blobs.send(&diff).is(200)), "512-1023");
     copy("p", &first).refused(409, "IncrementalCopyOfEarlierSnapshotNotAllowed");
     blobs.send(&put_page_blob("/box/other", 4096)).is(201);

@@ -295,7 +295,11 @@ async fn trim_cell(
                     }
                 }
         };
-        if holds.iter().any(is_seen) { kept.push(stage) } else { gone.push(stage) }
+        if holds.iter().any(is_seen) {
+            kept.push(stage)
+        } else {
+            gone.push(stage)
+        }
         newer = Some(stage.generation);
     }
     // A last row that says nothing is as good as none.

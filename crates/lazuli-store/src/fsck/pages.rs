@@ -14,11 +14,8 @@ impl Check<'_> {
     /// Whether the map of a page blob is there and knows of the blob.
     pub(super) fn has_pages(&mut self, blob: &BlobRow, paged: &Paged) -> Result<bool, MetaError> {
         self.named.viewers.insert((paged.map.0, blob.state.0));
-        let wanted = if paged.owned {
-            MapHold::OWNER
-        } else {
-            MapHold::of(&paged.view(blob.length))
-        };
+        let wanted =
+            if paged.owned { MapHold::OWNER } else { MapHold::of(&paged.view(blob.length)) };
         let is_there = self.get(schema::map(paged.map))?.is_some();
         let is_whole = blob.length.is_multiple_of(PAGE_BYTES);
         Ok(is_there && is_whole && self.holds_map(paged.map, blob.state.0, wanted)?)

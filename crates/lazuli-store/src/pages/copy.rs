@@ -72,7 +72,8 @@ impl Store {
                 description: None,
             };
             let states = (self.new_state().await?, self.new_state().await?);
-            let row = destination(&mut txn, found.row.as_ref(), (&mut base, states.0), told).await?;
+            let row =
+                destination(&mut txn, found.row.as_ref(), (&mut base, states.0), told).await?;
             let row = with_role(row, PageRole::Destination(Box::new(copy)));
             let taken = share(&mut txn, &mut base, states.1).await?;
             let taken = BlobRow {
@@ -108,8 +109,8 @@ fn follows(destination: Option<&BlobRow>, copy: &IncrementalCopy) -> Result<(), 
     let Some(Paged { role: PageRole::Destination(last), .. }) = Paged::of(row) else {
         return Err(ErrorCode::IncrementalCopyBlobMismatch.into());
     };
-    let is_same = (last.container, &last.blob, last.created)
-        == (copy.container, &copy.blob, copy.created);
+    let is_same =
+        (last.container, &last.blob, last.created) == (copy.container, &copy.blob, copy.created);
     if !is_same {
         return Err(ErrorCode::IncrementalCopyBlobMismatch.into());
     }

@@ -85,7 +85,9 @@ impl Store {
                 }
                 let mut parts = Vec::new();
                 for (_, part) in range.by_cell() {
-                    parts.push(self.stow(bytes.slice(part.start as usize..part.end as usize)).await?);
+                    parts.push(
+                        self.stow(bytes.slice(part.start as usize..part.end as usize)).await?,
+                    );
                 }
                 Some(parts)
             }
@@ -364,7 +366,8 @@ impl OpenMap {
         for row in &rows {
             txn.rely_on(row);
             let Some((_, generation)) = schema::cell_parts(&row.key) else { continue };
-            stored.push((generation, CellRow::decode(&row.value).map_err(|error| damaged(&error))?));
+            stored
+                .push((generation, CellRow::decode(&row.value).map_err(|error| damaged(&error))?));
         }
         let mut stored = stored.into_iter();
         let names = |row: &CellRow| row.pieces().map(|(_, home)| home.id()).collect();
@@ -462,4 +465,3 @@ impl OpenMap {
         Ok(())
     }
 }
-

@@ -71,9 +71,7 @@ impl Store {
         let query = resolve(&row)?;
         let before = match query.since {
             None => None,
-            Some(before) => {
-                Some(self.earlier(path, (snapshot, before), (&row, terms)).await?)
-            }
+            Some(before) => Some(self.earlier(path, (snapshot, before), (&row, terms)).await?),
         };
         let first = query.range.map_or(0, |range| range.first);
         let end = query.range.map_or(row.length, |range| range.last + 1);
@@ -129,9 +127,8 @@ impl Store {
             all.sort_unstable();
             all.dedup();
             for cell in all.into_iter().filter(|cell| *cell < known) {
-                let of = |cells: &BTreeMap<u32, CellRow>| {
-                    pages(cells.get(&cell).unwrap_or(&nothing))
-                };
+                let of =
+                    |cells: &BTreeMap<u32, CellRow>| pages(cells.get(&cell).unwrap_or(&nothing));
                 told.cell(cell, &of(&present), before.map(|_| of(&past)).as_ref());
             }
             cell = known;

@@ -8,13 +8,14 @@ import blobs
 import blocks
 import containers
 import copies
+import pages
 import queries
 import tags_and_batches
 from harness import main
 
 __all__ = [
-    "access", "appends", "asynchronous", "blobs", "blocks", "containers", "copies", "queries",
-    "tags_and_batches",
+    "access", "appends", "asynchronous", "blobs", "blocks", "containers", "copies", "pages",
+    "queries", "tags_and_batches",
 ]
 
 if __name__ == "__main__":

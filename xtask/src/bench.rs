@@ -47,6 +47,7 @@ const ITEMS: &[(&str, &str, Item)] = &[
     ("blocks", "1 GiB as Put Blocks of 8 MiB and a list, and Get Blob of it", items::blocks),
     ("append", "4 KiB Append Block to one blob from 16 connections", items::append),
     ("query", "a query of 1 GiB of delimited text", items::query),
+    ("pages", "4 KiB Put Page at random, snapshot and copy of a large page blob", items::pages),
     ("log", "what the transparency log costs", items::log),
     ("many", "listing, start and memory with many blobs", items::many),
     ("idle", "start and memory with an empty store", items::idle),

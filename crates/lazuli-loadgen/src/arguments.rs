@@ -30,6 +30,16 @@ pub(crate) enum Mode {
     Csv,
     /// Queries the blob that `csv` made, of `--bytes`, for the half of its records.
     Query,
+    /// Makes `--ops` page blobs of `--bytes`, all of them zeros.
+    PageBlobs,
+    /// Writes `--bytes` to one of `--count` places of a page blob, in a scattered order.
+    PutPage,
+    /// The same in the order of the places.
+    FillPages,
+    /// Takes snapshots of one blob.
+    Snapshot,
+    /// Copies one blob to new names, each complete when it is answered.
+    Copy,
     /// Makes the container.
     Container,
 }
@@ -48,6 +58,11 @@ const MODES: &[(&str, Mode)] = &[
     ("append", Mode::Append),
     ("csv", Mode::Csv),
     ("query", Mode::Query),
+    ("page-blobs", Mode::PageBlobs),
+    ("put-page", Mode::PutPage),
+    ("fill-pages", Mode::FillPages),
+    ("snapshot", Mode::Snapshot),
+    ("copy", Mode::Copy),
     ("container", Mode::Container),
 ];
 

@@ -21,8 +21,8 @@ pub(crate) struct Request<'a> {
     pub(crate) query: &'a [(&'a str, &'a str)],
     /// The length of the body in bytes.
     pub(crate) length: usize,
-    /// The type of the blob that the request makes; empty if it makes none.
-    pub(crate) blob_type: &'static str,
+    /// Further headers whose names begin with `x-ms-`, sorted by name.
+    pub(crate) headers: &'a [(&'a str, &'a str)],
 }
 
 /// Signs and writes request heads for one account.
@@ -52,18 +52,19 @@ impl Signer {
     /// Writes the head of `request` into `head`.
     pub(crate) fn write_head(&mut self, request: &Request<'_>, head: &mut String) {
         self.refresh_date();
-        let Request { method, path, query, length, blob_type } = request;
+        let Request { method, path, query, length, headers } = request;
         let Self { account, date, text, .. } = self;
         let signed_length = if *length == 0 { String::new() } else { length.to_string() };
-        let (before, after) =
-            if blob_type.is_empty() { ("", "") } else { ("x-ms-blob-type:", "\n") };
         text.clear();
         // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "{method}\n\n\n{signed_length}\n\n\n\n\n\n\n\n\n\
-             {before}{blob_type}{after}x-ms-date:{date}\nx-ms-version:{VERSION}\n/{account}/{account}{path}"
-        );
+        let _ = write!(text, "{method}\n\n\n{signed_length}\n\n\n\n\n\n\n\n\n");
+        let date_place = headers.partition_point(|(name, _)| *name < "x-ms-date");
+        let (before, after) = headers.split_at(date_place);
+        let dated = [("x-ms-date", date.as_str())];
+        for (name, value) in before.iter().chain(&dated).chain(after) {
+            let _ = writeln!(text, "{name}:{value}");
+        }
+        let _ = write!(text, "x-ms-version:{VERSION}\n/{account}/{account}{path}");
         for (name, value) in *query {
             let _ = write!(text, "\n{name}:{}", decode(value));
         }
@@ -80,8 +81,8 @@ impl Signer {
              x-ms-version: {VERSION}\r\n",
             self.authority
         );
-        if !blob_type.is_empty() {
-            let _ = write!(head, "x-ms-blob-type: {blob_type}\r\n");
+        for (name, value) in *headers {
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         let _ = write!(head, "Authorization: SharedKey {account}:{signature}\r\n\r\n");
     }
@@ -143,8 +144,7 @@ mod tests {
         let mut signer = Signer::new("h:1", "dev", "a2V5").expect("a key");
         let mut head = String::new();
         let query = [("comp", "list"), ("restype", "container")];
-        let request =
-            Request { method: "GET", path: "/c", query: &query, length: 0, blob_type: "" };
+        let request = Request { method: "GET", path: "/c", query: &query, length: 0, headers: &[] };
         signer.write_head(&request, &mut head);
         assert!(
             head.starts_with("GET /dev/c?comp=list&restype=container HTTP/1.1\r\nHost: h:1\r\n")

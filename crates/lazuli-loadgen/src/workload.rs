@@ -14,8 +14,11 @@ use crate::sign::{Request, Signer, encode};
 /// The size of a block of a large blob, in bytes.
 const BLOCK_BYTES: usize = 8 << 20;
 
-/// The type of the blobs that most requests make.
-const BLOCK_BLOB: &str = "BlockBlob";
+/// The header of requests that make a block blob.
+const BLOCK_BLOB: &[(&str, &str)] = &[("x-ms-blob-type", "BlockBlob")];
+
+/// The header of requests that make an append blob.
+const APPEND_BLOB: &[(&str, &str)] = &[("x-ms-blob-type", "AppendBlob")];
 
 /// The most blocks that an append blob takes.
 const APPENDS_MAX: u64 = 50_000;
@@ -58,6 +61,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Measured, String> {
 fn body(arguments: &Arguments) -> Vec<u8> {
     let length = match arguments.mode {
         Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn | Mode::Append => arguments.bytes,
+        Mode::PutPage | Mode::FillPages => arguments.bytes,
         Mode::Blocks => BLOCK_BYTES.min(arguments.bytes),
         Mode::Csv => return lines(BLOCK_BYTES.min(arguments.bytes)),
         Mode::Get
@@ -65,7 +69,10 @@ fn body(arguments: &Arguments) -> Vec<u8> {
         | Mode::List
         | Mode::Query
         | Mode::Container
-        | Mode::AppendBlobs => 0,
+        | Mode::AppendBlobs
+        | Mode::PageBlobs
+        | Mode::Snapshot
+        | Mode::Copy => 0,
     };
     let mut state = SCATTER;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -202,17 +209,37 @@ impl Client {
             }
             Mode::Container => {
                 let path = format!("/{container}");
-                self.put(&path, &[("restype", "container")], &[], "").await
+                self.put(&path, &[("restype", "container")], &[], &[]).await
             }
             Mode::AppendBlobs => {
                 let path = format!("/{container}/{}", name(first + number));
-                self.put(&path, &[], &[], "AppendBlob").await
+                self.put(&path, &[], &[], APPEND_BLOB).await
             }
             Mode::Append => {
                 // One blob takes all appends at a time, until it has as many as it may have.
                 let blob = first + (number / APPENDS_MAX) % count;
                 let path = format!("/{container}/{}", name(blob));
-                self.put(&path, &[("comp", "appendblock")], &shared.body, "").await
+                self.put(&path, &[("comp", "appendblock")], &shared.body, &[]).await
+            }
+            Mode::PageBlobs => {
+                let path = format!("/{container}/{}", name(first + number));
+                self.put_page_blob(&path, *bytes).await
+            }
+            Mode::PutPage | Mode::FillPages => {
+                let scattered = (number.wrapping_mul(SCATTER) >> 20) % count;
+                let place = if *mode == Mode::PutPage { scattered } else { number % count };
+                let path = format!("/{container}/{}", name(*first));
+                self.put_page(&path, place * *bytes as u64, &shared.body).await
+            }
+            Mode::Snapshot => {
+                let path = format!("/{container}/{}", name(*first));
+                self.put(&path, &[("comp", "snapshot")], &[], &[]).await
+            }
+            Mode::Copy => {
+                let Arguments { authority, account, .. } = &shared.arguments;
+                let source = format!("http://{authority}/{account}/{container}/{}", name(*first));
+                let path = format!("/{container}/{}", name(first + 1 + number));
+                self.put(&path, &[], &[], &[("x-ms-copy-source", source.as_str())]).await
             }
             Mode::List => Err("a listing is walked, not split".to_owned()),
         }
@@ -224,17 +251,34 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
         body: &[u8],
-        blob_type: &'static str,
+        headers: &[(&str, &str)],
     ) -> Result<u64, String> {
-        let request = Request { method: "PUT", path, query, length: body.len(), blob_type };
+        let request = Request { method: "PUT", path, query, length: body.len(), headers };
         let answer = self.send(&request, body, Sink::Discard).await?;
-        expect(&answer, 201)?;
+        // A copy is accepted, all else is made.
+        let copies = headers.iter().any(|(name, _)| *name == "x-ms-copy-source");
+        expect(&answer, if copies { 202 } else { 201 })?;
         Ok(body.len() as u64)
+    }
+
+    /// Makes a page blob.
+    async fn put_page_blob(&mut self, path: &str, bytes: usize) -> Result<u64, String> {
+        let length = bytes.to_string();
+        let headers =
+            [("x-ms-blob-content-length", length.as_str()), ("x-ms-blob-type", "PageBlob")];
+        self.put(path, &[], &[], &headers).await
+    }
+
+    /// Writes pages at an offset.
+    async fn put_page(&mut self, path: &str, offset: u64, body: &[u8]) -> Result<u64, String> {
+        let range = format!("bytes={offset}-{}", offset + body.len() as u64 - 1);
+        let headers = [("x-ms-page-write", "update"), ("x-ms-range", range.as_str())];
+        self.put(path, &[("comp", "page")], body, &headers).await
     }
 
     /// Gets a blob and drops it.
     async fn get(&mut self, path: &str) -> Result<u64, String> {
-        let request = Request { method: "GET", path, query: &[], length: 0, blob_type: "" };
+        let request = Request { method: "GET", path, query: &[], length: 0, headers: &[] };
         let answer = self.send(&request, &[], Sink::Discard).await?;
         expect(&answer, 200)?;
         Ok(answer.body_bytes)
@@ -244,7 +288,7 @@ impl Client {
     async fn query(&mut self, path: &str) -> Result<(), String> {
         let query = [("comp", "query")];
         let (method, length) = ("POST", QUERY.len());
-        let request = Request { method, path, query: &query, length, blob_type: "" };
+        let request = Request { method, path, query: &query, length, headers: &[] };
         let answer = self.send(&request, QUERY.as_bytes(), Sink::Discard).await?;
         expect(&answer, 200)
     }
@@ -257,14 +301,14 @@ impl Client {
             let block = body.get(..body.len().min(bytes - sent)).unwrap_or_default();
             // Twelve digits are a valid base64 text of nine bytes.
             let id = format!("{sent:012}");
-            self.put(path, &[("blockid", &id), ("comp", "block")], block, "").await?;
+            self.put(path, &[("blockid", &id), ("comp", "block")], block, &[]).await?;
             list.push_str("<Latest>");
             list.push_str(&id);
             list.push_str("</Latest>");
             sent += block.len();
         }
         list.push_str("</BlockList>");
-        self.put(path, &[("comp", "blocklist")], list.as_bytes(), "").await?;
+        self.put(path, &[("comp", "blocklist")], list.as_bytes(), &[]).await?;
         Ok(bytes as u64)
     }
 
@@ -301,7 +345,7 @@ impl Client {
         }
         query.extend([("maxresults", PAGE_NAMES), ("restype", "container")]);
         let request =
-            Request { method: "GET", path: &path, query: &query, length: 0, blob_type: "" };
+            Request { method: "GET", path: &path, query: &query, length: 0, headers: &[] };
         let mut page = Vec::new();
         let answer = self.send(&request, &[], Sink::Keep(&mut page)).await?;
         expect(&answer, 200)?;

@@ -134,10 +134,19 @@ impl Terms<'_> {
         if blob_type.is_some_and(|blob_type| blob_type != row.blob_type) {
             return Err(ErrorCode::InvalidBlobType.into());
         }
+        check_changeable(row)?;
         if row.tier == Some(AccessTier::Archive) {
             return Err(ErrorCode::BlobArchived.into());
         }
         Ok(lease)
+    }
+}
+
+/// Refuses to change a blob that is made of incremental copies.
+pub(crate) fn check_changeable(row: &BlobRow) -> Result<(), Refusal> {
+    match &row.data {
+        BlobData::Pages(paged) => paged.check_changeable(),
+        _ => Ok(()),
     }
 }
 
@@ -163,6 +172,7 @@ pub(crate) fn release(txn: &mut Txn<'_>, row: &BlobRow) -> Result<(), Refusal> {
             txn.delete(schema::manifest_hold(*manifest, row.state));
             txn.put(schema::garbage(Garbage::Manifest(*manifest)), &GarbageRow::default())?;
         }
+        BlobData::Pages(paged) => crate::pages::release(txn, paged, row.state)?,
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use lazuli_base::Timestamp;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::conditions::Conditions;
 use lazuli_model::content::ContentHeaders;
 use lazuli_model::etag::ETag;
@@ -14,10 +15,11 @@ use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{
-    BlobPath, Found, Terms, Written, discard_staging, find, hold_extent, index_tags, release,
-    with_current,
+    BlobPath, Found, Terms, Written, check_changeable, discard_staging, find, hold_extent,
+    index_tags, release, with_current,
 };
 use crate::journal::{Entry, Kind};
+use crate::pages::Paged;
 use crate::put::{Content, entry, no_earlier};
 use crate::rows::{BlobData, BlobRow, ListHold, Stored};
 use crate::schema;
@@ -42,18 +44,21 @@ const SNAPSHOTS_PER_DELETE: usize = 10_000;
 
 impl Store {
     /// Replaces a blob's content properties; an MD5 that is not given is cleared, too. What was told
-    /// of a copy onto the blob is told no longer.
+    /// of a copy onto the blob is told no longer. Gives a page blob's sequence number, too.
     pub async fn set_blob_properties(
         &self,
         path: &BlobPath<'_>,
         terms: &Terms<'_>,
         content: &ContentHeaders,
-    ) -> Result<Written, Refusal> {
+    ) -> Result<(Written, Option<u64>), Refusal> {
         let change = |row: &mut BlobRow| {
             row.content = content.clone();
             row.copy = None;
         };
-        self.change_blob("SetBlobProperties", path, terms, change).await
+        let row = self.change_blob("SetBlobProperties", path, terms, change).await?;
+        let paged = Paged::of(&row).filter(|_| row.blob_type == BlobType::Page);
+        let written = Written { etag: row.etag, modified: row.modified };
+        Ok((written, paged.map(|paged| paged.sequence)))
     }
 
     /// Replaces a blob's metadata.
@@ -64,7 +69,8 @@ impl Store {
         metadata: &Metadata,
     ) -> Result<Written, Refusal> {
         let change = |row: &mut BlobRow| row.metadata = metadata.clone();
-        self.change_blob("SetBlobMetadata", path, terms, change).await
+        let row = self.change_blob("SetBlobMetadata", path, terms, change).await?;
+        Ok(Written { etag: row.etag, modified: row.modified })
     }
 
     /// A change that makes a new entity tag.
@@ -74,13 +80,14 @@ impl Store {
         path: &BlobPath<'_>,
         terms: &Terms<'_>,
         change: impl Fn(&mut BlobRow),
-    ) -> Result<Written, Refusal> {
+    ) -> Result<BlobRow, Refusal> {
         let mut attempts = Attempts::default();
         loop {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
             let lease = terms.check_write(found.committed(), txn.now())?;
             let mut row = existing(&found)?;
+            check_changeable(&row)?;
             if row.tier == Some(AccessTier::Archive) {
                 return Err(ErrorCode::BlobArchived.into());
             }
@@ -91,7 +98,7 @@ impl Store {
             txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
             txn.record(&entry(operation, path).etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
-                return Ok(Written { etag: row.etag, modified: row.modified });
+                return Ok(row);
             }
         }
     }
@@ -201,13 +208,15 @@ impl Store {
             with_current(found.committed(), |current| {
                 terms.conditions.check_write(current, false)
             })?;
-            let base = existing(&found)?;
+            let mut base = existing(&found)?;
+            check_changeable(&base)?;
             if terms.lease.is_some() {
                 base.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
             }
             let taken = self.free_snapshot(&mut txn, path, &found).await?;
             let key = schema::blob(found.container.id, path.blob, Some(taken));
-            let mut row = self.share(&mut txn, &base, &key).await?;
+            let content = self.share_content(&mut txn, &mut base, &key).await?;
+            let mut row = BlobRow { state: content.state, data: content.data, ..base.clone() };
             row.lease = Lease::default();
             if !metadata.is_empty() {
                 row.metadata = metadata.clone();
@@ -215,7 +224,7 @@ impl Store {
                 row.etag = ETag::after(row.modified, Some(base.etag));
             }
             txn.put(key, &row)?;
-            // The base row is written as it was: a delete that saw no snapshot conflicts with this.
+            // The base row is written again: a delete that saw no snapshot conflicts with this.
             txn.put(schema::blob(found.container.id, path.blob, None), &base)?;
             let entry = entry("SnapshotBlob", path).blob(path, Some(taken));
             txn.record(&entry.bytes(Some(row.length)).etag(Some(row.etag)));
@@ -225,8 +234,8 @@ impl Store {
         }
     }
 
-    /// A snapshot time later than any the blob has.
-    async fn free_snapshot(
+    /// A snapshot time that no snapshot of the blob has.
+    pub(crate) async fn free_snapshot(
         &self,
         txn: &mut Txn<'_>,
         path: &BlobPath<'_>,
@@ -242,23 +251,12 @@ impl Store {
         }
     }
 
-    /// A row for another name with everything of `base`, its content shared.
-    async fn share(
-        &self,
-        txn: &mut Txn<'_>,
-        base: &BlobRow,
-        key: &Bytes,
-    ) -> Result<BlobRow, Refusal> {
-        let content = self.share_content(txn, base, key).await?;
-        Ok(BlobRow { state: content.state, data: content.data, ..base.clone() })
-    }
-
     /// Names the content of `base` for a state of the row at `key`: no byte moves, but for those
-    /// few that live in the metadata.
+    /// few that live in the metadata. `base` may be changed by it and has to be written then.
     pub(crate) async fn share_content(
         &self,
         txn: &mut Txn<'_>,
-        base: &BlobRow,
+        base: &mut BlobRow,
         key: &Bytes,
     ) -> Result<Content, Refusal> {
         let state = self.new_state().await?;
@@ -279,6 +277,7 @@ impl Store {
                 txn.put_raw(schema::manifest_hold(*list, state), hold);
                 *owned = false;
             }
+            BlobData::Pages(_) => data = crate::pages::share(txn, base, state).await?,
         }
         Ok(Content { blob_type: base.blob_type, state, length: base.length, data })
     }

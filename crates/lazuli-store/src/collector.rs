@@ -21,6 +21,7 @@ use crate::schema::{ManifestId, StagingId};
 mod extents;
 mod garbage;
 mod lists;
+mod maps;
 
 pub use extents::ExtentUse;
 
@@ -104,7 +105,9 @@ impl Store {
     pub(crate) fn collect_after(&self, row: Option<&BlobRow>) {
         match row.map(|row| &row.data) {
             Some(BlobData::Extent(piece)) => self.touched(ExtentId(piece.extent)),
-            Some(BlobData::Blocks { .. } | BlobData::Appended { .. }) => self.collect_soon(),
+            Some(BlobData::Blocks { .. } | BlobData::Appended { .. } | BlobData::Pages(_)) => {
+                self.collect_soon();
+            }
             Some(BlobData::Empty | BlobData::Inline) | None => {}
         }
     }

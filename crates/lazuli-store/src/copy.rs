@@ -10,9 +10,10 @@ use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{BlobPath, Terms, Written, check_readable, find, with_current};
+use crate::pages::Paged;
 use crate::put::{Content, NewBlob, entry, overwrite};
 use crate::rows::{BlobData, BlobRow};
-use crate::schema;
+use crate::schema::{self, ContainerId};
 use crate::txn::{Attempts, Txn};
 
 /// What is copied, and on what terms.
@@ -77,7 +78,7 @@ impl Store {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
             let base = self.find_source(&mut txn, source).await;
-            let blob_type = base.as_ref().ok().map(|base| destination.blob_type(base));
+            let blob_type = base.as_ref().ok().map(|(_, base)| destination.blob_type(base));
             let lease = terms.check_create(found.committed(), txn.now(), blob_type)?;
             let leased = found.committed().filter(|row| row.lease.duration(txn.now()).is_some());
             if destination.needs_infinite_lease()
@@ -85,7 +86,7 @@ impl Store {
             {
                 return Err(ErrorCode::InfiniteLeaseDurationRequired.into());
             }
-            let base = base?;
+            let (from_container, mut base) = base?;
             with_current(Some(&base), |current| source.conditions.check_source(current))?;
             base.lease.check_read(txn.now(), source.lease, LeaseKind::Blob)?;
             if !(destination.rehydrates() && may_rehydrate(path, &source.path, &base)) {
@@ -106,7 +107,12 @@ impl Store {
                 description: None,
             });
             let key = schema::blob(found.container.id, path.blob, None);
-            let mut content = self.share_content(&mut txn, &base, &key).await?;
+            let was = base.data.clone();
+            let mut content = self.share_content(&mut txn, &mut base, &key).await?;
+            if base.data != was {
+                let from = schema::blob(from_container, source.path.blob, source.snapshot);
+                txn.put(from, &base)?;
+            }
             shape(&mut content, &new, (destination, &base))?;
             let written = overwrite(&mut txn, path, &found, (&new, content, lease)).await?;
             let entry = entry(operation, path).bytes(Some(base.length));
@@ -121,15 +127,17 @@ impl Store {
 }
 
 impl Store {
-    /// The blob that a copy copies.
+    /// The blob that a copy copies, and the container it is in.
     async fn find_source(
         &self,
         txn: &mut Txn<'_>,
         source: &Source<'_>,
-    ) -> Result<BlobRow, Refusal> {
+    ) -> Result<(ContainerId, BlobRow), Refusal> {
         let from = find(txn, &source.path, source.snapshot).await.map_err(no_source)?;
         let base = from.committed().cloned();
-        base.ok_or_else(|| no_source(ErrorCode::BlobNotFound.into()))
+        let base = base.ok_or_else(|| no_source(ErrorCode::BlobNotFound.into()))?;
+        Paged::of(&base).map_or(Ok(()), |paged| paged.check_changeable())?;
+        Ok((from.container.id, base))
     }
 }
 

@@ -17,6 +17,8 @@ use crate::rows::{
 };
 use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId, StateId};
 
+mod pages;
+
 /// Rows read at a time.
 const PAGE: usize = 1000;
 
@@ -51,6 +53,8 @@ const TABLES: &[(u8, OfRow)] = &[
     (b'b', |check, row| check.blob(row)),
     (b'u', |check, row| check.block(row)),
     (b'm', |check, row| check.manifest(row)),
+    (b'P', |check, row| check.map(row)),
+    (b'x', |check, row| check.cell(row)),
     (b'p', |check, row| check.piece(row)),
     (b'r', |check, row| check.hold(row)),
     (b't', |check, row| check.tag(row)),
@@ -100,6 +104,10 @@ struct Named {
     in_manifests: HashSet<u64>,
     /// Pieces that are listed.
     pieces: HashSet<u64>,
+    /// Page maps.
+    maps: HashSet<u64>,
+    /// Page maps, each with a state or a map that sees it.
+    viewers: HashSet<(u64, u64)>,
 }
 
 impl Named {
@@ -225,6 +233,7 @@ impl Check<'_> {
                 let whole = if owned { pieces } else { pieces.min(u64::from(count)) };
                 (bytes, held && whole == u64::from(count))
             }
+            BlobData::Pages(ref paged) => (blob.length, self.has_pages(&blob, paged)?),
         };
         if !there || length != blob.length {
             let what = format!("{:?} does not hold its {} bytes", blob.data, blob.length);
@@ -338,6 +347,9 @@ impl Check<'_> {
 
     /// A back-reference: from an extent to who names its bytes, or from a manifest to a state.
     fn hold(&mut self, row: &Row) -> Result<(), Trouble> {
+        if row.key.get(1) == Some(&b'p') {
+            return self.map_hold(row);
+        }
         if row.key.get(1) == Some(&b'm') {
             let state = id_after(&row.key, 10);
             let known = state.is_some_and(|state| self.named.in_manifests.contains(&state));

@@ -17,6 +17,7 @@ pub mod fsck;
 pub mod journal;
 pub mod list;
 pub mod origin;
+pub mod pages;
 pub mod payload;
 pub mod pieces;
 pub mod put;
@@ -41,6 +42,7 @@ use crate::collector::{ExtentUse, Signals};
 use crate::combine::Combiner;
 use crate::journal::Entry;
 use crate::origin::Origin;
+use crate::pages::{PageReads, PutPages};
 use crate::reads::ReadLog;
 
 /// The store: all state of all accounts. A handle that is cheap to clone; one that works for a
@@ -67,6 +69,9 @@ pub struct Shared {
     pub(crate) reads: ReadLog,
     /// Blocks that wait to be appended.
     pub(crate) appends: Combiner<Append>,
+    /// Pages that wait to be written.
+    pub(crate) page_puts: Combiner<PutPages>,
+    pub(crate) page_reads: PageReads,
 }
 
 impl Deref for Store {
@@ -96,6 +101,8 @@ impl Store {
             extent_use: tokio::sync::Mutex::default(),
             reads: ReadLog::default(),
             appends: Combiner::default(),
+            page_puts: Combiner::default(),
+            page_reads: PageReads::default(),
         };
         Self { shared: Arc::new(shared), origin: None }
     }

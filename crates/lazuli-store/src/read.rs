@@ -14,6 +14,8 @@ use crate::Store;
 use crate::blob::{BlobPath, Terms, check_readable, with_current};
 use crate::collector::Reading;
 use crate::copy::no_source;
+use crate::pages::Paged;
+use crate::pages::read::{PageReader, PageReading, PageRun};
 use crate::payload::unreadable;
 use crate::pieces::Home;
 use crate::rows::{
@@ -26,6 +28,10 @@ use crate::txn::{damaged, unavailable};
 /// Most bytes read at a time: what a slow reader holds in memory.
 const READ_BYTES: u64 = 1024 * 1024;
 
+/// How often a page blob is looked up again that is changed at the time. If that is not enough,
+/// pages written while they are read may be the new ones.
+const OPEN_TRIES_MAX: usize = 8;
+
 /// A blob that was found and may be read.
 pub struct OpenBlob {
     /// Its row.
@@ -33,6 +39,8 @@ pub struct OpenBlob {
     /// The clock when it was read: what the lease's state is told by.
     pub now: Timestamp,
     pin: Box<dyn ReadPin>,
+    /// Keeps the pages of a page blob as they are.
+    pub(crate) pages: Option<PageReading>,
 }
 
 /// Reads a range of a blob's content, from its first byte to its last, one piece ahead of who
@@ -52,6 +60,7 @@ pub struct ContentReader {
 
 enum Source {
     Bytes(Bytes),
+    Pages(Box<PageReader>),
     Piece { piece: Piece, at: u64 },
     List { reading: Reading, chunk: u32, loaded: Chunk, index: usize, at: u64 },
 }
@@ -97,12 +106,23 @@ impl Store {
         let pin = self.extents.pin();
         let container = self.find_container(path.account, path.container).await?;
         let container = container.ok_or_else(|| Refusal::new(ErrorCode::ContainerNotFound))?;
-        let row: Option<BlobRow> =
-            self.row(&schema::blob(container.id, path.blob, snapshot)).await?;
+        let key = schema::blob(container.id, path.blob, snapshot);
+        let mut row: Option<BlobRow> = self.row(&key).await?;
+        let mut pages = None;
+        // Pages stay as they are once they are being read and their row is still what it was.
+        for _ in 0..OPEN_TRIES_MAX {
+            let paged = row.as_ref().and_then(|row| Some((Paged::of(row)?, row.length)));
+            let Some((paged, limit)) = paged else { break };
+            pages = Some(self.read_pages(paged.view(limit)).await?);
+            let before = std::mem::replace(&mut row, self.row(&key).await?);
+            if row == before {
+                break;
+            }
+        }
         let now = self.clock.now();
         terms.check_read(row.as_ref(), now)?;
         let row = row.ok_or_else(|| Refusal::new(ErrorCode::BlobNotFound))?;
-        Ok(OpenBlob { row, now, pin })
+        Ok(OpenBlob { row, now, pin, pages })
     }
 
     /// Finds a blob that content is copied from, and holds the conditions on the source against it.
@@ -127,7 +147,7 @@ impl Store {
         blob: OpenBlob,
         range: Option<ResolvedRange>,
     ) -> Result<ContentReader, Refusal> {
-        let OpenBlob { row, pin, .. } = blob;
+        let OpenBlob { row, pin, pages, .. } = blob;
         check_readable(&row)?;
         let (first, left) = match range {
             Some(range) => (range.first, range.len()),
@@ -147,6 +167,12 @@ impl Store {
             BlobData::Blocks { manifest, count } => {
                 let chunks = count.div_ceil(MANIFEST_CHUNK_BLOCKS as u32);
                 self.seek(self.read_manifest(manifest), chunks, first).await?
+            }
+            BlobData::Pages(paged) => {
+                paged.check_changeable()?;
+                let pages = pages.ok_or_else(|| broken("the pages were not opened"))?;
+                let range = first..first.saturating_add(left);
+                Source::Pages(Box::new(PageReader::new(pages, range)))
             }
             BlobData::Appended { list, count, .. } => {
                 let chunks = count.div_ceil(PIECE_CHUNK_PIECES as u32);
@@ -241,6 +267,11 @@ impl ContentReader {
         let wanted = READ_BYTES.min(self.unread);
         let (next, bytes) = match &mut self.source {
             Source::Bytes(bytes) => return Ok(Next::Here(std::mem::take(bytes))),
+            Source::Pages(pages) => {
+                let run = pages.advance(wanted).await?;
+                let bytes = run.len();
+                (Next::Pages(run), bytes)
+            }
             Source::Piece { piece, at } => {
                 let range = *at..piece.len.min(*at + wanted);
                 *at = range.end;
@@ -301,6 +332,8 @@ fn next_run(
 
 /// Where bytes are.
 enum Next {
+    /// In pages.
+    Pages(PageRun),
     /// In memory.
     Here(Bytes),
     /// In an extent.
@@ -314,6 +347,7 @@ enum Next {
 async fn read(store: &Store, next: Next) -> Result<Bytes, Refusal> {
     let (piece, range) = match next {
         Next::Here(bytes) => return Ok(bytes),
+        Next::Pages(run) => return run.read(store).await,
         Next::Rows(rows) => return read_rows(store, rows).await,
         Next::Stored(piece, range) => (piece, range),
         Next::Housed(id, range) => (store.piece_place(id).await?, range),

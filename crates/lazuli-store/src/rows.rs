@@ -19,6 +19,9 @@ use lazuli_model::tier::{AccessTier, RehydratePriority};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::pages::Paged;
+use crate::pages::cell::CellRow;
+use crate::pages::map::{MapHold, MapRow};
 use crate::pieces::Home;
 use crate::schema::{ContainerId, ManifestId, StagingId, StateId};
 
@@ -83,6 +86,9 @@ stored! {
     // The second format of a manifest's chunk, told from the first by this byte.
     PieceChunk = 2 "piece chunk";
     PieceRow = 1 "piece row";
+    MapRow = 1 "page map row";
+    MapHold = 1 "page map hold";
+    CellRow = 1 "page map cell";
     RunRow = 1 "run row";
 }
 
@@ -199,6 +205,8 @@ pub enum BlobData {
         /// Whether it takes no more blocks.
         sealed: bool,
     },
+    /// In a page map.
+    Pages(Paged),
 }
 
 /// A [`Piece`] as rows hold it.

@@ -9,9 +9,12 @@
 //! | `s` | container id, blob name | [`StagingRow`]: the blob has uncommitted blocks |
 //! | `u` | staging id, block id | [`BlockRow`]: one uncommitted block |
 //! | `m` | manifest id, chunk | [`ManifestChunk`]: part of a committed block list, or [`PieceChunk`]: part of an append blob's list of pieces |
+//! | `P` | map id | [`MapRow`]: a page map |
+//! | `x` | map id, cell, generation | [`CellRow`]: 64 KiB of a page map; the newest comes first |
 //! | `p` | piece id | [`PieceRow`]: where a piece is that is in an extent |
 //! | `r` | `e`, extent, holder | [`ExtentHold`]: what of an extent the holder still names |
 //! | `r` | `m`, manifest id, state id | [`ListHold`]: the state, or the list of that id, names the manifest |
+//! | `r` | `p`, map id, holder | [`MapHold`]: what of a page map a state, or a map of that id, sees |
 //! | `t` | account, 0, tag key, 0, value, 0, container id, blob name | [`TagRow`]: the tag index |
 //! | `g` | kind, id | [`GarbageRow`]: work for the collector |
 //! | `R` | | [`RunRow`]: how often identifiers were begun anew |
@@ -34,6 +37,9 @@
 //! [`PieceChunk`]: crate::rows::PieceChunk
 //! [`PieceRow`]: crate::rows::PieceRow
 //! [`ListHold`]: crate::rows::ListHold
+//! [`MapRow`]: crate::pages::map::MapRow
+//! [`MapHold`]: crate::pages::map::MapHold
+//! [`CellRow`]: crate::pages::cell::CellRow
 //! [`ExtentHold`]: crate::rows::ExtentHold
 //! [`GarbageRow`]: crate::rows::GarbageRow
 //! [`RunRow`]: crate::rows::RunRow
@@ -60,6 +66,10 @@ pub struct StagingId(pub u64);
 /// blob share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ManifestId(pub u64);
+
+/// Identifies the map of a page blob's content; snapshots and copies of the blob see it, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MapId(pub u64);
 
 const BASE: u8 = 0xff;
 const SNAPSHOT: u8 = 1;
@@ -188,6 +198,51 @@ pub fn piece(id: u64) -> Bytes {
     key(b'p', &[&id.to_be_bytes()])
 }
 
+/// The key of a page map.
+pub fn map(map: MapId) -> Bytes {
+    key(b'P', &[&map.0.to_be_bytes()])
+}
+
+/// The key of a cell's row of a generation.
+pub fn cell(map: MapId, cell: u32, generation: u64) -> Bytes {
+    let generation = (!generation).to_be_bytes();
+    key(b'x', &[&map.0.to_be_bytes(), &cell.to_be_bytes(), &generation])
+}
+
+/// The rows of a cell, the newest first.
+pub fn cell_rows(map: MapId, cell: u32) -> KeyRange {
+    KeyRange::prefix(key(b'x', &[&map.0.to_be_bytes(), &cell.to_be_bytes()]))
+}
+
+/// The rows of a map's cells before `end`, beginning with those of a cell that are of no later
+/// generation.
+pub fn cells(map: MapId, (first, generation): (u32, u64), end: u32) -> KeyRange {
+    let after = key(b'x', &[&map.0.to_be_bytes(), &end.to_be_bytes()]);
+    KeyRange { start: cell(map, first, generation), end: Some(after) }
+}
+
+/// The rows of all of a map's cells.
+pub fn all_cells(map: MapId) -> KeyRange {
+    KeyRange::prefix(key(b'x', &[&map.0.to_be_bytes()]))
+}
+
+/// The cell and the generation in the key of a cell's row.
+pub fn cell_parts(key: &[u8]) -> Option<(u32, u64)> {
+    let cell = u32::from_be_bytes(key.get(9..13)?.try_into().ok()?);
+    let generation = u64::from_be_bytes(key.get(13..21)?.try_into().ok()?);
+    Some((cell, !generation))
+}
+
+/// The key that says what of a page map a holder sees: a state, or a map that is begun over it.
+pub fn map_hold(map: MapId, holder: u64) -> Bytes {
+    key(b'r', &[b"p", &map.0.to_be_bytes(), &holder.to_be_bytes()])
+}
+
+/// All that see something of a page map.
+pub fn map_holds(map: MapId) -> KeyRange {
+    KeyRange::prefix(key(b'r', &[b"p", &map.0.to_be_bytes()]))
+}
+
 /// The key of a back-reference: `holder` still names bytes of `extent`. Holders are state ids,
 /// staging-block ids, piece ids and manifest ids, all drawn from one space of numbers.
 pub fn extent_hold(extent: ExtentId, holder: u64) -> Bytes {
@@ -272,6 +327,8 @@ pub enum Garbage {
     Staging(StagingId),
     /// A committed block list that lost a holder, perhaps its last.
     Manifest(ManifestId),
+    /// A page map of which less is seen than before, or that is over too many others.
+    Map(MapId),
 }
 
 /// The key of a garbage row.
@@ -280,6 +337,7 @@ pub fn garbage(garbage: Garbage) -> Bytes {
         Garbage::Container(id) => (b'c', id.0),
         Garbage::Staging(id) => (b's', id.0),
         Garbage::Manifest(id) => (b'm', id.0),
+        Garbage::Map(id) => (b'p', id.0),
     };
     key(b'g', &[&[kind], &id.to_be_bytes()])
 }
@@ -296,6 +354,7 @@ pub fn garbage_of(key: &[u8]) -> Option<Garbage> {
         b'c' => Some(Garbage::Container(ContainerId(id))),
         b's' => Some(Garbage::Staging(StagingId(id))),
         b'm' => Some(Garbage::Manifest(ManifestId(id))),
+        b'p' => Some(Garbage::Map(MapId(id))),
         _ => None,
     }
 }
@@ -338,6 +397,7 @@ mod tests {
         assert_eq!(blob_name(&blob(ContainerId(1), "x/y", None)), Some(("x/y", None)));
         assert_eq!(blob_name(&blob(ContainerId(1), "x", Some(taken))), Some(("x", Some(taken))));
         assert_eq!(container_of(&blob(ContainerId(9), "x", None)), Some(ContainerId(9)));
+        assert_eq!(cell_parts(&cell(MapId(1), 7, 9)), Some((7, 9)));
         assert_eq!(container_name(&container("acct", "cont")), Some("cont"));
         assert_eq!(extent_hold_parts(&extent_hold(ExtentId(3), 4)), Some((ExtentId(3), 4)));
         assert_eq!(
@@ -348,6 +408,7 @@ mod tests {
             Garbage::Container(ContainerId(1)),
             Garbage::Staging(StagingId(2)),
             Garbage::Manifest(ManifestId(3)),
+            Garbage::Map(MapId(4)),
         ] {
             assert_eq!(garbage_of(&garbage(work)), Some(work));
         }

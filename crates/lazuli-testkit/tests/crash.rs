@@ -12,6 +12,8 @@ mod actor;
 mod appends;
 #[path = "crash/model.rs"]
 mod model;
+#[path = "crash/pages.rs"]
+mod pages;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -69,6 +71,12 @@ fn verify_appends(server: &Server, actors: &[Actor], generation: u64) -> Outcome
     Ok(appends::verify(&mut Client::new(server.address())?, &all, generation)?)
 }
 
+/// Reads the page blobs that all write to, and holds them against what all actors wrote.
+fn verify_pages(server: &Server, actors: &mut [Actor], seen: &mut pages::Seen) -> Outcome<()> {
+    let mut all: Vec<_> = actors.iter_mut().map(|actor| &mut actor.pages).collect();
+    Ok(pages::verify(&mut Client::new(server.address())?, &mut all, seen)?)
+}
+
 /// Begins a generation of append blobs.
 fn begin_generation(server: &Server, actors: &mut [Actor], generation: u64) -> Outcome<()> {
     appends::create(&mut Client::new(server.address())?, generation)?;
@@ -85,6 +93,7 @@ fn begin(server: &Server, random: &mut Random) -> Outcome<Vec<Actor>> {
     let request = Request { method: "PUT", path: &path, query, ..Request::default() };
     let made = Client::new(server.address())?.send(&request)?;
     assert_eq!(made.status, 201, "{}", made.text());
+    pages::create(&mut Client::new(server.address())?)?;
     let policy = Client::new(server.address())?.fetch("/.lazuli/log/policy")?;
     let trust = Arc::new(Trust::new(&policy.body)?);
     let actor = |index| Actor::new(index, random.split(), Arc::clone(&trust));
@@ -144,7 +153,7 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
     let data = folder.join("data");
     let mut random = Random::new(seed);
     let mut actors: Vec<Actor> = Vec::new();
-    let mut endings = Endings::default();
+    let (mut endings, mut seen) = (Endings::default(), pages::Seen::new());
     for round in 0..rounds {
         let server = Server::start_logged(&folder, &data)?;
         if round == 0 {
@@ -155,6 +164,7 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
                 0 => Ok(()),
                 _ => verify_appends(&server, &actors, (round - 1) / GENERATION_ROUNDS),
             })
+            .and_then(|()| verify_pages(&server, &mut actors, &mut seen))
             .map_err(|error| format!("round {round}, seed {seed}: {error}"))?;
         if round % GENERATION_ROUNDS == 0 {
             begin_generation(&server, &mut actors, round / GENERATION_ROUNDS)?;
@@ -170,6 +180,7 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
     for generation in 0..rounds.div_ceil(GENERATION_ROUNDS) {
         verify_appends(&server, &actors, generation)?;
     }
+    verify_pages(&server, &mut actors, &mut seen)?;
     hold_to_receipts(&server, &actors)?;
     server.kill()?;
     check_directory(&data)?;

@@ -106,6 +106,41 @@ pub(super) fn append(scale: &Scale) -> Result<Vec<Row>, String> {
     Ok(vec![speed, tail])
 }
 
+/// 4 KiB Put Page at random places of one blob; and a snapshot and a copy of a large one.
+pub(super) fn pages(scale: &Scale) -> Result<Vec<Row>, String> {
+    let named = |text: &str| format!("Put Page 4 KiB{text}, one blob, 16 connections");
+    let mut speed = row(named(""), Unit::PerSecond, "10 times");
+    let mut tail = row(named(" p99"), Unit::Microseconds, "lower");
+    // A short run makes do with less.
+    let large = if scale.rounds > 1 { 10_240 * MIB } else { 1024 * MIB };
+    let gibibytes = large / (1024 * MIB);
+    let about = |text: &str| format!("{text} of a page blob of {gibibytes} GiB, p99");
+    let mut snapshot = row(about("Snapshot Blob"), Unit::Microseconds, "10 ms");
+    let mut copy = row(about("Copy Blob"), Unit::Microseconds, "10 ms");
+    let seconds = scale.seconds.to_string();
+    for _ in 0..scale.rounds {
+        speed.add_limit("single writer, fdatasync each", limits::durable_appends(4096, 500)?);
+        for kind in Kind::BOTH {
+            let server = Contender::start(kind)?;
+            server.load("page-blobs", &["--ops", "1", "--bytes", &(256 * MIB).to_string()])?;
+            let arguments = ["--connections", "16", "--seconds", &seconds, "--count", "65536"];
+            let measured = server.load("put-page", &arguments)?;
+            speed.add(kind, &measured, "ops_per_second");
+            tail.add(kind, &measured, "p99_us");
+            server.stop()?;
+        }
+        let server = Contender::start(Kind::Lazuli)?;
+        server.load("page-blobs", &["--ops", "1", "--bytes", &large.to_string()])?;
+        let writes = (large / (4 * MIB)).to_string();
+        let full = ["--ops", &writes, "--count", &writes, "--bytes", &(4 * MIB).to_string()];
+        server.load("fill-pages", &[&full[..], &["--connections", "4"]].concat())?;
+        snapshot.add(Kind::Lazuli, &server.load("snapshot", &["--ops", "50"])?, "p99_us");
+        copy.add(Kind::Lazuli, &server.load("copy", &["--ops", "50"])?, "p99_us");
+        server.stop()?;
+    }
+    Ok(vec![speed, tail, snapshot, copy])
+}
+
 /// What the transparency log costs: the same writes and reads with it and without.
 pub(super) fn log(scale: &Scale) -> Result<Vec<Row>, String> {
     let mut put =

@@ -5,11 +5,13 @@
 use http::Method;
 use lazuli_auth::Permission;
 use lazuli_base::Timestamp;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::DEFAULT_CONTENT_TYPE;
 use lazuli_model::listing::BlobInclude;
 use lazuli_model::tier::AccessTier;
 use lazuli_model::{Refusal, listing};
 use lazuli_store::list::{BlobQuery, Listed};
+use lazuli_store::pages::{PageRole, Paged};
 use lazuli_store::rows::BlobRow;
 use lazuli_wire::body::Pairs;
 use lazuli_wire::body::list_blobs::{
@@ -109,7 +111,7 @@ fn write_blob(
         row.copy.as_ref().map(lazuli_model::copy::CopyState::progress).unwrap_or_default();
     let archive_status = archive_status(row);
     let (base, tiered) = (snapshot.is_none(), AccessTier::applies_to(row.blob_type));
-    let content = &row.content;
+    let (content, paged) = (&row.content, Paged::of(row));
     let properties = BlobProperties {
         creation_time: row.committed.then_some(row.created),
         last_modified: row.committed.then_some(row.modified),
@@ -139,10 +141,18 @@ fn write_blob(
             progress: &progress,
             completion_time: copy.completed,
             status_description: copy.description.as_deref(),
-            incremental: false,
+            incremental: paged.as_ref().is_some_and(|paged| paged.role != PageRole::Plain),
+            destination_snapshot: match paged.as_ref().map(|paged| &paged.role) {
+                Some(PageRole::Destination(copy)) => Some(copy.made),
+                _ => None,
+            },
         }),
         tag_count: row.tags.len() as u32,
         sealed: row.appended().and_then(|blob| blob.sealed.then_some(true)),
+        sequence_number: paged
+            .as_ref()
+            .filter(|_| row.blob_type == BlobType::Page)
+            .map(|paged| paged.sequence),
         ..BlobProperties::default()
     };
     xml.blob(&BlobItem {

@@ -17,6 +17,8 @@ mod journal;
 mod leases;
 mod listing;
 mod malformed;
+mod page_ranges;
+mod pages;
 mod queries;
 mod read_log;
 mod reads;

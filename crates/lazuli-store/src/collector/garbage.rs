@@ -33,13 +33,16 @@ impl Store {
             // What is being read is left for a later round.
             let is_due = |row: &&Row| match schema::garbage_of(&row.key) {
                 Some(Garbage::Manifest(id)) => !self.is_read(id),
+                Some(Garbage::Map(id)) => !self.page_reads.is_read(id),
                 _ => true,
             };
             let work: Vec<&Row> = work.iter().filter(is_due).collect();
             if work.is_empty() {
                 return Ok(());
             }
-            for row in work {
+            // The newest first: a map that goes takes itself off the older one that it is over, which
+            // is then not kept, or copied to, for its sake.
+            for row in work.into_iter().rev() {
                 let garbage = GarbageRow::decode(&row.value).map_err(|error| damaged(&error))?;
                 match schema::garbage_of(&row.key) {
                     Some(Garbage::Container(id)) => {
@@ -47,6 +50,8 @@ impl Store {
                     }
                     Some(Garbage::Staging(id)) => self.drop_staging(id, collected).await?,
                     Some(Garbage::Manifest(id)) => self.drop_manifest(id, collected).await?,
+                    Some(Garbage::Map(id)) if !self.trim_map(id, collected).await? => continue,
+                    Some(Garbage::Map(_)) => {}
                     None => {}
                 }
                 let mut txn = self.begin();

@@ -151,6 +151,8 @@ pub struct CopyProperties<'a> {
     pub status_description: Option<&'a str>,
     /// Whether it is an incremental copy.
     pub incremental: bool,
+    /// The snapshot that the last incremental copy made.
+    pub destination_snapshot: Option<Timestamp>,
 }
 
 /// The result of List Blobs in the making.
@@ -318,6 +320,9 @@ fn write_copy(xml: &mut XmlWriter, copy: &CopyProperties<'_>) {
     date(xml, "CopyCompletionTime", copy.completion_time);
     xml.optional("CopyStatusDescription", copy.status_description);
     flag(xml, "IncrementalCopy", copy.incremental);
+    if let Some(made) = copy.destination_snapshot {
+        xml.iso7("CopyDestinationSnapshot", made);
+    }
 }
 
 fn write_lifetime(xml: &mut XmlWriter, blob: &BlobProperties<'_>) {

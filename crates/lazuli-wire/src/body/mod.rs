@@ -7,6 +7,7 @@ pub mod block_list;
 pub mod filter_blobs;
 pub mod list_blobs;
 pub mod list_containers;
+pub mod page_list;
 pub mod service_properties;
 pub mod signed_identifiers;
 pub mod stats;

@@ -132,14 +132,23 @@ impl Terms<'_> {
         if row.blob_type != BlobType::Block {
             return Err(ErrorCode::InvalidBlobType.into());
         }
-        if row.tier == Some(AccessTier::Archive) {
-            return Err(ErrorCode::BlobArchived.into());
-        }
+        check_readable(row)?;
         Ok(lease)
+    }
+
+    /// Holds the lease that is named, if one is, against a blob's: for what a lease does not keep
+    /// others from.
+    pub(crate) fn check_lease(&self, row: &BlobRow, now: Timestamp) -> Result<(), Refusal> {
+        row.lease.check_read(now, self.lease, LeaseKind::Blob)
     }
 }
 
-/// Refuses to read the content of an archived blob.
+/// The blob, which must be one.
+pub(crate) fn existing(found: &Found) -> Result<BlobRow, Refusal> {
+    found.committed().cloned().ok_or_else(|| ErrorCode::BlobNotFound.into())
+}
+
+/// Refuses to read or change the content of an archived blob.
 pub(crate) fn check_readable(row: &BlobRow) -> Result<(), Refusal> {
     match (row.tier, row.rehydrating) {
         (Some(AccessTier::Archive), Some(_)) => Err(ErrorCode::BlobBeingRehydrated.into()),

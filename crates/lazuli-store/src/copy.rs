@@ -4,13 +4,15 @@ use lazuli_base::Timestamp;
 use lazuli_model::conditions::Conditions;
 use lazuli_model::copy::{CopyState, CopyStatus};
 use lazuli_model::lease::{LeaseId, LeaseKind};
+use lazuli_model::tier::AccessTier;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{BlobPath, Terms, Written, check_readable, find, with_current};
-use crate::put::{NewBlob, entry, overwrite};
+use crate::put::{NewBlob, entry, overwrite_archived};
 use crate::rows::BlobRow;
 use crate::schema;
+use crate::tier::Retiering;
 use crate::txn::Attempts;
 
 /// What is copied, and on what terms.
@@ -47,9 +49,9 @@ pub trait Destination: Sync {
     fn told_source(&self) -> Option<&str>;
     /// Whether a lease on the destination must be infinite, as Copy Blob asks.
     fn needs_infinite_lease(&self) -> bool;
-    /// Whether the copy brings an archived source back: Copy Blob to an online tier.
-    fn rehydrates(&self) -> bool {
-        false
+    /// How the copy brings an archived source back: Copy Blob to an online tier.
+    fn rehydrates(&self) -> Option<Retiering> {
+        None
     }
 }
 
@@ -78,7 +80,11 @@ impl Store {
             let base = base.ok_or_else(|| no_source(ErrorCode::BlobNotFound.into()))?;
             with_current(Some(&base), |current| source.conditions.check_source(current))?;
             base.lease.check_read(txn.now(), source.lease, LeaseKind::Blob)?;
-            if !(destination.rehydrates() && may_rehydrate(path, &source.path, &base)) {
+            let way_back = destination
+                .rehydrates()
+                .filter(|_| base.tier == Some(AccessTier::Archive))
+                .filter(|_| may_rehydrate(path, &source.path, &base));
+            if way_back.is_none() {
                 check_readable(&base)?;
             }
             if base.length > source.bytes_max {
@@ -97,11 +103,15 @@ impl Store {
             });
             let key = schema::blob(found.container.id, path.blob, None);
             let content = self.share_content(&mut txn, &base, &key).await?;
-            let written = overwrite(&mut txn, path, &found, (&new, content, lease)).await?;
+            let made = ((&new, content, lease), way_back.as_ref());
+            let written = overwrite_archived(&mut txn, path, &found, made).await?;
             let entry = entry(operation, path).bytes(Some(base.length));
             txn.record(&entry.etag(Some(written.etag)));
             if self.commit(txn, &mut attempts).await? {
                 self.collect_after(found.row.as_ref());
+                if way_back.is_some() {
+                    self.signals.rehydrations.notify_one();
+                }
                 let copy_id = new.copy.map(|copy| copy.id);
                 return Ok(Copied { written, source: base, copy_id });
             }

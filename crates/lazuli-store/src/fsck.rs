@@ -11,8 +11,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use lazuli_engine::{ASCENDING, Damage, ExtentId, Fsck, KeyRange, MetaError, Piece, Row};
 
 use crate::rows::{
-    BlobData, BlobRow, BlockRow, ContainerRow, ExtentHold, ManifestChunk, RowError, StagingRow,
-    Stored, StoredPiece, TagRow,
+    BlobData, BlobRow, BlockRow, ContainerRow, ExtentHold, ManifestChunk, RehydrationRow, RowError,
+    StagingRow, Stored, StoredPiece, TagRow,
 };
 use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId};
 
@@ -52,6 +52,7 @@ const TABLES: &[(u8, OfRow)] = &[
     (b'm', |check, row| check.manifest(row)),
     (b'r', |check, row| check.hold(row)),
     (b't', |check, row| check.tag(row)),
+    (b'h', |check, row| check.rehydration(row)),
     (ASCENDING | b'i', |check, row| check.inline(row)),
 ];
 
@@ -311,6 +312,18 @@ impl Check<'_> {
         let blob = blob.and_then(|value| BlobRow::decode(&value).ok());
         let tagged = blob.is_some_and(|blob| blob.tags.iter().any(|(_, found)| found == value));
         ensure(tagged, "the blob does not have this tag")
+    }
+
+    /// When an archived blob comes back: the row by time and the row by blob say the same.
+    fn rehydration(&mut self, row: &Row) -> Result<(), Trouble> {
+        let promise = RehydrationRow::decode(&row.value)?;
+        if row.key.get(1) == Some(&b't') {
+            let due = schema::rehydration_parts(&row.key).map(|(due, _)| due);
+            return ensure(due == Some(promise.due), "its key says another time");
+        }
+        let blob = row.key.get(2..).unwrap_or_default();
+        let timed = self.get(schema::rehydration(promise.due, blob))?.is_some();
+        ensure(timed, "nothing brings the blob back at that time")
     }
 
     fn inline(&mut self, row: &Row) -> Result<(), Trouble> {

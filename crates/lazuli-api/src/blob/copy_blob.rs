@@ -6,10 +6,11 @@ use http::Method;
 use lazuli_model::Refusal;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
-use lazuli_model::tier::{AccessTier, RehydratePriority};
+use lazuli_model::tier::AccessTier;
 use lazuli_store::copy::{Destination, Source};
 use lazuli_store::put::NewBlob;
 use lazuli_store::rows::BlobRow;
+use lazuli_store::tier::Retiering;
 
 use crate::access;
 use crate::call::Call;
@@ -57,15 +58,14 @@ pub static SPEC: Spec = Spec {
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let (asked, asked_of_source) = (call.asked()?, call.asked_of_source()?);
-    if let Some(text) = call.header("x-ms-rehydrate-priority")? {
-        // However urgent, it is done at once.
-        RehydratePriority::parse(text)?;
-    }
+    let tier = call.tier()?;
+    let retiering = call.retiering(tier.unwrap_or(AccessTier::Archive))?;
     let from = call.copy_source(OwnAccount::Suffices).await?;
     let destination = NewCopy {
         metadata: call.metadata()?,
         tags: call.tags()?,
-        tier: call.tier()?,
+        tier,
+        retiering,
         url: from.url.clone(),
     };
     let source = Source {
@@ -89,6 +89,7 @@ struct NewCopy {
     metadata: Metadata,
     tags: TagSet,
     tier: Option<AccessTier>,
+    retiering: Retiering,
     url: String,
 }
 
@@ -113,7 +114,7 @@ impl Destination for NewCopy {
         true
     }
 
-    fn rehydrates(&self) -> bool {
-        self.tier.is_some_and(|tier| tier != AccessTier::Archive)
+    fn rehydrates(&self) -> Option<Retiering> {
+        Some(self.retiering).filter(|to| to.tier != AccessTier::Archive)
     }
 }

@@ -8,7 +8,7 @@ use lazuli_base::Timestamp;
 use lazuli_model::content::DEFAULT_CONTENT_TYPE;
 use lazuli_model::listing::BlobInclude;
 use lazuli_model::tier::AccessTier;
-use lazuli_model::{Refusal, listing};
+use lazuli_model::{ApiVersion, Refusal, listing};
 use lazuli_store::list::{BlobQuery, Listed};
 use lazuli_store::rows::BlobRow;
 use lazuli_wire::body::Pairs;
@@ -55,6 +55,11 @@ pub static SPEC: Spec = Spec {
     status: Status::Built,
 };
 
+/// The first version in which a listing may start from a name.
+const START_FROM: ApiVersion = ApiVersion::new(2026, 2, 6);
+/// The first version in which a listing may be an Arrow stream, and may end before a name.
+const ARROW: ApiVersion = ApiVersion::new(2026, 10, 6);
+
 /// Lists a page of the container's blobs.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let container = call.container()?;
@@ -72,7 +77,8 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         prefix: prefix.unwrap_or_default(),
         delimiter,
         position: position.as_deref(),
-        start_from: call.query("startfrom"),
+        start_from: call.query("startfrom").filter(|_| call.version() >= START_FROM),
+        end_before: call.query("endbefore").filter(|_| call.version() >= ARROW),
         max: max as usize,
         snapshots: include.snapshots,
         uncommitted: include.uncommitted,

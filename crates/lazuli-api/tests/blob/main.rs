@@ -21,6 +21,7 @@ mod reads;
 mod scribe;
 mod secrets;
 mod shared_key;
+mod tag_search;
 mod tiers;
 mod tokens;
 mod unserved;

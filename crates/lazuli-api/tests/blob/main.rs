@@ -20,6 +20,7 @@ mod read_log;
 mod reads;
 mod scribe;
 mod secrets;
+mod sessions;
 mod shared_key;
 mod tag_search;
 mod tiers;

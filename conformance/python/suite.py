@@ -2,6 +2,7 @@
 
 # Importing a file registers its tests.
 import access
+import arrow_lists
 import asynchronous
 import blobs
 import blocks
@@ -11,7 +12,8 @@ import tags_and_batches
 from harness import main
 
 __all__ = [
-    "access", "asynchronous", "blobs", "blocks", "containers", "copies", "tags_and_batches",
+    "access", "arrow_lists", "asynchronous", "blobs", "blocks", "containers", "copies",
+    "tags_and_batches",
 ]
 
 if __name__ == "__main__":

@@ -111,6 +111,8 @@ impl Call<'_> {
                 .declared(names.tags)?
                 .map(|text| TagExpression::parse(names.tags, text))
                 .transpose()?,
+            if_tier_modified_since: date("x-ms-access-tier-if-modified-since")?,
+            if_tier_unmodified_since: date("x-ms-access-tier-if-unmodified-since")?,
         })
     }
 

@@ -20,6 +20,7 @@ pub mod properties;
 pub mod public_log;
 pub mod reference;
 pub mod reply;
+mod since;
 pub mod spec;
 pub mod spelling;
 pub mod upload;

@@ -249,6 +249,7 @@ impl Store {
                 return Err(ErrorCode::BlobNotFound.into());
             };
             with_current(Some(row), |current| terms.conditions.check_write(current, false))?;
+            terms.conditions.check_tier(row.tier_changed.unwrap_or(row.created))?;
             if snapshot.is_some() {
                 release(&mut txn, row)?;
                 txn.delete(schema::blob(found.container.id, path.blob, snapshot));

@@ -27,3 +27,4 @@ mod tiers;
 mod tokens;
 mod unserved;
 mod uploads;
+mod versions;

@@ -8,6 +8,7 @@
 mod contender;
 mod items;
 mod limits;
+mod lists;
 mod table;
 
 use std::fs;
@@ -47,6 +48,8 @@ const ITEMS: &[(&str, &str, Item)] = &[
     ("blocks", "1 GiB as Put Blocks of 8 MiB and a list, and Get Blob of it", items::blocks),
     ("log", "what the transparency log costs", items::log),
     ("many", "listing, start and memory with many blobs", items::many),
+    ("tags", "finding 10 blobs by their tags among many", lists::tags),
+    ("list-snapshots", "listing blobs that have many snapshots", lists::snapshots),
     ("idle", "start and memory with an empty store", items::idle),
     ("space", "use of space after overwriting 200 blobs of 1 MiB", items::space),
 ];

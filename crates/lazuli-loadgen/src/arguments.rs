@@ -22,6 +22,12 @@ pub(crate) enum Mode {
     Fill,
     /// Overwrites `--count` blobs of `--bytes`, round after round.
     Churn,
+    /// Tags `--ops` blobs: all alike, and the first ten with a rare tag.
+    Tag,
+    /// Finds the blobs with both tags, of which there must be `--count`.
+    Find,
+    /// Takes snapshots of `--count` blobs, round after round.
+    Snapshot,
     /// Makes the container.
     Container,
 }
@@ -36,6 +42,9 @@ const MODES: &[(&str, Mode)] = &[
     ("list", Mode::List),
     ("fill", Mode::Fill),
     ("churn", Mode::Churn),
+    ("tag", Mode::Tag),
+    ("find", Mode::Find),
+    ("snapshot", Mode::Snapshot),
     ("container", Mode::Container),
 ];
 

@@ -1,5 +1,7 @@
 //! The workloads: what each connection sends, one request after the other.
 
+mod tags;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
@@ -54,6 +56,7 @@ fn body(arguments: &Arguments) -> Vec<u8> {
         Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn => arguments.bytes,
         Mode::Blocks => BLOCK_BYTES.min(arguments.bytes),
         Mode::Get | Mode::GetLarge | Mode::List | Mode::Container => 0,
+        Mode::Tag | Mode::Find | Mode::Snapshot => 0,
     };
     let mut state = SCATTER;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -162,6 +165,12 @@ impl Client {
             Mode::Container => {
                 let path = format!("/{container}");
                 self.put(&path, &[("restype", "container")], &[], false).await
+            }
+            Mode::Tag => self.tag(&format!("/{container}/{}", name(first + number)), number).await,
+            Mode::Find => self.find(*count).await,
+            Mode::Snapshot => {
+                let path = format!("/{container}/{}", name(first + number % count));
+                self.put(&path, &[("comp", "snapshot")], &[], false).await
             }
             Mode::List => Err("a listing is walked, not split".to_owned()),
         }

@@ -13,6 +13,7 @@ mod copies;
 mod cors;
 mod harness;
 mod journal;
+mod lease_model;
 mod leases;
 mod listing;
 mod malformed;

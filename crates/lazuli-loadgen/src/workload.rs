@@ -55,8 +55,13 @@ fn body(arguments: &Arguments) -> Vec<u8> {
     let length = match arguments.mode {
         Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn => arguments.bytes,
         Mode::Blocks => BLOCK_BYTES.min(arguments.bytes),
-        Mode::Get | Mode::GetLarge | Mode::List | Mode::Container => 0,
-        Mode::Tag | Mode::Find | Mode::Snapshot => 0,
+        Mode::Get
+        | Mode::GetLarge
+        | Mode::List
+        | Mode::Tag
+        | Mode::Find
+        | Mode::Snapshot
+        | Mode::Container => 0,
     };
     let mut state = SCATTER;
     let mut bytes = Vec::with_capacity(length + 8);

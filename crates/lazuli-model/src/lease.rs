@@ -4,6 +4,7 @@
 //! two tables in the tests are that page's. Expiry is not an event here: a stored lease tells its
 //! state from the time it is asked at.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use lazuli_base::Timestamp;
@@ -73,10 +74,11 @@ fn numbers(text: &str) -> Option<String> {
         let number = numbers.next()?.strip_prefix("0x")?;
         let is_number = (1..=width).contains(&number.len())
             && number.bytes().all(|byte| byte.is_ascii_hexdigit());
-        digits.push_str(&format!("{number:0>width$}"));
         if !is_number {
             return None;
         }
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{number:0>width$}");
     }
     (numbers.next().is_none() && head.split(',').count() == 3).then_some(digits)
 }

@@ -242,14 +242,13 @@ impl Search<'_> {
             return Ok(());
         }
         let TagRow { container } = TagRow::decode(&row.value).map_err(|error| damaged(&error))?;
-        let alive = match self.alive.get(&id) {
-            Some(alive) => *alive,
-            None => {
-                let found = self.store.find_container(self.query.account, &container).await?;
-                let alive = found.is_some_and(|found| found.id == id);
-                self.alive.insert(id, alive);
-                alive
-            }
+        let alive = if let Some(alive) = self.alive.get(&id) {
+            *alive
+        } else {
+            let found = self.store.find_container(self.query.account, &container).await?;
+            let alive = found.is_some_and(|found| found.id == id);
+            self.alive.insert(id, alive);
+            alive
         };
         if !alive {
             return Ok(());

@@ -8,6 +8,7 @@
 mod flat;
 
 use self::flat::{At, Flat, Slot};
+use crate::body::Pairs;
 
 /// The media type of such a stream.
 pub const CONTENT_TYPE: &str = "application/vnd.apache.arrow.stream";
@@ -93,12 +94,12 @@ impl Table {
         });
     }
 
-    /// The next value of the row, of a column of maps, given as a function that tells each pair.
-    pub fn map(&mut self, pairs: Option<&dyn Fn(&mut dyn FnMut(&str, &str))>) {
+    /// The next value of the row, of a column of maps.
+    pub fn map(&mut self, pairs: Option<&dyn Pairs>) {
         self.put(pairs.is_some(), |data| match data {
             Data::Map { ends, keys, values } => {
                 if let Some(pairs) = pairs {
-                    pairs(&mut |key, value| {
+                    pairs.each(&mut |key, value| {
                         keys.push(key);
                         values.push(value);
                     });

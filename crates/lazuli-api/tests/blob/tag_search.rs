@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{Answer, Blobs, delete, get, put, put_blob};
+use crate::harness::{ACCOUNT, Answer, Blobs, Call, HOST, delete, get, head, put, put_blob};
 
 const TAGGED: usize = 240;
 
@@ -204,4 +204,61 @@ fn expressions_that_are_none() {
     }
     ask(&blobs, "/nowhere?restype=container&", "a='1'", "").refused(404, "ContainerNotFound");
     ask(&blobs, "/?", "a='1'", "&maxresults=0").refused(400, "OutOfRangeQueryParameterValue");
+}
+
+/// A call of every operation that takes conditions on the tags of `box/b`.
+fn conditional() -> Vec<Call> {
+    let source = format!("http://{HOST}/{ACCOUNT}/box/b");
+    let copy = || put("/box/b").header("x-ms-copy-source", &source);
+    let id = "aaaaaaaa-0000-4000-8000-000000000001";
+    let lease = |action: &str| {
+        let call = put("/box/b?comp=lease").header("x-ms-lease-action", action);
+        match action {
+            "acquire" => call.header("x-ms-lease-duration", "15"),
+            "break" => call,
+            "change" => call.header("x-ms-lease-id", id).header("x-ms-proposed-lease-id", id),
+            _ => call.header("x-ms-lease-id", id),
+        }
+    };
+    let mut calls = vec![
+        get("/box/b"),
+        head("/box/b"),
+        get("/box/b?comp=metadata"),
+        get("/box/b?comp=tags"),
+        get("/box/b?comp=blocklist"),
+        put_blob("/box/b", "other"),
+        copy(),
+        copy().header("x-ms-requires-sync", "true"),
+        copy().header("x-ms-blob-type", "BlockBlob"),
+        put("/box/b?comp=blocklist").body("<BlockList></BlockList>"),
+        put("/box/b?comp=metadata"),
+        put("/box/b?comp=properties"),
+        put("/box/b?comp=tags").body("<Tags><TagSet></TagSet></Tags>"),
+        put("/box/b?comp=tier").header("x-ms-access-tier", "Cool"),
+        put("/box/b?comp=snapshot"),
+        delete("/box/b"),
+    ];
+    calls.extend(["acquire", "renew", "change", "release", "break"].map(lease));
+    calls
+}
+
+#[test]
+fn operations_hold_conditions_on_tags() {
+    let blobs = Blobs::with_container();
+    blobs.send(&put_blob("/box/b", "content").header("x-ms-tags", "stage=1&kind=x")).is(201);
+    let etag = blobs.send(&head("/box/b")).header("etag");
+    for call in conditional() {
+        for unmet in ["stage='2'", "stage <> '1'", "\"kind\">'x' or none='1'", "none<>'1'"] {
+            let answer = blobs.send(&call.clone().header("x-ms-if-tags", unmet));
+            answer.refused(412, "ConditionNotMet");
+        }
+        let malformed = blobs.send(&call.header("x-ms-if-tags", "@container='box'"));
+        malformed.refused(400, "InvalidHeaderValue");
+    }
+    let answer = blobs.send(&head("/box/b").header("x-ms-if-tags", "stage='1' AND kind<>'y'"));
+    answer
+        .is(200)
+        .has("etag", &etag)
+        .has("x-ms-tag-count", "2")
+        .has("x-ms-lease-state", "available");
 }

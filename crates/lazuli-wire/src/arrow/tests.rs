@@ -63,10 +63,7 @@ fn sample() -> Vec<u8> {
     table.number(Some(7));
     table.moment(Some(-1));
     table.flag(Some(true));
-    table.map(Some(&|each| {
-        each("k", "v");
-        each("l", "");
-    }));
+    table.map(Some(&vec![("k", "v"), ("l", "")]));
     table.end_row();
     table.text(Some("zwölf"));
     table.end_row();

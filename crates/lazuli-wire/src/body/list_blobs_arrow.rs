@@ -8,7 +8,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Pairs;
 use super::list_blobs::{BlobItem, BlobProperties, CopyProperties};
 use crate::arrow::{Field, Kind, Table};
 use crate::date;
@@ -87,8 +86,8 @@ impl BlobListArrowWriter {
         write_tier_and_lease(table, blob);
         write_copy(table, blob.copy.as_ref());
         write_rest(table, blob);
-        map(table, item.metadata);
-        map(table, item.tags);
+        table.map(item.metadata);
+        table.map(item.tags);
         table.end_row();
     }
 
@@ -158,11 +157,4 @@ fn write_rest(table: &mut Table, blob: &BlobProperties<'_>) {
     table.moment(until);
     table.text(blob.immutability.map(|(_, mode)| mode));
     table.flag(blob.legal_hold);
-}
-
-fn map(table: &mut Table, pairs: Option<&dyn Pairs>) {
-    match pairs {
-        Some(pairs) => table.map(Some(&|each| pairs.each(each))),
-        None => table.map(None),
-    }
 }

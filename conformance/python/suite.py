@@ -3,6 +3,7 @@
 # Importing a file registers its tests.
 import access
 import appends
+import arrow_lists
 import asynchronous
 import blobs
 import blocks
@@ -14,8 +15,8 @@ import tags_and_batches
 from harness import main
 
 __all__ = [
-    "access", "appends", "asynchronous", "blobs", "blocks", "containers", "copies", "pages",
-    "queries", "tags_and_batches",
+    "access", "appends", "arrow_lists", "asynchronous", "blobs", "blocks", "containers", "copies",
+    "pages", "queries", "tags_and_batches",
 ]
 
 if __name__ == "__main__":

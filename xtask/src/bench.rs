@@ -8,6 +8,7 @@
 mod contender;
 mod items;
 mod limits;
+mod lists;
 mod table;
 
 use std::fs;
@@ -50,6 +51,8 @@ const ITEMS: &[(&str, &str, Item)] = &[
     ("pages", "4 KiB Put Page at random, snapshot and copy of a large page blob", items::pages),
     ("log", "what the transparency log costs", items::log),
     ("many", "listing, start and memory with many blobs", items::many),
+    ("tags", "finding 10 blobs by their tags among many", lists::tags),
+    ("list-snapshots", "listing blobs that have many snapshots", lists::snapshots),
     ("idle", "start and memory with an empty store", items::idle),
     ("space", "use of space after overwriting 200 blobs of 1 MiB", items::space),
 ];

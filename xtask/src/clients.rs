@@ -67,6 +67,13 @@ pub(crate) fn python_suite_unlogged(log: &Path) -> Outcome {
     own_suite(python_command(), log, (report::plain_counts, false))
 }
 
+/// The core of the Python suite in every service version that the SDK speaks.
+pub(crate) fn python_versions(log: &Path) -> Outcome {
+    let mut command = Command::new(setup::python());
+    command.arg(workspace::root().join("conformance/python/versions.py"));
+    own_suite(command, log, (report::plain_counts, true))
+}
+
 /// The JavaScript suite of the repository.
 pub(crate) fn node_suite(log: &Path) -> Outcome {
     own_suite(node_command(), log, (report::node_counts, true))

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crate::{process, workspace};
 
-/// Python packages: the official SDK, the HTTP client of its asynchronous half, and the signatures
-/// of the transparency log (ML-DSA-44 came with version 48).
+/// Python packages: the official SDK, the HTTP client of its asynchronous half, its reader of Arrow
+/// streams, and the signatures of the transparency log (ML-DSA-44 came with version 48).
 const PYTHON_PACKAGES: &[&str] =
-    &["azure-storage-blob==12.31.1", "aiohttp>=3.14,<4", "cryptography>=48"];
+    &["azure-storage-blob==12.31.1", "aiohttp>=3.14,<4", "nanoarrow>=0.9,<1", "cryptography>=48"];
 
 /// Node packages: azcopy (a binary inside a package) and the official SDK.
 const NODE_PACKAGES: &[&str] =

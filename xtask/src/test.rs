@@ -56,6 +56,12 @@ fn steps() -> Vec<Step> {
         step("receipts", "receipts, witnesses and gaps on the real programs", false, receipts),
         step("tlog-vectors", "the log's vectors, by a check that is not ours", false, tlog_vectors),
         step("conformance-py", "the Python SDK, both halves", false, clients::python_suite),
+        step(
+            "conformance-py-versions",
+            "the Python SDK in each of its versions",
+            false,
+            clients::python_versions,
+        ),
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
         step(
             "conformance-py-unlogged",

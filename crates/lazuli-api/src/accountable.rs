@@ -48,6 +48,7 @@ impl Caller {
                 SasKind::Account { .. } => "account-sas",
                 SasKind::Service(_) => "service-sas",
             },
+            Principal::Session { .. } => "session",
             Principal::Anonymous => "anonymous",
         };
         let policy = principal.policy_id().map(str::to_owned);

@@ -8,6 +8,7 @@ pub mod blob_batch;
 pub mod copy_blob;
 pub mod copy_blob_from_url;
 pub mod create_container;
+pub mod create_session;
 pub mod delete_blob;
 pub mod delete_container;
 pub mod find_blobs_by_tags;

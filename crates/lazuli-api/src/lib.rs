@@ -21,6 +21,7 @@ pub mod properties;
 pub mod public_log;
 pub mod reference;
 pub mod reply;
+mod since;
 mod source_range;
 pub mod spec;
 pub mod spelling;
@@ -35,9 +36,11 @@ pub use spelling::Spelling;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lazuli_base::{Clock, Entropy};
 use lazuli_engine::BoxFuture;
+use lazuli_model::tier::RehydratePriority;
 use lazuli_store::Store;
 
 /// What a listener serves requests with.
@@ -53,6 +56,7 @@ pub struct Api {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) versions: UnknownVersions,
+    pub(crate) rehydration: Rehydration,
     /// Accounts whose reads are answered only once they are logged durably.
     pub(crate) strict_reads: HashSet<String>,
 }
@@ -67,6 +71,34 @@ pub enum UnknownVersions {
     Refuse,
 }
 
+/// How long an archived blob takes to come back online once it is asked to.
+///
+/// Azure takes up to 15 hours, with high priority mostly less than one. Here no byte has to be
+/// fetched from anywhere, so that the wait is for show: long enough to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rehydration {
+    /// With standard priority.
+    pub standard: Duration,
+    /// With high priority.
+    pub high: Duration,
+}
+
+impl Rehydration {
+    /// The wait with a priority.
+    pub fn of(&self, priority: RehydratePriority) -> Duration {
+        match priority {
+            RehydratePriority::Standard => self.standard,
+            RehydratePriority::High => self.high,
+        }
+    }
+}
+
+impl Default for Rehydration {
+    fn default() -> Self {
+        Self { standard: Duration::from_secs(10), high: Duration::from_secs(1) }
+    }
+}
+
 impl Api {
     /// The services of `accounts` on `store`.
     pub fn new(
@@ -76,7 +108,15 @@ impl Api {
         entropy: Arc<dyn Entropy>,
         versions: UnknownVersions,
     ) -> Self {
-        Self { store, accounts, clock, entropy, versions, strict_reads: HashSet::new() }
+        let rehydration = Rehydration::default();
+        let strict_reads = HashSet::new();
+        Self { store, accounts, clock, entropy, versions, rehydration, strict_reads }
+    }
+
+    /// Sets how long archived blobs take to come back.
+    #[must_use]
+    pub fn with_rehydration(self, rehydration: Rehydration) -> Self {
+        Self { rehydration, ..self }
     }
 
     /// Has the reads of these accounts, too, answered only once their entries are durable. Means

@@ -56,6 +56,7 @@ pub static BLOB: &[Operation] = &[
     operation!(delete_container::SPEC, delete_container::handle),
     operation!(get_container_acl::SPEC, get_container_acl::handle),
     operation!(set_container_acl::SPEC, set_container_acl::handle),
+    operation!(create_session::SPEC, create_session::handle),
     operation!(lease_container::ACQUIRE, lease_container::acquire),
     operation!(lease_container::RENEW, lease_container::renew),
     operation!(lease_container::CHANGE, lease_container::change),

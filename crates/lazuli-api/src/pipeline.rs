@@ -18,7 +18,7 @@ use crate::message::{Body, BodyError, Observation, Request, RequestBody, Respons
 use crate::operations::{self, Operation};
 use crate::reply::Reply;
 use crate::spec::{Level, Spec, Status};
-use crate::{Api, Spelling, UnknownVersions};
+use crate::{Api, Spelling, UnknownVersions, since};
 
 /// The first version whose SAS tokens decide the behaviour of requests that name no version.
 const SAS_VERSION_DECIDES: ApiVersion = ApiVersion::new(2014, 2, 14);
@@ -179,6 +179,7 @@ impl Api {
                 .with_message("Write operations are not allowed."));
         }
         check_timeout(&head.query)?;
+        since::check(operation.spec, head.version)?;
         refuse_unsupported(operation.spec, head)?;
         refuse_snapshot(operation.spec, head)?;
         // Where nobody keeps a log it is not written down who sent a request, and costs nothing.
@@ -190,6 +191,7 @@ impl Api {
         };
         let call = Call::new(self, operation.spec, head, (granted, &store), body);
         let mut reply = (operation.handle)(call).await?;
+        since::hide_newer(operation.spec, head.version, &mut reply.headers);
         self.account_for(head, operation.spec, &store, &mut reply).await?;
         debug_assert!(
             reply.headers.keys().all(|name| operation.spec.sets_header(name.as_str())),

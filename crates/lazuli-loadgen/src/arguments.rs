@@ -36,10 +36,14 @@ pub(crate) enum Mode {
     PutPage,
     /// The same in the order of the places.
     FillPages,
-    /// Takes snapshots of one blob.
-    Snapshot,
     /// Copies one blob to new names, each complete when it is answered.
     Copy,
+    /// Tags `--ops` blobs: all alike, and the first ten with a rare tag.
+    Tag,
+    /// Finds the blobs with both tags, of which there must be `--count`.
+    Find,
+    /// Takes snapshots of `--count` blobs, round after round.
+    Snapshot,
     /// Makes the container.
     Container,
 }
@@ -61,8 +65,10 @@ const MODES: &[(&str, Mode)] = &[
     ("page-blobs", Mode::PageBlobs),
     ("put-page", Mode::PutPage),
     ("fill-pages", Mode::FillPages),
-    ("snapshot", Mode::Snapshot),
     ("copy", Mode::Copy),
+    ("tag", Mode::Tag),
+    ("find", Mode::Find),
+    ("snapshot", Mode::Snapshot),
     ("container", Mode::Container),
 ];
 

@@ -1,5 +1,7 @@
 //! The workloads: what each connection sends, one request after the other.
 
+mod tags;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
@@ -72,6 +74,8 @@ fn body(arguments: &Arguments) -> Vec<u8> {
         | Mode::AppendBlobs
         | Mode::PageBlobs
         | Mode::Snapshot
+        | Mode::Tag
+        | Mode::Find
         | Mode::Copy => 0,
     };
     let mut state = SCATTER;
@@ -231,15 +235,17 @@ impl Client {
                 let path = format!("/{container}/{}", name(*first));
                 self.put_page(&path, place * *bytes as u64, &shared.body).await
             }
-            Mode::Snapshot => {
-                let path = format!("/{container}/{}", name(*first));
-                self.put(&path, &[("comp", "snapshot")], &[], &[]).await
-            }
             Mode::Copy => {
                 let Arguments { authority, account, .. } = &shared.arguments;
                 let source = format!("http://{authority}/{account}/{container}/{}", name(*first));
                 let path = format!("/{container}/{}", name(first + 1 + number));
                 self.put(&path, &[], &[], &[("x-ms-copy-source", source.as_str())]).await
+            }
+            Mode::Tag => self.tag(&format!("/{container}/{}", name(first + number)), number).await,
+            Mode::Find => self.find(*count).await,
+            Mode::Snapshot => {
+                let path = format!("/{container}/{}", name(first + number % count));
+                self.put(&path, &[("comp", "snapshot")], &[], &[]).await
             }
             Mode::List => Err("a listing is walked, not split".to_owned()),
         }

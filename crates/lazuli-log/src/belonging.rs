@@ -171,8 +171,8 @@ enum Step {
     ForeignHeads(Option<DataId>),
 }
 
-/// The table. `is_named` says that the one who starts the server named the log.
-fn decide(past: Past, heads: Owner, keys: Owner, is_named: bool) -> Step {
+/// The table.
+fn decide(past: Past, heads: Owner, keys: Owner) -> Step {
     let is_fresh = matches!(past, Past::New | Past::Empty);
     match (heads, keys) {
         (Owner::This(_), Owner::This(_)) => Step::GoOn,
@@ -180,7 +180,6 @@ fn decide(past: Past, heads: Owner, keys: Owner, is_named: bool) -> Step {
         (Owner::This(true), Owner::Nobody) => Step::KeysMissing,
         // The head is written first, so there was one when the keys were.
         (Owner::Nobody, Owner::This(_)) => Step::HeadsMissing,
-        (Owner::Nobody, Owner::Nobody) if past == Past::Logged && !is_named => Step::KeysMissing,
         (Owner::Nobody, Owner::Nobody) => Step::Begin,
         (Owner::Nobody | Owner::Other(_), Owner::Nobody | Owner::Other(_)) if is_fresh => {
             Step::Begin
@@ -224,7 +223,7 @@ pub async fn open(
         let (path, directory) = (path.to_path_buf(), directory.to_path_buf());
         BelongingError::Foreign(path, other, directory, identity.id)
     };
-    match decide(past, heads, keys, origin.is_some()) {
+    match decide(past, heads, keys) {
         Step::GoOn => {}
         Step::Begin => {
             let other = match (heads, keys) {
@@ -234,6 +233,14 @@ pub async fn open(
             let names = found.as_ref().map(Keys::origin).into_iter().chain(origin).collect();
             put_aside(&place, past, other, &names)?;
             begin(&place, origin, entropy)?;
+            if past == Past::Logged {
+                // A copy of the data alone: it can be served, and says that it is not the first.
+                tracing::warn!(
+                    data = %directory.display(),
+                    "the keys and the head of the log in this data directory are not beside it: a \
+                     new log begins, and the entries of the one before cannot be opened"
+                );
+            }
         }
         Step::KeysMissing => return Err(BelongingError::KeysMissing(beside.keys.to_path_buf())),
         Step::HeadsMissing => {
@@ -397,16 +404,10 @@ mod tests {
         for (past, table) in [(New, fresh), (Empty, fresh), (Unlogged, used), (Logged, used)] {
             for ((heads, keys), step) in table {
                 let case = (past, heads, keys);
-                let step = match case {
-                    (Logged, Nobody, Nobody) => Step::KeysMissing,
-                    _ => step,
-                };
-                assert_eq!(decide(past, heads, keys, false), step, "{case:?}");
+                assert_eq!(decide(past, heads, keys), step, "{case:?}");
             }
-            assert_eq!(decide(past, This(false), Nobody, false), Step::Begin, "{past:?}");
+            assert_eq!(decide(past, This(false), Nobody), Step::Begin, "{past:?}");
         }
-        assert_eq!(decide(Logged, Nobody, Nobody, true), Step::Begin);
-        assert_eq!(decide(Logged, own, Nobody, true), Step::KeysMissing);
     }
 
     #[test]

@@ -249,12 +249,26 @@ async fn a_log_without_its_keys_or_its_head_is_not_gone_on_with() {
     let error = refusal(&house, "data", Some("new.test")).await;
     assert!(matches!(error, BelongingError::KeysMissing(_)) && error.hint().is_some());
     house.rename("data.heads", "h");
-    assert!(matches!(refusal(&house, "data", None).await, BelongingError::KeysMissing(_)));
     house.rename("k", "data.keys");
     let error = refusal(&house, "data", None).await;
     assert!(matches!(error, BelongingError::HeadsMissing(_)) && error.hint().is_some());
     house.rename("h", "data.heads");
     assert_eq!(house.start().await.log.ledger.paused(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_the_data_alone_begins_a_log_of_its_own() {
+    let house = House::new();
+    let before = house.served().await;
+    house.rename("data.keys", "k");
+    house.rename("data.heads", "h");
+    let mut server = house.start().await;
+    assert_ne!(server.origin, before);
+    server.write("after").await.unwrap();
+    server.tick().await;
+    assert_eq!(server.log.ledger.paused(), None);
+    let signed = server.log.public.checkpoint().unwrap();
+    assert_eq!(signed.checkpoint().origin(), server.origin);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -135,10 +135,14 @@ impl Terms<'_> {
             return Err(ErrorCode::InvalidBlobType.into());
         }
         check_changeable(row)?;
-        if row.tier == Some(AccessTier::Archive) {
-            return Err(ErrorCode::BlobArchived.into());
-        }
+        check_readable(row)?;
         Ok(lease)
+    }
+
+    /// Holds the lease that is named, if one is, against a blob's: for what a lease does not keep
+    /// others from.
+    pub(crate) fn check_lease(&self, row: &BlobRow, now: Timestamp) -> Result<(), Refusal> {
+        row.lease.check_read(now, self.lease, LeaseKind::Blob)
     }
 }
 
@@ -150,7 +154,12 @@ pub(crate) fn check_changeable(row: &BlobRow) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses to read the content of an archived blob.
+/// The blob, which must be one.
+pub(crate) fn existing(found: &Found) -> Result<BlobRow, Refusal> {
+    found.committed().cloned().ok_or_else(|| ErrorCode::BlobNotFound.into())
+}
+
+/// Refuses to read or change the content of an archived blob.
 pub(crate) fn check_readable(row: &BlobRow) -> Result<(), Refusal> {
     match (row.tier, row.rehydrating) {
         (Some(AccessTier::Archive), Some(_)) => Err(ErrorCode::BlobBeingRehydrated.into()),

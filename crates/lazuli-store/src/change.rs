@@ -1,5 +1,4 @@
-//! Changes to a blob that leave its content: properties, metadata, tags, tier, lease, snapshot,
-//! and the change that leaves nothing: delete.
+//! Changes to a blob that leave its content: properties, metadata, tags, lease, snapshot, and the change that leaves nothing: delete.
 
 use bytes::Bytes;
 use lazuli_base::Timestamp;
@@ -10,13 +9,12 @@ use lazuli_model::etag::ETag;
 use lazuli_model::lease::{Lease, LeaseKind};
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
-use lazuli_model::tier::AccessTier;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{
-    BlobPath, Found, Terms, Written, check_changeable, discard_staging, find, hold_extent,
-    index_tags, release, with_current,
+    BlobPath, Found, Terms, Written, check_changeable, check_readable, discard_staging, existing,
+    find, hold_extent, index_tags, release, with_current,
 };
 use crate::journal::{Entry, Kind};
 use crate::pages::Paged;
@@ -35,9 +33,6 @@ pub enum DeleteScope {
     /// The snapshots only.
     SnapshotsOnly,
 }
-
-/// The status of a change that takes effect later.
-const ACCEPTED: u16 = 202;
 
 /// Most snapshots one delete removes in its commit.
 const SNAPSHOTS_PER_DELETE: usize = 10_000;
@@ -88,9 +83,7 @@ impl Store {
             let lease = terms.check_write(found.committed(), txn.now())?;
             let mut row = existing(&found)?;
             check_changeable(&row)?;
-            if row.tier == Some(AccessTier::Archive) {
-                return Err(ErrorCode::BlobArchived.into());
-            }
+            check_readable(&row)?;
             row.lease = lease;
             row.modified = no_earlier(txn.now(), Some(&row));
             row.etag = ETag::after(row.modified, Some(row.etag));
@@ -128,45 +121,6 @@ impl Store {
             txn.record(&entry("SetBlobTags", path));
             if self.commit(txn, &mut attempts).await? {
                 return Ok(());
-            }
-        }
-    }
-
-    /// Sets the tier of a blob or snapshot. `true` if the blob was archived: its rehydration, for
-    /// which a caller has to be ready to wait, is complete at once, for its bytes are at hand.
-    pub async fn set_blob_tier(
-        &self,
-        path: &BlobPath<'_>,
-        snapshot: Option<Timestamp>,
-        terms: &Terms<'_>,
-        tier: AccessTier,
-    ) -> Result<bool, Refusal> {
-        let mut attempts = Attempts::default();
-        loop {
-            let mut txn = self.begin();
-            let found = find(&mut txn, path, snapshot).await?;
-            let current = found.committed();
-            if current.is_none() {
-                return Err(ErrorCode::BlobNotFound.into());
-            }
-            with_current(current, |current| terms.conditions.check_write(current, false))?;
-            let mut row = existing(&found)?;
-            row.lease.check_read(txn.now(), terms.lease, LeaseKind::Blob)?;
-            if !AccessTier::applies_to(row.blob_type) {
-                return Err(ErrorCode::AccessTierNotSupportedForBlobType.into());
-            }
-            let archived = row.tier == Some(AccessTier::Archive);
-            if row.tier != Some(tier) {
-                row.tier = Some(tier);
-                row.tier_changed = Some(txn.now());
-            }
-            row.rehydrating = None;
-            txn.put(schema::blob(found.container.id, path.blob, snapshot), &row)?;
-            let rehydrates = archived && tier != AccessTier::Archive;
-            let status = rehydrates.then_some(ACCEPTED);
-            txn.record(&entry("SetBlobTier", path).blob(path, snapshot).status(status));
-            if self.commit(txn, &mut attempts).await? {
-                return Ok(rehydrates);
             }
         }
     }
@@ -213,6 +167,7 @@ impl Store {
             if terms.lease.is_some() {
                 base.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
             }
+            check_readable(&base)?;
             let taken = self.free_snapshot(&mut txn, path, &found).await?;
             let key = schema::blob(found.container.id, path.blob, Some(taken));
             let content = self.share_content(&mut txn, &mut base, &key).await?;
@@ -300,6 +255,7 @@ impl Store {
                 return Err(ErrorCode::BlobNotFound.into());
             };
             with_current(Some(row), |current| terms.conditions.check_write(current, false))?;
+            terms.conditions.check_tier(row.tier_changed.unwrap_or(row.created))?;
             if snapshot.is_some() {
                 release(&mut txn, row)?;
                 txn.delete(schema::blob(found.container.id, path.blob, snapshot));
@@ -347,9 +303,4 @@ impl Store {
         txn.delete(schema::blob(found.container.id, path.blob, None));
         Ok(())
     }
-}
-
-/// The blob, which must be one.
-fn existing(found: &Found) -> Result<BlobRow, Refusal> {
-    found.committed().cloned().ok_or_else(|| ErrorCode::BlobNotFound.into())
 }

@@ -32,6 +32,8 @@ const COUNTED_STAGINGS_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     wake: Notify,
+    /// An archived blob was asked back.
+    pub(crate) rehydrations: Notify,
     touched: Mutex<HashSet<ExtentId>>,
     staged: Mutex<HashMap<StagingId, usize>>,
     /// How many read the content of a manifest.

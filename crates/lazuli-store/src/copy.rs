@@ -11,9 +11,10 @@ use lazuli_model::{ErrorCode, Refusal};
 use crate::Store;
 use crate::blob::{BlobPath, Terms, Written, check_readable, find, with_current};
 use crate::pages::Paged;
-use crate::put::{Content, NewBlob, entry, overwrite};
+use crate::put::{Content, NewBlob, entry, overwrite_archived};
 use crate::rows::{BlobData, BlobRow};
 use crate::schema::{self, ContainerId};
+use crate::tier::Retiering;
 use crate::txn::{Attempts, Txn};
 
 /// What is copied, and on what terms.
@@ -50,9 +51,9 @@ pub trait Destination: Sync {
     fn told_source(&self) -> Option<&str>;
     /// Whether a lease on the destination must be infinite, as Copy Blob asks.
     fn needs_infinite_lease(&self) -> bool;
-    /// Whether the copy brings an archived source back: Copy Blob to an online tier.
-    fn rehydrates(&self) -> bool {
-        false
+    /// How the copy brings an archived source back: Copy Blob to an online tier.
+    fn rehydrates(&self) -> Option<Retiering> {
+        None
     }
     /// The type of the new blob: that of its source, unless the operation always makes the same.
     fn blob_type(&self, source: &BlobRow) -> BlobType {
@@ -89,7 +90,11 @@ impl Store {
             let (from_container, mut base) = base?;
             with_current(Some(&base), |current| source.conditions.check_source(current))?;
             base.lease.check_read(txn.now(), source.lease, LeaseKind::Blob)?;
-            if !(destination.rehydrates() && may_rehydrate(path, &source.path, &base)) {
+            let way_back = destination
+                .rehydrates()
+                .filter(|_| base.tier == Some(AccessTier::Archive))
+                .filter(|_| may_rehydrate(path, &source.path, &base));
+            if way_back.is_none() {
                 check_readable(&base)?;
             }
             if base.length > source.bytes_max {
@@ -114,11 +119,15 @@ impl Store {
                 txn.put(from, &base)?;
             }
             shape(&mut content, &new, (destination, &base))?;
-            let written = overwrite(&mut txn, path, &found, (&new, content, lease)).await?;
+            let made = ((&new, content, lease), way_back.as_ref());
+            let written = overwrite_archived(&mut txn, path, &found, made).await?;
             let entry = entry(operation, path).bytes(Some(base.length));
             txn.record(&entry.etag(Some(written.etag)));
             if self.commit(txn, &mut attempts).await? {
                 self.collect_after(found.row.as_ref());
+                if way_back.is_some() {
+                    self.signals.rehydrations.notify_one();
+                }
                 let copy_id = new.copy.map(|copy| copy.id);
                 return Ok(Copied { written, source: base, copy_id });
             }

@@ -13,7 +13,7 @@ use lazuli_engine::{ASCENDING, Damage, ExtentId, Fsck, KeyRange, MetaError, Piec
 use crate::pieces::Home;
 use crate::rows::{
     BlobData, BlobRow, BlockRow, ContainerRow, ExtentHold, ListHold, ManifestChunk, PieceChunk,
-    PieceRow, RowError, StagingRow, Stored, StoredPiece, TagRow,
+    PieceRow, RehydrationRow, RowError, StagingRow, Stored, StoredPiece, TagRow,
 };
 use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId, StateId};
 
@@ -58,6 +58,7 @@ const TABLES: &[(u8, OfRow)] = &[
     (b'p', |check, row| check.piece(row)),
     (b'r', |check, row| check.hold(row)),
     (b't', |check, row| check.tag(row)),
+    (b'h', |check, row| check.rehydration(row)),
     (ASCENDING | b'i', |check, row| check.inline(row)),
 ];
 
@@ -390,6 +391,18 @@ impl Check<'_> {
         let blob = blob.and_then(|value| BlobRow::decode(&value).ok());
         let tagged = blob.is_some_and(|blob| blob.tags.iter().any(|(_, found)| found == value));
         ensure(tagged, "the blob does not have this tag")
+    }
+
+    /// When an archived blob comes back: the row by time and the row by blob say the same.
+    fn rehydration(&mut self, row: &Row) -> Result<(), Trouble> {
+        let promise = RehydrationRow::decode(&row.value)?;
+        if row.key.get(1) == Some(&b't') {
+            let due = schema::rehydration_parts(&row.key).map(|(due, _)| due);
+            return ensure(due == Some(promise.due), "its key says another time");
+        }
+        let blob = row.key.get(2..).unwrap_or_default();
+        let timed = self.get(schema::rehydration(promise.due, blob))?.is_some();
+        ensure(timed, "nothing brings the blob back at that time")
     }
 
     fn inline(&mut self, row: &Row) -> Result<(), Trouble> {

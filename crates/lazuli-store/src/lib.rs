@@ -26,6 +26,7 @@ pub mod reads;
 pub mod rows;
 pub mod schema;
 pub mod service;
+pub mod tier;
 pub mod txn;
 
 use std::collections::HashMap;

@@ -19,6 +19,7 @@ use crate::journal::{Entry, Kind};
 use crate::payload::Payload;
 use crate::rows::{BlobData, BlobRow};
 use crate::schema::{self, StateId};
+use crate::tier::{Retiering, schedule};
 use crate::txn::{Attempts, Txn};
 
 /// What a new blob is told besides its bytes.
@@ -110,7 +111,17 @@ pub(crate) async fn overwrite(
     txn: &mut Txn<'_>,
     path: &BlobPath<'_>,
     found: &Found,
-    (new, content, lease): (&NewBlob, Content, Lease),
+    made: (&NewBlob, Content, Lease),
+) -> Result<Written, Refusal> {
+    overwrite_archived(txn, path, found, (made, None)).await
+}
+
+/// As [`overwrite`], with a state that is archived and on its way back if there is `way_back`.
+pub(crate) async fn overwrite_archived(
+    txn: &mut Txn<'_>,
+    path: &BlobPath<'_>,
+    found: &Found,
+    ((new, content, lease), way_back): ((&NewBlob, Content, Lease), Option<&Retiering>),
 ) -> Result<Written, Refusal> {
     let old = found.row.as_ref();
     let committed = found.committed();
@@ -138,13 +149,20 @@ pub(crate) async fn overwrite(
         content: new.content.clone(),
         metadata: new.metadata.clone(),
         tags: new.tags.clone(),
-        tier: new.tier.or_else(|| committed.and_then(|old| old.tier)),
+        tier: match way_back {
+            Some(_) => Some(AccessTier::Archive),
+            None => new.tier.or_else(|| committed.and_then(|old| old.tier)),
+        },
         tier_changed,
-        rehydrating: None,
+        rehydrating: way_back.map(|to| (to.tier, to.priority)),
         lease,
         copy: new.copy.clone(),
     };
-    txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
+    let key = schema::blob(found.container.id, path.blob, None);
+    if let Some(to) = way_back {
+        schedule(txn, &key, &row, to.wait).await?;
+    }
+    txn.put(key, &row)?;
     Ok(Written { etag: row.etag, modified: row.modified })
 }
 

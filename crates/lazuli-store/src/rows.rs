@@ -90,6 +90,7 @@ stored! {
     MapHold = 1 "page map hold";
     CellRow = 1 "page map cell";
     RunRow = 1 "run row";
+    RehydrationRow = 1 "rehydration row";
 }
 
 /// What an account's service properties say.
@@ -147,8 +148,7 @@ pub struct BlobRow {
     pub tier: Option<AccessTier>,
     /// When the tier last changed.
     pub tier_changed: Option<Timestamp>,
-    /// The tier an archived blob is on its way to, and how urgently; set in rows of earlier builds
-    /// only, for a rehydration is complete at once.
+    /// The tier an archived blob is on its way to, and how urgently.
     pub rehydrating: Option<(AccessTier, RehydratePriority)>,
     /// The blob's lease.
     pub lease: Lease,
@@ -365,4 +365,13 @@ pub struct TagRow {
 pub struct RunRow {
     /// The number of the last run.
     pub run: u32,
+}
+
+/// When an archived blob comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehydrationRow {
+    /// The time.
+    pub due: Timestamp,
+    /// The state that was archived: one that was written since does not wait.
+    pub state: StateId,
 }

@@ -16,6 +16,8 @@
 //! | `r` | `m`, manifest id, state id | [`ListHold`]: the state, or the list of that id, names the manifest |
 //! | `r` | `p`, map id, holder | [`MapHold`]: what of a page map a state, or a map of that id, sees |
 //! | `t` | account, 0, tag key, 0, value, 0, container id, blob name | [`TagRow`]: the tag index |
+//! | `h` | `t`, time, key of a `b` row | [`RehydrationRow`]: the time an archived blob comes back |
+//! | `h` | `b`, key of a `b` row | [`RehydrationRow`]: the same by the blob, which names the first |
 //! | `g` | kind, id | [`GarbageRow`]: work for the collector |
 //! | `R` | | [`RunRow`]: how often identifiers were begun anew |
 //! | `0xe9` | state id or piece id | the payload of a blob, or of a piece, small enough to live here |
@@ -26,7 +28,8 @@
 //! comes before its base blob (`0xff`). First bytes 2 to `0xfe` of that suffix are left for versions.
 //!
 //! Containers, block stagings and manifests have an id of their own, so that deleting one, however
-//! large, is a single row: the collector removes what hangs on the id afterwards.
+//! large, is a single row: the collector removes what hangs on the id afterwards. The `h` rows of a
+//! blob that was overwritten or deleted go when their time comes.
 //!
 //! [`AccountRow`]: crate::rows::AccountRow
 //! [`ContainerRow`]: crate::rows::ContainerRow
@@ -42,6 +45,7 @@
 //! [`CellRow`]: crate::pages::cell::CellRow
 //! [`ExtentHold`]: crate::rows::ExtentHold
 //! [`GarbageRow`]: crate::rows::GarbageRow
+//! [`RehydrationRow`]: crate::rows::RehydrationRow
 //! [`RunRow`]: crate::rows::RunRow
 //! [`TagRow`]: crate::rows::TagRow
 
@@ -318,6 +322,27 @@ pub fn tag_parts(key: &[u8]) -> Option<(&str, ContainerId, &str)> {
     Some((value, ContainerId(id), name))
 }
 
+/// The key of the row that says when an archived blob, whose row is at `blob`, comes back.
+pub fn rehydration(due: Timestamp, blob: &[u8]) -> Bytes {
+    key(b'h', &[b"t", &due.ticks().to_be_bytes(), blob])
+}
+
+/// All rows of archived blobs on their way back, the next first.
+pub fn rehydrations() -> KeyRange {
+    KeyRange::prefix(key(b'h', &[b"t"]))
+}
+
+/// The time and the key of the blob's row in the key of a row that says when it comes back.
+pub fn rehydration_parts(key: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let ticks = u64::from_be_bytes(key.get(2..10)?.try_into().ok()?);
+    Some((Timestamp::from_ticks(ticks), key.get(10..)?))
+}
+
+/// The key of the row that says, by the key of a blob's row, when that comes back.
+pub fn rehydration_of(blob: &[u8]) -> Bytes {
+    key(b'h', &[b"b", blob])
+}
+
 /// The kinds of work the collector is left with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Garbage {
@@ -404,6 +429,8 @@ mod tests {
             tag_parts(&tag("acct", ("k", "v"), ContainerId(5), "n")),
             Some(("v", ContainerId(5), "n"))
         );
+        let (due, row) = (Timestamp::from_ticks(5), blob(ContainerId(1), "x", None));
+        assert_eq!(rehydration_parts(&rehydration(due, &row)), Some((due, &*row)));
         for work in [
             Garbage::Container(ContainerId(1)),
             Garbage::Staging(StagingId(2)),

@@ -27,6 +27,8 @@ static NONE: Conditions = Conditions {
     if_modified_since: None,
     if_unmodified_since: None,
     if_tags: None,
+    if_tier_modified_since: None,
+    if_tier_unmodified_since: None,
 };
 
 const TERMS: Terms<'static> = Terms { conditions: &NONE, lease: None, may_overwrite: true };

@@ -143,6 +143,7 @@ async fn compare(store: &Arc<Store>, model: &BTreeMap<&str, Blob>) {
         delimiter: None,
         position: None,
         start_from: None,
+        end_before: None,
         max: 5_000,
         snapshots: true,
         uncommitted: false,

@@ -24,7 +24,7 @@ const CHURN_BLOBS: u64 = 200;
 const CHURN_PAUSE: Duration = Duration::from_secs(10);
 
 /// An empty row.
-fn row(what: impl Into<String>, unit: Unit, goal: &'static str) -> Row {
+pub(super) fn row(what: impl Into<String>, unit: Unit, goal: &'static str) -> Row {
     Row {
         what: what.into(),
         lazuli: Vec::new(),
@@ -38,7 +38,7 @@ fn row(what: impl Into<String>, unit: Unit, goal: &'static str) -> Row {
 
 impl Row {
     /// Adds one round's number of a measurement.
-    fn add(&mut self, kind: Kind, measurement: &Measurement, number: &str) {
+    pub(super) fn add(&mut self, kind: Kind, measurement: &Measurement, number: &str) {
         match kind {
             Kind::Lazuli | Kind::Unlogged => {
                 self.lazuli.push(measurement.number(number));
@@ -296,7 +296,7 @@ pub(super) fn many(scale: &Scale) -> Result<Vec<Row>, String> {
 }
 
 /// Makes many small blobs.
-fn fill(server: &Contender, blobs: u64) -> Result<Measurement, String> {
+pub(super) fn fill(server: &Contender, blobs: u64) -> Result<Measurement, String> {
     let ops = blobs.to_string();
     server.load("fill", &["--ops", &ops, "--bytes", "128", "--connections", "64"])
 }

@@ -7,10 +7,11 @@ use lazuli_model::Refusal;
 use lazuli_model::blob_type::BlobType;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
-use lazuli_model::tier::{AccessTier, RehydratePriority};
+use lazuli_model::tier::AccessTier;
 use lazuli_store::copy::{Destination, Source};
 use lazuli_store::put::NewBlob;
 use lazuli_store::rows::BlobRow;
+use lazuli_store::tier::Retiering;
 use lazuli_wire::headers;
 
 use crate::access;
@@ -63,15 +64,14 @@ const SEAL: &str = "x-ms-seal-blob";
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let (asked, asked_of_source) = (call.asked()?, call.asked_of_source()?);
-    if let Some(text) = call.header("x-ms-rehydrate-priority")? {
-        // However urgent, it is done at once.
-        RehydratePriority::parse(text)?;
-    }
+    let tier = call.tier()?;
+    let retiering = call.retiering(tier.unwrap_or(AccessTier::Archive))?;
     let from = call.copy_source(OwnAccount::Suffices).await?;
     let destination = NewCopy {
         metadata: call.metadata()?,
         tags: call.tags()?,
-        tier: call.tier()?,
+        tier,
+        retiering,
         url: from.url.clone(),
         seals: headers::boolean(call.head.headers, SEAL)?,
     };
@@ -96,6 +96,7 @@ struct NewCopy {
     metadata: Metadata,
     tags: TagSet,
     tier: Option<AccessTier>,
+    retiering: Retiering,
     url: String,
     seals: Option<bool>,
 }
@@ -128,7 +129,7 @@ impl Destination for NewCopy {
         self.seals
     }
 
-    fn rehydrates(&self) -> bool {
-        self.tier.is_some_and(|tier| tier != AccessTier::Archive)
+    fn rehydrates(&self) -> Option<Retiering> {
+        Some(self.retiering).filter(|to| to.tier != AccessTier::Archive)
     }
 }

@@ -9,7 +9,7 @@ use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::DEFAULT_CONTENT_TYPE;
 use lazuli_model::listing::BlobInclude;
 use lazuli_model::tier::AccessTier;
-use lazuli_model::{Refusal, listing};
+use lazuli_model::{ApiVersion, Refusal, listing};
 use lazuli_store::list::{BlobQuery, Listed};
 use lazuli_store::pages::{PageRole, Paged};
 use lazuli_store::rows::BlobRow;
@@ -17,7 +17,8 @@ use lazuli_wire::body::Pairs;
 use lazuli_wire::body::list_blobs::{
     BlobItem, BlobListHead, BlobListWriter, BlobProperties, CopyProperties,
 };
-use lazuli_wire::marker;
+use lazuli_wire::body::list_blobs_arrow::BlobListArrowWriter;
+use lazuli_wire::{arrow, marker};
 
 use crate::access;
 use crate::call::Call;
@@ -51,11 +52,16 @@ pub static SPEC: Spec = Spec {
         "endbefore",
         "showonly",
     ],
-    headers: &[&["application/xml"]],
+    headers: &[&["accept", "application/xml"]],
     success: &[200],
     response: &[&["content-type"]],
     status: Status::Built,
 };
+
+/// The first version in which a listing may start from a name.
+const START_FROM: ApiVersion = ApiVersion::new(2026, 2, 6);
+/// The first version in which a listing may be an Arrow stream, and may end before a name.
+const ARROW: ApiVersion = ApiVersion::new(2026, 10, 6);
 
 /// Lists a page of the container's blobs.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
@@ -74,7 +80,8 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         prefix: prefix.unwrap_or_default(),
         delimiter,
         position: position.as_deref(),
-        start_from: call.query("startfrom"),
+        start_from: call.query("startfrom").filter(|_| call.version() >= START_FROM),
+        end_before: call.query("endbefore").filter(|_| call.version() >= ARROW),
         max: max as usize,
         snapshots: include.snapshots,
         uncommitted: include.uncommitted,
@@ -88,21 +95,64 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         max_results: max_text.map(|_| max),
         delimiter,
     };
-    let mut xml = BlobListWriter::new(call.version(), &head, page.items.len());
+    let mut list = if wants_arrow(&call)? {
+        List::Arrow(BlobListArrowWriter::default())
+    } else {
+        List::Xml(BlobListWriter::new(call.version(), &head, page.items.len()))
+    };
     for item in &page.items {
         match item {
-            Listed::Prefix(name) => xml.prefix(name),
+            Listed::Prefix(name) => list.prefix(name),
             Listed::Blob { name, snapshot, row } => {
-                write_blob(&mut xml, (name, *snapshot, row), include, now);
+                write_blob(&mut list, (name, *snapshot, row), include, now);
             }
         }
     }
-    let next = page.next.map(|next| marker::encode(&next));
-    Ok(Reply::new(200).xml(xml.finish(next.as_deref())))
+    Ok(list.into_reply(page.next.map(|next| marker::encode(&next)).as_deref()))
+}
+
+/// Whether the caller takes an Arrow stream, and knows what one is.
+fn wants_arrow(call: &Call<'_>) -> Result<bool, Refusal> {
+    let accept = call.header("accept")?.unwrap_or_default();
+    let mut kinds = accept.split(',').filter_map(|kind| kind.split(';').next());
+    let asked = kinds.any(|kind| kind.trim().eq_ignore_ascii_case(arrow::CONTENT_TYPE));
+    Ok(asked && call.version() >= ARROW)
+}
+
+/// A result in the making, in either form.
+enum List {
+    Xml(BlobListWriter),
+    Arrow(BlobListArrowWriter),
+}
+
+impl List {
+    fn prefix(&mut self, name: &str) {
+        match self {
+            Self::Xml(list) => list.prefix(name),
+            Self::Arrow(list) => list.prefix(name),
+        }
+    }
+
+    fn blob(&mut self, item: &BlobItem<'_>) {
+        match self {
+            Self::Xml(list) => list.blob(item),
+            Self::Arrow(list) => list.blob(item),
+        }
+    }
+
+    fn into_reply(self, next: Option<&str>) -> Reply {
+        let reply = Reply::new(200);
+        match self {
+            Self::Xml(list) => reply.xml(list.finish(next)),
+            Self::Arrow(list) => {
+                reply.fixed("content-type", arrow::CONTENT_TYPE).full(list.finish(next))
+            }
+        }
+    }
 }
 
 fn write_blob(
-    xml: &mut BlobListWriter,
+    list: &mut List,
     (name, snapshot, row): (&str, Option<Timestamp>, &BlobRow),
     include: BlobInclude,
     now: Timestamp,
@@ -155,7 +205,7 @@ fn write_blob(
             .map(|paged| paged.sequence),
         ..BlobProperties::default()
     };
-    xml.blob(&BlobItem {
+    list.blob(&BlobItem {
         name,
         snapshot,
         properties,

@@ -296,6 +296,7 @@ impl RequestBody for Upload {
 /// A blob service of two accounts, in memory. Its journal is kept by a scribe.
 pub(crate) struct Blobs {
     api: Api,
+    engine: Engine,
     pub(crate) store: Store,
     /// The service's clock.
     pub(crate) clock: Arc<ManualClock>,
@@ -349,7 +350,13 @@ impl Blobs {
             .with_strict_reads(setup.strict.map(str::to_owned));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let secrets = Secrets::new([ACCOUNT, OTHER_ACCOUNT].map(|name| format!("key of {name}")));
-        Self { api, store, clock, scribe, secrets, runtime }
+        Self { api, engine, store, clock, scribe, secrets, runtime }
+    }
+
+    /// A store on the same data that knows nothing but the data, as after a restart.
+    pub(crate) fn store_again(&self) -> Store {
+        let (meta, extents) = (Arc::clone(&self.engine.meta), Arc::clone(&self.engine.extents));
+        Store::new(meta, extents, self.clock.clone(), Arc::new(SeededEntropy::new(8)))
     }
 
     /// Runs what is to be run in the service's runtime.

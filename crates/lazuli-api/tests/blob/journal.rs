@@ -68,6 +68,8 @@ fn changes() -> Vec<(Call, &'static str, Kind)> {
     let tags = "<Tags><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tags>";
     let list = "<BlockList><Latest>YWFh</Latest></BlockList>";
     let public = put("/box?restype=container&comp=acl").header("x-ms-blob-public-access", "blob");
+    let session = crate::harness::call("POST", "/box?restype=container&comp=session")
+        .body(crate::sessions::REQUEST);
     let meta = |target: &str| put(target).header("x-ms-meta-secret", "metadata-value");
     let mut all = vec![
         (
@@ -78,6 +80,7 @@ fn changes() -> Vec<(Call, &'static str, Kind)> {
         (put("/box?restype=container"), "CreateContainer", Control),
         (meta("/box?restype=container&comp=metadata"), "SetContainerMetadata", Control),
         (public, "SetContainerAcl", Control),
+        (session, "CreateSession", Control),
     ];
     all.extend(leases("/box?restype=container&comp=lease", false));
     all.extend([

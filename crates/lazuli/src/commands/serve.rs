@@ -74,6 +74,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);
     let strict = config.transparency.as_ref().map(|log| log.strict_reads.clone());
     let api = api.with_strict_reads(strict.unwrap_or_default());
+    let api = api.with_rehydration(config.rehydration);
     let metrics = Metrics::new(Some(Arc::clone(&engine.stats)));
     let metrics = match &transparency {
         Some(log) => metrics.with_log(Arc::clone(&log.stats), clock.clone()),
@@ -92,7 +93,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let readiness = Arc::new(Readiness { stopping: AtomicBool::new(false), stats, ledger });
     server.serve(blob, Service::Blob, Arc::new(api));
     server.serve_admin(admin, Arc::clone(&readiness) as Arc<dyn Health>);
-    let background = background::start(&store, &engine);
+    let background = background::start(&store, &engine, Arc::new(SystemClock));
     endpoints.announce(config)?;
     let signal = signals.next().await;
     let begun = Instant::now();

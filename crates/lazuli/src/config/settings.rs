@@ -78,6 +78,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("limits.bytes-per-second", "LAZULI_LIMITS_BYTES_PER_SECOND", Kind::Count, "512"),
     setting("limits.rate-window-seconds", "LAZULI_LIMITS_RATE_WINDOW_SECONDS", Kind::Seconds, "30"),
     setting("limits.linger-seconds", "LAZULI_LIMITS_LINGER_SECONDS", Kind::Seconds, "5"),
+    setting(
+        "rehydration.standard-seconds",
+        "LAZULI_REHYDRATION_STANDARD_SECONDS",
+        Kind::Seconds,
+        "10",
+    ),
+    setting("rehydration.high-seconds", "LAZULI_REHYDRATION_HIGH_SECONDS", Kind::Seconds, "1"),
 ];
 
 /// The setting with a key, if there is one.

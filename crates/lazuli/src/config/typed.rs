@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use lazuli_api::UnknownVersions;
+use lazuli_api::{Rehydration, UnknownVersions};
 use lazuli_engine::Durability;
 use lazuli_server::Limits;
 use lazuli_tlog::Hash;
@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) log_filter: String,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) limits: Limits,
+    /// How long archived blobs take to come back.
+    pub(crate) rehydration: Rehydration,
     /// `None` if nothing is to be logged.
     pub(crate) transparency: Option<Transparency>,
     /// The SHA-256 of all settings but the keys of accounts.
@@ -116,6 +118,10 @@ impl Config {
             log_filter: layers.last("log-filter").text.clone(),
             ready_file: ready_file.map(PathBuf::from),
             limits: layers.limits()?,
+            rehydration: Rehydration {
+                standard: layers.seconds("rehydration.standard-seconds")?,
+                high: layers.seconds("rehydration.high-seconds")?,
+            },
             transparency,
             digest: Hash::of(&[format!("{:?}", layers.explain()).as_bytes()]).0,
         })

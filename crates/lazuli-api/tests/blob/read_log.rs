@@ -34,12 +34,14 @@ fn reads() -> Vec<(Call, &'static str)> {
         (get("/box/b?comp=metadata"), "GetBlobMetadata"),
         (get("/box/b?comp=tags"), "GetBlobTags"),
         (get("/box/b?comp=blocklist&blocklisttype=all"), "GetBlockList"),
+        (get("/box/p?comp=pagelist"), "GetPageRanges"),
     ]
 }
 
 #[test]
 fn every_read_is_logged() {
     let blobs = Blobs::with_blob("content");
+    blobs.send(&crate::pages::put_page_blob("/box/p", 512)).is(201);
     let mut seen = std::collections::BTreeSet::new();
     for (call, op) in reads() {
         let before = blobs.scribe.len();

@@ -62,8 +62,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Measured, String> {
 /// The bytes that are sent as a blob or block: a pattern that does not repeat at a page's size.
 fn body(arguments: &Arguments) -> Vec<u8> {
     let length = match arguments.mode {
-        Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn | Mode::Append => arguments.bytes,
-        Mode::PutPage | Mode::FillPages => arguments.bytes,
+        Mode::Put
+        | Mode::Fill
+        | Mode::PutLarge
+        | Mode::Churn
+        | Mode::Append
+        | Mode::PutPage
+        | Mode::FillPages => arguments.bytes,
         Mode::Blocks => BLOCK_BYTES.min(arguments.bytes),
         Mode::Csv => return lines(BLOCK_BYTES.min(arguments.bytes)),
         Mode::Get

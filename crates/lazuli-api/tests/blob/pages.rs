@@ -70,7 +70,7 @@ fn large_writes_lie_where_they_were_put() {
     let blobs = with_page_blob(8 << 20);
     let bytes: Vec<u8> = (0..4_u32 << 20).map(|at| (at / 1000) as u8).collect();
     blobs.send(&put_page("/box/p", 512, &bytes)).is(201);
-    blobs.send(&put_page("/box/p", 1 << 20, &[9; 70_144])).is(201);
+    blobs.send(&put_page("/box/p", 1 << 20, &vec![9; 70_144])).is(201);
     let mut wanted = bytes;
     wanted[(1 << 20) - 512..(1 << 20) - 512 + 70_144].fill(9);
     assert!(blobs.send(&ranged(512, (4 << 20) + 512)).is(206).body == wanted);

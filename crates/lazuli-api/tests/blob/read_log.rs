@@ -41,12 +41,14 @@ fn reads() -> Vec<(Call, &'static str)> {
             ),
             "QueryBlobContents",
         ),
+        (get("/box/p?comp=pagelist"), "GetPageRanges"),
     ]
 }
 
 #[test]
 fn every_read_is_logged() {
     let blobs = Blobs::with_blob("content");
+    blobs.send(&crate::pages::put_page_blob("/box/p", 512)).is(201);
     let mut seen = std::collections::BTreeSet::new();
     for (call, op) in reads() {
         let before = blobs.scribe.len();

@@ -51,8 +51,7 @@ impl Store {
                     Some(Garbage::Staging(id)) => self.drop_staging(id, collected).await?,
                     Some(Garbage::Manifest(id)) => self.drop_manifest(id, collected).await?,
                     Some(Garbage::Map(id)) if !self.trim_map(id, collected).await? => continue,
-                    Some(Garbage::Map(_)) => {}
-                    None => {}
+                    Some(Garbage::Map(_)) | None => {}
                 }
                 let mut txn = self.begin();
                 txn.rely_on_earlier(row);

@@ -296,9 +296,9 @@ async fn trim_cell(
                 }
         };
         if holds.iter().any(is_seen) {
-            kept.push(stage)
+            kept.push(stage);
         } else {
-            gone.push(stage)
+            gone.push(stage);
         }
         newer = Some(stage.generation);
     }

@@ -19,7 +19,11 @@ pub mod pipeline;
 pub mod properties;
 pub mod public_log;
 pub mod reference;
+mod remote_blob;
+pub mod remote_copies;
+mod remote_source;
 pub mod reply;
+mod source_range;
 pub mod spec;
 pub mod spelling;
 pub mod upload;
@@ -36,7 +40,9 @@ use std::sync::Arc;
 
 use lazuli_base::{Clock, Entropy};
 use lazuli_engine::BoxFuture;
+use lazuli_fetch::{Fetcher, Guard, Roots};
 use lazuli_store::Store;
+use tokio::sync::Notify;
 
 /// What a listener serves requests with.
 pub trait Handler: Send + Sync + 'static {
@@ -53,6 +59,10 @@ pub struct Api {
     pub(crate) versions: UnknownVersions,
     /// Accounts whose reads are answered only once they are logged durably.
     pub(crate) strict_reads: HashSet<String>,
+    /// Who reads copy sources on other servers.
+    pub(crate) fetcher: Fetcher,
+    /// Told when a copy from another server was begun.
+    pub(crate) copy_begun: Arc<Notify>,
 }
 
 /// What becomes of requests that name a version newer than [`lazuli_model::ApiVersion::NEWEST`].
@@ -74,7 +84,9 @@ impl Api {
         entropy: Arc<dyn Entropy>,
         versions: UnknownVersions,
     ) -> Self {
-        Self { store, accounts, clock, entropy, versions, strict_reads: HashSet::new() }
+        let fetcher = Fetcher::new(Guard::default(), Roots::default());
+        let (strict_reads, copy_begun) = (HashSet::new(), Arc::default());
+        Self { store, accounts, clock, entropy, versions, strict_reads, fetcher, copy_begun }
     }
 
     /// Has the reads of these accounts, too, answered only once their entries are durable. Means
@@ -83,6 +95,12 @@ impl Api {
     pub fn with_strict_reads(mut self, accounts: impl IntoIterator<Item = String>) -> Self {
         self.strict_reads.extend(accounts);
         self
+    }
+
+    /// Has copy sources on other servers read by `fetcher`; without one, none is admitted.
+    #[must_use]
+    pub fn with_fetcher(self, fetcher: Fetcher) -> Self {
+        Self { fetcher, ..self }
     }
 }
 

@@ -58,7 +58,7 @@ fn brought(head: &Head, wanted: Option<(u64, Option<u64>)>) -> Result<ContentRan
     let whole = ContentRange { first: 0, last: length.saturating_sub(1), total: length };
     match (head.status, wanted) {
         (200, None | Some((0, None))) => Ok(whole),
-        (200, Some(_)) => Err(malformed("it does not give ranges")),
+        (200, Some(_)) => Err(FetchError::NoRanges),
         (206, Some((first, last))) => {
             let range = head.headers.get("content-range").and_then(ContentRange::parse);
             let range = range.ok_or_else(|| malformed("it does not say its range"))?;

@@ -19,6 +19,8 @@ pub enum FetchError {
     Changed,
     /// What the host says contradicts itself or the protocol.
     Malformed(String),
+    /// A range was asked for, and the host gives the whole.
+    NoRanges,
     /// The content ended early, and could not be gone on with.
     Interrupted(String),
     /// Too many are read at this time.
@@ -41,7 +43,9 @@ impl FetchError {
             Self::Unreachable(_) | Self::Interrupted(_) => true,
             Self::TimedOut(bound) => *bound != crate::content::PACE,
             Self::Answered(answered) => matches!(answered.status, 408 | 429 | 500..=599),
-            Self::NotAllowed | Self::Changed | Self::Malformed(_) | Self::Busy => false,
+            Self::NotAllowed | Self::Changed | Self::Malformed(_) | Self::NoRanges | Self::Busy => {
+                false
+            }
         }
     }
 }
@@ -55,6 +59,7 @@ impl fmt::Display for FetchError {
             Self::Answered(answered) => write!(f, "the host answered {}", answered.status),
             Self::Changed => f.write_str("the content changed while it was read"),
             Self::Malformed(what) => write!(f, "the answer makes no sense: {what}"),
+            Self::NoRanges => f.write_str("the host does not give ranges"),
             Self::Interrupted(why) => write!(f, "the content ended early: {why}"),
             Self::Busy => f.write_str("too many sources are read at this time"),
         }

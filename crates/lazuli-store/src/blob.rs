@@ -111,7 +111,9 @@ impl Terms<'_> {
     ) -> Result<Lease, Refusal> {
         with_current(row, |current| self.conditions.check_write(current, false))?;
         let Some(row) = row else { return Err(ErrorCode::BlobNotFound.into()) };
-        row.lease.check_write(now, self.lease, LeaseKind::Blob)
+        let lease = row.lease.check_write(now, self.lease, LeaseKind::Blob)?;
+        check_settled(row)?;
+        Ok(lease)
     }
 
     /// Holds the terms of an operation that makes or overwrites a block blob; gives the lease the
@@ -129,6 +131,7 @@ impl Terms<'_> {
             return Err(ErrorCode::UnauthorizedBlobOverwrite.into());
         }
         let lease = row.lease.check_write(now, self.lease, LeaseKind::Blob)?;
+        check_settled(row)?;
         if row.blob_type != BlobType::Block {
             return Err(ErrorCode::InvalidBlobType.into());
         }
@@ -137,6 +140,11 @@ impl Terms<'_> {
         }
         Ok(lease)
     }
+}
+
+/// Refuses to change, or to copy, a blob that a copy is under way onto.
+pub(crate) fn check_settled(row: &BlobRow) -> Result<(), Refusal> {
+    if row.is_being_copied() { Err(ErrorCode::PendingCopyOperation.into()) } else { Ok(()) }
 }
 
 /// Refuses to read the content of an archived blob.

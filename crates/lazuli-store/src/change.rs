@@ -14,8 +14,8 @@ use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{
-    BlobPath, Found, Terms, Written, discard_staging, find, hold_extent, index_tags, release,
-    with_current,
+    BlobPath, Found, Terms, Written, check_settled, discard_staging, find, hold_extent, index_tags,
+    release, with_current,
 };
 use crate::journal::{Entry, Kind};
 use crate::put::{Content, entry, no_earlier};
@@ -115,6 +115,7 @@ impl Store {
             with_current(current, |current| terms.conditions.check_write(current, false))?;
             let mut row = existing(&found)?;
             row.lease.check_read(txn.now(), terms.lease, LeaseKind::Blob)?;
+            check_settled(&row)?;
             index_tags(&mut txn, path, &found.container, (&row.tags, tags))?;
             row.tags = tags.clone();
             txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
@@ -145,6 +146,7 @@ impl Store {
             with_current(current, |current| terms.conditions.check_write(current, false))?;
             let mut row = existing(&found)?;
             row.lease.check_read(txn.now(), terms.lease, LeaseKind::Blob)?;
+            check_settled(&row)?;
             if !AccessTier::applies_to(row.blob_type) {
                 return Err(ErrorCode::AccessTierNotSupportedForBlobType.into());
             }
@@ -202,6 +204,7 @@ impl Store {
                 terms.conditions.check_write(current, false)
             })?;
             let base = existing(&found)?;
+            check_settled(&base)?;
             if terms.lease.is_some() {
                 base.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
             }
@@ -299,6 +302,7 @@ impl Store {
                 txn.delete(schema::blob(found.container.id, path.blob, snapshot));
             } else {
                 row.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
+                check_settled(row)?;
                 self.delete_all(&mut txn, path, &found, scope).await?;
             }
             let entry = Entry::new(Kind::Delete, "DeleteBlob", path.account).blob(path, snapshot);

@@ -7,7 +7,7 @@ use lazuli_model::lease::{LeaseId, LeaseKind};
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
-use crate::blob::{BlobPath, Terms, Written, check_readable, find, with_current};
+use crate::blob::{BlobPath, Terms, Written, check_readable, check_settled, find, with_current};
 use crate::put::{NewBlob, entry, overwrite};
 use crate::rows::BlobRow;
 use crate::schema;
@@ -78,6 +78,7 @@ impl Store {
             let base = base.ok_or_else(|| no_source(ErrorCode::BlobNotFound.into()))?;
             with_current(Some(&base), |current| source.conditions.check_source(current))?;
             base.lease.check_read(txn.now(), source.lease, LeaseKind::Blob)?;
+            check_settled(&base)?;
             if !(destination.rehydrates() && may_rehydrate(path, &source.path, &base)) {
                 check_readable(&base)?;
             }

@@ -11,8 +11,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use lazuli_engine::{ASCENDING, Damage, ExtentId, Fsck, KeyRange, MetaError, Piece, Row};
 
 use crate::rows::{
-    BlobData, BlobRow, BlockRow, ContainerRow, ExtentHold, ManifestChunk, RowError, StagingRow,
-    Stored, StoredPiece, TagRow,
+    BlobData, BlobRow, BlockRow, ContainerRow, ExtentHold, ManifestChunk, RemoteCopyRow, RowError,
+    StagingRow, Stored, StoredPiece, TagRow,
 };
 use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId};
 
@@ -47,6 +47,7 @@ const TABLES: &[(u8, OfRow)] = &[
     (b'g', |check, row| check.garbage(row)),
     (b'c', |check, row| check.container(row)),
     (b's', |check, row| check.staging(row)),
+    (b'f', |check, row| check.remote_copy(row)),
     (b'b', |check, row| check.blob(row)),
     (b'u', |check, row| check.block(row)),
     (b'm', |check, row| check.manifest(row)),
@@ -178,6 +179,12 @@ impl Check<'_> {
 
     fn staging(&mut self, row: &Row) -> Result<(), Trouble> {
         self.named.stagings.insert(StagingRow::decode(&row.value)?.id.0);
+        let known = self.named.holds_container(schema::container_of(&row.key));
+        ensure(known, "its container does not exist")
+    }
+
+    fn remote_copy(&mut self, row: &Row) -> Result<(), Trouble> {
+        self.named.stagings.insert(RemoteCopyRow::decode(&row.value)?.staging.0);
         let known = self.named.holds_container(schema::container_of(&row.key));
         ensure(known, "its container does not exist")
     }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use lazuli_fetch::{Answered, Ask, Content, FetchError, Headers, Target};
 use lazuli_model::conditions::{Conditions, Current};
 use lazuli_model::content::ContentHeaders;
+use lazuli_model::lease::LeaseId;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::range::ByteRange;
 use lazuli_model::tags::TagSet;
@@ -189,7 +190,7 @@ impl Call<'_> {
         from: &RemoteSource,
         asked: &Asked,
     ) -> Result<Vec<(&'static str, String)>, Refusal> {
-        let mut sent = standing_headers(asked.lease.as_ref().map(|lease| lease.as_str()));
+        let mut sent = standing_headers(asked.lease.as_ref().map(LeaseId::as_str));
         if self.spec.reads_header(AUTHORIZATION)
             && let Some(token) = headers::non_empty(self.head.headers, AUTHORIZATION)?
         {

@@ -177,17 +177,17 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, g, h] = address.segments();
+    let segments @ [first, second, third, ..] = address.segments();
     let embedded = |high: u16, low: u16| {
         is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
     };
-    match a {
+    match first {
         // A gateway would turn these into the IPv4 address inside.
-        0x64 if (b, c, d, e, f) == (0xff9b, 0, 0, 0, 0) => embedded(g, h),
-        0x2002 => embedded(b, c),
+        0x64 if segments[1..6] == [0xff9b, 0, 0, 0, 0] => embedded(segments[6], segments[7]),
+        0x2002 => embedded(second, third),
         // Special purposes, documentation.
-        0x2001 => b >= 0x200 && b != 0xdb8,
-        0x3fff => b >= 0x1000,
+        0x2001 => second >= 0x200 && second != 0xdb8,
+        0x3fff => second >= 0x1000,
         0x2000..0x4000 => true,
         _ => false,
     }
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn networks_admit_what_is_not_public() {
-        let networks = ["127.0.0.0/8", "fd00::/8", "10.1.2.3"].map(|text| text.parse());
+        let networks = ["127.0.0.0/8", "fd00::/8", "10.1.2.3"].map(str::parse);
         let networks = networks.into_iter().collect::<Result<_, _>>().expect("networks");
         let guard = Guard::new(vec![], networks);
         for (address, want) in [

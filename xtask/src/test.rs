@@ -64,6 +64,12 @@ fn steps() -> Vec<Step> {
         ),
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
         step(
+            "conformance-between",
+            "copies from server to server, azcopy among them",
+            false,
+            clients::between_servers,
+        ),
+        step(
             "conformance-py-unlogged",
             "the Python SDK, with receipts",
             false,

@@ -20,6 +20,9 @@ pub mod pipeline;
 pub mod properties;
 pub mod public_log;
 pub mod reference;
+mod remote_blob;
+pub mod remote_copies;
+mod remote_source;
 pub mod reply;
 mod since;
 mod source_range;
@@ -40,8 +43,10 @@ use std::time::Duration;
 
 use lazuli_base::{Clock, Entropy};
 use lazuli_engine::BoxFuture;
+use lazuli_fetch::{Fetcher, Guard, Roots};
 use lazuli_model::tier::RehydratePriority;
 use lazuli_store::Store;
+use tokio::sync::Notify;
 
 /// What a listener serves requests with.
 pub trait Handler: Send + Sync + 'static {
@@ -59,6 +64,10 @@ pub struct Api {
     pub(crate) rehydration: Rehydration,
     /// Accounts whose reads are answered only once they are logged durably.
     pub(crate) strict_reads: HashSet<String>,
+    /// Who reads copy sources on other servers.
+    pub(crate) fetcher: Fetcher,
+    /// Told when a copy from another server was begun.
+    pub(crate) copy_begun: Arc<Notify>,
 }
 
 /// What becomes of requests that name a version newer than [`lazuli_model::ApiVersion::NEWEST`].
@@ -108,9 +117,20 @@ impl Api {
         entropy: Arc<dyn Entropy>,
         versions: UnknownVersions,
     ) -> Self {
-        let rehydration = Rehydration::default();
-        let strict_reads = HashSet::new();
-        Self { store, accounts, clock, entropy, versions, rehydration, strict_reads }
+        let (fetcher, rehydration) =
+            (Fetcher::new(Guard::default(), Roots::default()), Rehydration::default());
+        let (strict_reads, copy_begun) = (HashSet::new(), Arc::default());
+        Self {
+            store,
+            accounts,
+            clock,
+            entropy,
+            versions,
+            rehydration,
+            strict_reads,
+            fetcher,
+            copy_begun,
+        }
     }
 
     /// Sets how long archived blobs take to come back.
@@ -125,6 +145,12 @@ impl Api {
     pub fn with_strict_reads(mut self, accounts: impl IntoIterator<Item = String>) -> Self {
         self.strict_reads.extend(accounts);
         self
+    }
+
+    /// Has copy sources on other servers read by `fetcher`; without one, none is admitted.
+    #[must_use]
+    pub fn with_fetcher(self, fetcher: Fetcher) -> Self {
+        Self { fetcher, ..self }
     }
 }
 

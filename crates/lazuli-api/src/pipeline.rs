@@ -292,6 +292,7 @@ impl Api {
         versions: Versions,
         observation: &mut Observation,
     ) -> Response {
+        let copy_source = outcome.as_ref().err().map(copy_source_headers).unwrap_or_default();
         let mut response = match outcome {
             Ok(reply) => {
                 let Reply { status, headers, spelling, body } = reply;
@@ -314,6 +315,11 @@ impl Api {
         if versions.newer_than_known {
             let known = versions.served;
             set("warning", &format!("299 - \"served as version {known}, the newest known\""));
+        }
+        if versions.served >= COPY_SOURCE_HEADERS {
+            for (name, value) in &copy_source {
+                set(name, value);
+            }
         }
         own.insert(SERVER, HeaderValue::from_static(server_name(request.service)));
         if let Some(id) = headers::first(&request.headers, "x-ms-client-request-id")
@@ -342,6 +348,20 @@ impl Api {
         };
         Response { status, headers, spelling: Spelling::default(), body }
     }
+}
+
+/// The version since which what is wrong with a copy source is told in headers, too.
+const COPY_SOURCE_HEADERS: ApiVersion = ApiVersion::new(2025, 11, 5);
+
+/// What a refusal tells of a copy source, as headers.
+fn copy_source_headers(refusal: &Refusal) -> Vec<(&'static str, String)> {
+    let header = |element: &str| match element {
+        "CopySourceStatusCode" => Some("x-ms-copy-source-status-code"),
+        "CopySourceErrorCode" => Some("x-ms-copy-source-error-code"),
+        _ => None,
+    };
+    let details = refusal.details().iter();
+    details.filter_map(|(element, text)| Some((header(element)?, text.clone()))).collect()
 }
 
 /// A batch has deletes or tier changes, not both and nothing else: no batch in a batch.
@@ -401,7 +421,6 @@ const UNSUPPORTED_HEADERS: &[(&str, &str)] = &[
     ("x-ms-immutability-policy-until-date", "Immutability policies"),
     ("x-ms-immutability-policy-mode", "Immutability policies"),
     ("x-ms-legal-hold", "Legal holds"),
-    ("x-ms-copy-source-authorization", "Authorization of copy sources by token"),
     ("x-ms-file-request-intent", "Copies from file shares"),
 ];
 

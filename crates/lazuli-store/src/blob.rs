@@ -111,7 +111,9 @@ impl Terms<'_> {
     ) -> Result<Lease, Refusal> {
         with_current(row, |current| self.conditions.check_write(current, false))?;
         let Some(row) = row else { return Err(ErrorCode::BlobNotFound.into()) };
-        row.lease.check_write(now, self.lease, LeaseKind::Blob)
+        let lease = row.lease.check_write(now, self.lease, LeaseKind::Blob)?;
+        check_settled(row)?;
+        Ok(lease)
     }
 
     /// Holds the terms of an operation that makes or overwrites a blob of a type; gives the lease
@@ -131,6 +133,7 @@ impl Terms<'_> {
             return Err(ErrorCode::UnauthorizedBlobOverwrite.into());
         }
         let lease = row.lease.check_write(now, self.lease, LeaseKind::Blob)?;
+        check_settled(row)?;
         if blob_type.is_some_and(|blob_type| blob_type != row.blob_type) {
             return Err(ErrorCode::InvalidBlobType.into());
         }
@@ -157,6 +160,11 @@ pub(crate) fn check_changeable(row: &BlobRow) -> Result<(), Refusal> {
 /// The blob, which must be one.
 pub(crate) fn existing(found: &Found) -> Result<BlobRow, Refusal> {
     found.committed().cloned().ok_or_else(|| ErrorCode::BlobNotFound.into())
+}
+
+/// Refuses to change, or to copy, a blob that a copy is under way onto.
+pub(crate) fn check_settled(row: &BlobRow) -> Result<(), Refusal> {
+    if row.is_being_copied() { Err(ErrorCode::PendingCopyOperation.into()) } else { Ok(()) }
 }
 
 /// Refuses to read or change the content of an archived blob.

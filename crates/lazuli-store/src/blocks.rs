@@ -19,7 +19,7 @@ use lazuli_model::tags::TagSet;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
-use crate::blob::{BlobPath, Found, Terms, Written, find, hold_extent};
+use crate::blob::{BlobPath, Found, Terms, Written, check_settled, find, hold_extent};
 use crate::payload::Payload;
 use crate::put::{Content, NewBlob, entry, overwrite};
 use crate::rows::{
@@ -309,7 +309,7 @@ impl Store {
     }
 
     /// Writes a manifest of `blocks` for a state.
-    async fn name_blocks(
+    pub(crate) async fn name_blocks(
         &self,
         txn: &mut Txn<'_>,
         state: schema::StateId,
@@ -403,6 +403,7 @@ fn check_stageable(txn: &Txn<'_>, found: &Found, terms: &Terms<'_>) -> Result<()
     let row = found.committed();
     let lease = row.map_or_else(Lease::default, |row| row.lease.clone());
     lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
+    row.map_or(Ok(()), check_settled)?;
     if row.is_some_and(|row| row.blob_type != BlobType::Block) {
         return Err(ErrorCode::InvalidBlobType.into());
     }

@@ -13,8 +13,8 @@ use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{
-    BlobPath, Found, Terms, Written, check_changeable, check_readable, discard_staging, existing,
-    find, hold_extent, index_tags, release, with_current,
+    BlobPath, Found, Terms, Written, check_changeable, check_readable, check_settled,
+    discard_staging, existing, find, hold_extent, index_tags, release, with_current,
 };
 use crate::journal::{Entry, Kind};
 use crate::pages::Paged;
@@ -115,6 +115,7 @@ impl Store {
             with_current(current, |current| terms.conditions.check_write(current, false))?;
             let mut row = existing(&found)?;
             row.lease.check_read(txn.now(), terms.lease, LeaseKind::Blob)?;
+            check_settled(&row)?;
             index_tags(&mut txn, path, &found.container, (&row.tags, tags))?;
             row.tags = tags.clone();
             txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
@@ -164,6 +165,7 @@ impl Store {
             })?;
             let mut base = existing(&found)?;
             check_changeable(&base)?;
+            check_settled(&base)?;
             if terms.lease.is_some() {
                 base.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
             }
@@ -261,6 +263,7 @@ impl Store {
                 txn.delete(schema::blob(found.container.id, path.blob, snapshot));
             } else {
                 row.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
+                check_settled(row)?;
                 self.delete_all(&mut txn, path, &found, scope).await?;
             }
             let entry = Entry::new(Kind::Delete, "DeleteBlob", path.account).blob(path, snapshot);

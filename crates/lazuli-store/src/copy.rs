@@ -9,7 +9,7 @@ use lazuli_model::tier::AccessTier;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
-use crate::blob::{BlobPath, Terms, Written, check_readable, find, with_current};
+use crate::blob::{BlobPath, Terms, Written, check_readable, check_settled, find, with_current};
 use crate::pages::Paged;
 use crate::put::{Content, NewBlob, entry, overwrite_archived};
 use crate::rows::{BlobData, BlobRow};
@@ -90,6 +90,7 @@ impl Store {
             let (from_container, mut base) = base?;
             with_current(Some(&base), |current| source.conditions.check_source(current))?;
             base.lease.check_read(txn.now(), source.lease, LeaseKind::Blob)?;
+            check_settled(&base)?;
             let way_back = destination
                 .rehydrates()
                 .filter(|_| base.tier == Some(AccessTier::Archive))

@@ -13,7 +13,7 @@ use lazuli_engine::{ASCENDING, Damage, ExtentId, Fsck, KeyRange, MetaError, Piec
 use crate::pieces::Home;
 use crate::rows::{
     BlobData, BlobRow, BlockRow, ContainerRow, ExtentHold, ListHold, ManifestChunk, PieceChunk,
-    PieceRow, RehydrationRow, RowError, StagingRow, Stored, StoredPiece, TagRow,
+    PieceRow, RehydrationRow, RemoteCopyRow, RowError, StagingRow, Stored, StoredPiece, TagRow,
 };
 use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId, StateId};
 
@@ -50,6 +50,7 @@ const TABLES: &[(u8, OfRow)] = &[
     (b'g', |check, row| check.garbage(row)),
     (b'c', |check, row| check.container(row)),
     (b's', |check, row| check.staging(row)),
+    (b'f', |check, row| check.remote_copy(row)),
     (b'b', |check, row| check.blob(row)),
     (b'u', |check, row| check.block(row)),
     (b'm', |check, row| check.manifest(row)),
@@ -191,6 +192,12 @@ impl Check<'_> {
 
     fn staging(&mut self, row: &Row) -> Result<(), Trouble> {
         self.named.stagings.insert(StagingRow::decode(&row.value)?.id.0);
+        let known = self.named.holds_container(schema::container_of(&row.key));
+        ensure(known, "its container does not exist")
+    }
+
+    fn remote_copy(&mut self, row: &Row) -> Result<(), Trouble> {
+        self.named.stagings.insert(RemoteCopyRow::decode(&row.value)?.staging.0);
         let known = self.named.holds_container(schema::container_of(&row.key));
         ensure(known, "its container does not exist")
     }

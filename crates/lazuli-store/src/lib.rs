@@ -23,6 +23,7 @@ pub mod pieces;
 pub mod put;
 pub mod read;
 pub mod reads;
+pub mod remote_copy;
 pub mod rows;
 pub mod schema;
 pub mod service;
@@ -115,7 +116,8 @@ impl Store {
     }
 
     /// A handle that does the store's own work, whoever had it done.
-    pub(crate) fn own_work(&self) -> Self {
+    #[must_use]
+    pub fn own_work(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), origin: None }
     }
 

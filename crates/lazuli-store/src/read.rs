@@ -11,7 +11,7 @@ use lazuli_model::{ErrorCode, Refusal};
 use tokio::task::JoinHandle;
 
 use crate::Store;
-use crate::blob::{BlobPath, Terms, check_readable, with_current};
+use crate::blob::{BlobPath, Terms, check_readable, check_settled, with_current};
 use crate::collector::Reading;
 use crate::copy::no_source;
 use crate::pages::Paged;
@@ -136,6 +136,7 @@ impl Store {
         let terms = Terms { conditions: &none, lease: None, may_overwrite: false };
         let blob = self.open_blob(path, snapshot, &terms).await.map_err(no_source)?;
         with_current(Some(&blob.row), |current| conditions.check_source(current))?;
+        check_settled(&blob.row)?;
         Ok(blob)
     }
 

@@ -9,7 +9,7 @@ use lazuli_engine::Piece;
 use lazuli_model::acl::{PublicAccess, SignedIdentifier};
 use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::ContentHeaders;
-use lazuli_model::copy::CopyState;
+use lazuli_model::copy::{CopyState, CopyStatus};
 use lazuli_model::etag::ETag;
 use lazuli_model::lease::Lease;
 use lazuli_model::metadata::Metadata;
@@ -78,6 +78,7 @@ stored! {
     ContainerRow = 1 "container row";
     BlobRow = 1 "blob row";
     StagingRow = 1 "staging row";
+    RemoteCopyRow = 1 "remote copy row";
     BlockRow = 1 "block row";
     ManifestChunk = 1 "manifest chunk";
     ExtentHold = 1 "extent hold";
@@ -166,6 +167,11 @@ pub struct AppendedBlob {
 }
 
 impl BlobRow {
+    /// Whether a copy onto the blob is under way.
+    pub fn is_being_copied(&self) -> bool {
+        self.copy.as_ref().is_some_and(|copy| copy.status == CopyStatus::Pending)
+    }
+
     /// What the blob has as an append blob; `None` if it is none.
     pub fn appended(&self) -> Option<AppendedBlob> {
         match self.data {
@@ -240,6 +246,31 @@ pub struct StagingRow {
     /// Bytes in every block id: they must all be equally long.
     pub block_id_len: u8,
     /// When the first block was put.
+    pub started: Timestamp,
+}
+
+/// A copy under way whose source is elsewhere. Its key names the blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteCopyRow {
+    /// The blob's account.
+    pub account: String,
+    /// The blob's container.
+    pub container: String,
+    /// The copy's id.
+    pub id: String,
+    /// The URL that is read, its token included: gone with the row when the copy ends.
+    pub url: String,
+    /// The source's entity tag, if it has one that identifies its bytes.
+    pub etag: Option<String>,
+    /// The lease on the source, if one was given.
+    pub lease: Option<String>,
+    /// Bytes to copy.
+    pub length: u64,
+    /// Bytes in every block but the last.
+    pub block_bytes: u64,
+    /// The id its blocks are keyed by.
+    pub staging: StagingId,
+    /// When it was asked for.
     pub started: Timestamp,
 }
 

@@ -7,6 +7,7 @@
 //! | `b` | container id, blob name, 0, `0xff` | [`BlobRow`] of the base blob |
 //! | `b` | container id, blob name, 0, 1, snapshot | [`BlobRow`] of a snapshot |
 //! | `s` | container id, blob name | [`StagingRow`]: the blob has uncommitted blocks |
+//! | `f` | container id, blob name | [`RemoteCopyRow`]: the blob is being copied from elsewhere |
 //! | `u` | staging id, block id | [`BlockRow`]: one uncommitted block |
 //! | `m` | manifest id, chunk | [`ManifestChunk`]: part of a committed block list, or [`PieceChunk`]: part of an append blob's list of pieces |
 //! | `P` | map id | [`MapRow`]: a page map |
@@ -35,6 +36,7 @@
 //! [`ContainerRow`]: crate::rows::ContainerRow
 //! [`BlobRow`]: crate::rows::BlobRow
 //! [`StagingRow`]: crate::rows::StagingRow
+//! [`RemoteCopyRow`]: crate::rows::RemoteCopyRow
 //! [`BlockRow`]: crate::rows::BlockRow
 //! [`ManifestChunk`]: crate::rows::ManifestChunk
 //! [`PieceChunk`]: crate::rows::PieceChunk
@@ -159,6 +161,19 @@ pub fn stagings(container: Option<ContainerId>) -> KeyRange {
     match container {
         Some(container) => KeyRange::prefix(key(b's', &[&container.0.to_be_bytes()])),
         None => KeyRange::prefix(key(b's', &[])),
+    }
+}
+
+/// The key of the row of a copy from elsewhere onto a blob.
+pub fn remote_copy(container: ContainerId, name: &str) -> Bytes {
+    key(b'f', &[&container.0.to_be_bytes(), name.as_bytes()])
+}
+
+/// The copies from elsewhere onto a container's blobs; onto all containers' for `None`.
+pub fn remote_copies(container: Option<ContainerId>) -> KeyRange {
+    match container {
+        Some(container) => KeyRange::prefix(key(b'f', &[&container.0.to_be_bytes()])),
+        None => KeyRange::prefix(key(b'f', &[])),
     }
 }
 

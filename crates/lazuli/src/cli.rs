@@ -235,6 +235,17 @@ pub(crate) struct Settings {
     /// [default: those of the system].
     #[arg(long, value_name = "FILE")]
     ca_file: Option<String>,
+    /// The hosts that copy sources on other servers may be on, separated by `;`: `NAME`, `*.NAME` or
+    /// `*`, each with or without `:PORT` [default: the Blob endpoints of Azure].
+    #[arg(long, value_name = "HOSTS")]
+    copy_source_hosts: Option<String>,
+    /// Networks, such as `10.0.0.0/8`, separated by `;`, in which copy sources may be although they
+    /// are private [default: none].
+    #[arg(long, value_name = "NETWORKS")]
+    copy_source_networks: Option<String>,
+    /// A PEM file of authorities that are trusted for copy sources besides the system's.
+    #[arg(long, value_name = "FILE")]
+    copy_source_ca_file: Option<String>,
     /// A file to write (JSON: endpoints, account, process id) once all listeners accept.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<String>,
@@ -267,6 +278,9 @@ impl Settings {
             ("log-origin", "--log-origin", text(&self.log_origin)),
             ("witness-policy", "--witness-policy", text(&self.witness_policy)),
             ("ca-file", "--ca-file", text(&self.ca_file)),
+            ("copy-source-hosts", "--copy-source-hosts", text(&self.copy_source_hosts)),
+            ("copy-source-networks", "--copy-source-networks", text(&self.copy_source_networks)),
+            ("copy-source-ca-file", "--copy-source-ca-file", text(&self.copy_source_ca_file)),
             ("ready-file", "--ready-file", text(&self.ready_file)),
         ]
         .into_iter()

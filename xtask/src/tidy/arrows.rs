@@ -63,12 +63,15 @@ const HOUSE: &[Place] = &[
         may: &["lazuli-base", "lazuli-engine", "lazuli-evidence", "lazuli-model"],
         may_not: TRANSPORT,
     },
+    // Whoever fetches knows nothing of what it is fetched for.
+    Place { name: "lazuli-fetch", may: &[], may_not: &["http", "hyper", "lsm-tree", "rustix"] },
     Place {
         name: "lazuli-api",
         may: &[
             "lazuli-base",
             "lazuli-engine",
             "lazuli-evidence",
+            "lazuli-fetch",
             "lazuli-model",
             "lazuli-wire",
             "lazuli-query",
@@ -95,6 +98,7 @@ const HOUSE: &[Place] = &[
         name: "lazuli",
         may: &[
             "lazuli-evidence",
+            "lazuli-fetch",
             "lazuli-log",
             "lazuli-tlog",
             "lazuli-base",

@@ -1,13 +1,18 @@
-//! Copy Blob: complete when it is answered, for no byte moves.
+//! Copy Blob: complete when it is answered if the source is on this server, for no byte moves; from
+//! another server it is begun, and goes on by itself.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/copy-blob>
 
 use http::Method;
+use lazuli_fetch::Content;
 use lazuli_model::Refusal;
 use lazuli_model::blob_type::BlobType;
+use lazuli_model::content::ContentHeaders;
+use lazuli_model::lease::LeaseId;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
 use lazuli_model::tier::AccessTier;
+use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::copy::{Destination, Source};
 use lazuli_store::put::NewBlob;
 use lazuli_store::rows::BlobRow;
@@ -16,7 +21,9 @@ use lazuli_wire::headers;
 
 use crate::access;
 use crate::call::Call;
-use crate::copy_source::OwnAccount;
+use crate::copy_source::{Located, OwnAccount};
+use crate::decode::Asked;
+use crate::remote_source::{Properties, RemoteSource};
 use crate::reply::Reply;
 use crate::spec::{
     CONDITIONS, ENTITY, LEASE, Level, METADATA, SOURCE_CONDITIONS, Selector, Spec, Status,
@@ -66,15 +73,23 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (asked, asked_of_source) = (call.asked()?, call.asked_of_source()?);
     let tier = call.tier()?;
     let retiering = call.retiering(tier.unwrap_or(AccessTier::Archive))?;
-    let from = call.copy_source(OwnAccount::Suffices).await?;
-    let destination = NewCopy {
+    let mut destination = NewCopy {
         metadata: call.metadata()?,
         tags: call.tags()?,
         tier,
         retiering,
-        url: from.url.clone(),
+        url: String::new(),
         seals: headers::boolean(call.head.headers, SEAL)?,
     };
+    let path = call.path(container.as_str(), blob.as_str());
+    let terms = asked.terms(&call);
+    let from = match call.locate_source(OwnAccount::Suffices).await? {
+        Located::Here(from) => from,
+        Located::There(from) => {
+            return begin(&call, (&path, &terms), (&from, &asked_of_source), &destination).await;
+        }
+    };
+    destination.url.clone_from(&from.url);
     let source = Source {
         path: from.path(),
         snapshot: from.snapshot,
@@ -82,13 +97,50 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         lease: asked_of_source.lease.as_ref(),
         bytes_max: u64::MAX,
     };
-    let path = call.path(container.as_str(), blob.as_str());
-    let terms = asked.terms(&call);
     let copied = call.store().copy_blob("CopyBlob", (&path, &terms), &source, &destination).await?;
     Ok(Reply::new(202)
         .entity(copied.written.etag, copied.written.modified)
         .optional("x-ms-copy-id", copied.copy_id)
         .fixed("x-ms-copy-status", "success"))
+}
+
+/// Begins a copy from another server.
+async fn begin(
+    call: &Call<'_>,
+    destination: (&BlobPath<'_>, &Terms<'_>),
+    (from, asked): (&RemoteSource, &Asked),
+    new: &NewCopy,
+) -> Result<Reply, Refusal> {
+    let store = call.store();
+    store.check_put(destination.0, destination.1).await?;
+    let source = call.probe_remote(from, asked).await?;
+    refuse_other_types(call, &source)?;
+    let properties = Properties::of(source.headers())?;
+    let remote = lazuli_store::remote_copy::RemoteSource {
+        told: &from.told,
+        url: &from.url,
+        etag: source.etag(),
+        lease: asked.lease.as_ref().map(LeaseId::as_str),
+        length: source.total(),
+    };
+    let new = new.of(&properties.content, &properties.metadata);
+    let (written, id) = store.begin_remote_copy(destination, &new, &remote).await?;
+    call.api.copy_begun.notify_one();
+    Ok(Reply::new(202)
+        .entity(written.etag, written.modified)
+        .header("x-ms-copy-id", id)
+        .fixed("x-ms-copy-status", "pending"))
+}
+
+/// Refuses a source elsewhere of a type that its copy would not have.
+pub(crate) fn refuse_other_types(call: &Call<'_>, source: &Content) -> Result<(), Refusal> {
+    match source.headers().get("x-ms-blob-type") {
+        None | Some("BlockBlob") => Ok(()),
+        Some(_) => Err(crate::pipeline::not_implemented(
+            call.spec.title,
+            "with a source on another server that is no block blob",
+        )),
+    }
 }
 
 /// What the destination of a copy gets, given the request.
@@ -101,20 +153,25 @@ struct NewCopy {
     seals: Option<bool>,
 }
 
+impl NewCopy {
+    /// The new blob of a source with this content and metadata.
+    fn of(&self, content: &ContentHeaders, metadata: &Metadata) -> NewBlob {
+        NewBlob {
+            content: content.clone(),
+            metadata: if self.metadata.is_empty() { metadata } else { &self.metadata }.clone(),
+            tags: self.tags.clone(),
+            tier: self.tier,
+            copy: None,
+        }
+    }
+}
+
 impl Destination for NewCopy {
     fn build(&self, source: &BlobRow) -> Result<NewBlob, Refusal> {
         if self.seals == Some(true) && source.blob_type != BlobType::Append {
             return Err(Refusal::header_value(SEAL, "true"));
         }
-        let metadata =
-            if self.metadata.is_empty() { &source.metadata } else { &self.metadata }.clone();
-        Ok(NewBlob {
-            content: source.content.clone(),
-            metadata,
-            tags: self.tags.clone(),
-            tier: self.tier,
-            copy: None,
-        })
+        Ok(self.of(&source.content, &source.metadata))
     }
 
     fn told_source(&self) -> Option<&str> {

@@ -313,6 +313,8 @@ pub(crate) struct Setup {
     pub(crate) versions: UnknownVersions,
     /// Whether nobody keeps its journal.
     pub(crate) unlogged: bool,
+    /// Whether it may read copy sources from this machine.
+    pub(crate) remote: bool,
     /// The account whose reads are logged before they are answered.
     pub(crate) strict: Option<&'static str>,
 }
@@ -348,6 +350,7 @@ impl Blobs {
         let (accounts, versions) = (Arc::new(accounts), setup.versions);
         let api = Api::new(store.clone(), accounts, clock.clone(), entropy, versions)
             .with_strict_reads(setup.strict.map(str::to_owned));
+        let api = if setup.remote { api.with_fetcher(crate::source::fetcher()) } else { api };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let secrets = Secrets::new([ACCOUNT, OTHER_ACCOUNT].map(|name| format!("key of {name}")));
         Self { api, engine, store, clock, scribe, secrets, runtime }
@@ -357,6 +360,11 @@ impl Blobs {
     pub(crate) fn store_again(&self) -> Store {
         let (meta, extents) = (Arc::clone(&self.engine.meta), Arc::clone(&self.engine.extents));
         Store::new(meta, extents, self.clock.clone(), Arc::new(SeededEntropy::new(8)))
+    }
+
+    /// The work on copies from other servers.
+    pub(crate) fn remote_copies(&self) -> lazuli_api::remote_copies::RemoteCopies {
+        self.api.remote_copies()
     }
 
     /// Runs what is to be run in the service's runtime.

@@ -93,6 +93,12 @@ impl Store {
             self.touched_all(extents);
         }
         loop {
+            match self.drop_remote_copies(id).await? {
+                0 => break,
+                rows => collected.rows += rows,
+            }
+        }
+        loop {
             let rows = self.rows(schema::stagings(Some(id)), BATCH).await?;
             if rows.is_empty() {
                 return Ok(());

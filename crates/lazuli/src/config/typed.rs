@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lazuli_api::{Rehydration, UnknownVersions};
 use lazuli_engine::Durability;
+use lazuli_fetch::{Guard, Roots};
 use lazuli_server::Limits;
 use lazuli_tlog::Hash;
 
@@ -50,6 +51,10 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// How long archived blobs take to come back.
     pub(crate) rehydration: Rehydration,
+    /// Where copy sources on other servers may be.
+    pub(crate) copy_sources: Guard,
+    /// Whom to trust there besides the system's authorities.
+    pub(crate) copy_source_roots: Roots,
     /// `None` if nothing is to be logged.
     pub(crate) transparency: Option<Transparency>,
     /// The SHA-256 of all settings but the keys of accounts.
@@ -122,6 +127,8 @@ impl Config {
                 standard: layers.seconds("rehydration.standard-seconds")?,
                 high: layers.seconds("rehydration.high-seconds")?,
             },
+            copy_sources: layers.copy_sources()?,
+            copy_source_roots: layers.copy_source_roots()?,
             transparency,
             digest: Hash::of(&[format!("{:?}", layers.explain()).as_bytes()]).0,
         })
@@ -228,6 +235,23 @@ impl Layers {
             .collect()
     }
 
+    /// The items of a list, separated by `;`.
+    fn list<T: FromStr<Err: fmt::Display>>(&self, key: &str) -> Result<Vec<T>, Failure> {
+        let value = self.last(key);
+        let items = value.text.split(';').map(str::trim).filter(|item| !item.is_empty());
+        items.map(|item| item.parse().map_err(|error| wrong(key, value, error))).collect()
+    }
+
+    fn copy_sources(&self) -> Result<Guard, Failure> {
+        Ok(Guard::new(self.list("copy-source-hosts")?, self.list("copy-source-networks")?))
+    }
+
+    fn copy_source_roots(&self) -> Result<Roots, Failure> {
+        let key = "copy-source-ca-file";
+        let Some(path) = self.given(key) else { return Ok(Roots::default()) };
+        Roots::from_pem_file(path.as_ref()).map_err(|error| wrong(key, self.last(key), error))
+    }
+
     fn limits(&self) -> Result<Limits, Failure> {
         Ok(Limits {
             connections_max: self.size("limits.connections")?,
@@ -317,6 +341,32 @@ mod tests {
         assert!(config(&[("LAZULI_LOG_STRICT_READS", "nobody")]).is_err());
         let log = config(&[("LAZULI_IN_MEMORY", "true"), ("LAZULI_LOG_KEYS", "k")]).unwrap();
         assert_eq!(log.transparency.unwrap().keys, None);
+    }
+
+    #[test]
+    fn copy_sources_are_azure_unless_others_are_named() {
+        let guard = config(&[]).unwrap().copy_sources;
+        assert!(guard.admits_host("a.blob.core.windows.net", 443));
+        assert!(!guard.admits_host("example.com", 443) && !guard.admits_host("127.0.0.1", 80));
+        assert!(!guard.admits_address([127, 0, 0, 1].into()));
+        let guard = config(&[
+            ("LAZULI_COPY_SOURCE_HOSTS", "127.0.0.1:10000; *.example.com"),
+            ("LAZULI_COPY_SOURCE_NETWORKS", "127.0.0.0/8;"),
+        ]);
+        let guard = guard.unwrap().copy_sources;
+        assert!(guard.admits_host("127.0.0.1", 10_000) && guard.admits_host("a.example.com", 1));
+        assert!(!guard.admits_host("a.blob.core.windows.net", 443));
+        assert!(guard.admits_address([127, 0, 0, 1].into()));
+        let none = config(&[("LAZULI_COPY_SOURCE_HOSTS", "")]).unwrap().copy_sources;
+        assert!(!none.admits_host("a.blob.core.windows.net", 443));
+        for (name, text) in [
+            ("LAZULI_COPY_SOURCE_HOSTS", "http://a"),
+            ("LAZULI_COPY_SOURCE_NETWORKS", "10.0.0.0/33"),
+            ("LAZULI_COPY_SOURCE_CA_FILE", "/no/such.pem"),
+        ] {
+            let error = config(&[(name, text)]).unwrap_err();
+            assert!(error.starts_with(&format!("error: {name}: `{text}` is no value")), "{error}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod beside;
 mod commands;
+mod copying;
 mod hostile;
 mod log;
 mod program;

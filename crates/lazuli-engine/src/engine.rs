@@ -359,12 +359,11 @@ fn prepare(options: &Options) -> Result<(State, Identity), OpenError> {
         let text = state::format_text(state::FORMAT_VERSION);
         disk::replace_file(disk, &format, text.as_bytes()).map_err(io_error(&format))?;
     }
-    let id = match identity::read(disk, data)? {
-        Some(id) => id,
-        None => {
-            identity::write(disk, data, options.new_id)?;
-            options.new_id
-        }
+    let id = if let Some(id) = identity::read(disk, data)? {
+        id
+    } else {
+        identity::write(disk, data, options.new_id)?;
+        options.new_id
     };
     crate::fsck::shadow::discard(data).map_err(io_error(data))?;
     let previous = read_state(disk, data)?;

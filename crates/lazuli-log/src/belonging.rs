@@ -176,11 +176,10 @@ fn decide(past: Past, heads: Owner, keys: Owner) -> Step {
     let is_fresh = matches!(past, Past::New | Past::Empty);
     match (heads, keys) {
         (Owner::This(_), Owner::This(_)) => Step::GoOn,
-        (Owner::This(false), Owner::Nobody) => Step::Begin,
         (Owner::This(true), Owner::Nobody) => Step::KeysMissing,
         // The head is written first, so there was one when the keys were.
         (Owner::Nobody, Owner::This(_)) => Step::HeadsMissing,
-        (Owner::Nobody, Owner::Nobody) => Step::Begin,
+        (Owner::This(false) | Owner::Nobody, Owner::Nobody) => Step::Begin,
         (Owner::Nobody | Owner::Other(_), Owner::Nobody | Owner::Other(_)) if is_fresh => {
             Step::Begin
         }

@@ -290,6 +290,7 @@ fn run_on(disk: &Path, logged: bool) -> Outcome<String> {
 }
 
 /// Runs a test in a namespace of its own with a small disk, called by its name.
+#[expect(clippy::print_stdout, reason = "the test's outcome is for whoever reads its output")]
 fn on_a_small_disk(test: &str, logged: bool) -> Outcome<()> {
     if let Some(disk) = std::env::var_os(DISK_VARIABLE) {
         println!("{}", run_on(Path::new(&disk), logged)?);

@@ -71,13 +71,13 @@ fn steps() -> Vec<Step> {
         ),
         step(
             "conformance-py-unlogged",
-            "the Python SDK, with receipts",
+            "the Python SDK, without a transparency log",
             false,
             clients::python_suite_unlogged,
         ),
         step(
             "conformance-js-unlogged",
-            "the JavaScript SDK, with receipts",
+            "the JavaScript SDK, without a transparency log",
             false,
             clients::node_suite_unlogged,
         ),

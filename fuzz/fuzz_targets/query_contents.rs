@@ -27,7 +27,9 @@ fuzz_target!(|data: &[u8]| {
     };
     let output = match is(32) {
         true => OutputFormat::Json(JsonText::default()),
-        false => OutputFormat::Delimited(Delimited { record: b";".to_vec(), ..Delimited::default() }),
+        false => {
+            OutputFormat::Delimited(Delimited { record: b";".to_vec(), ..Delimited::default() })
+        }
     };
     let request = Request { expression: text(expression), input, output };
     let now = Timestamp::from_unix_seconds(1_700_000_000);

@@ -471,23 +471,44 @@ fn close_and_check(open: Open, dir: &Path) -> (Vec<u8>, u64) {
     (tables, report.extent_bytes)
 }
 
-async fn run(steps: &[Step]) {
-    let dir = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)));
-    let now = open(dir.path(), &clock);
+/// A new store in `dir` after some steps.
+async fn played(dir: &Path, clock: &Arc<ManualClock>, steps: &[Step]) -> World {
+    let now = open(dir, clock);
     now.store.create_container(ACCOUNT, CONTAINER, &NewContainer::default()).await.unwrap();
     let (model, readers) = (BTreeMap::new(), Vec::new());
-    let mut world = World { open: now, model, readers, writes: 0, clock: Arc::clone(&clock) };
+    let mut world = World { open: now, model, readers, writes: 0, clock: Arc::clone(clock) };
     for step in steps {
         clock.advance(Duration::from_secs(1));
         if matches!(step, Step::Reopen) {
-            world = reopen(world, dir.path(), &clock).await;
+            world = reopen(world, dir, clock).await;
             world.compare().await;
         }
         world.apply(step).await;
     }
     world.compare().await;
     world.end_reading().await;
+    world
+}
+
+fn beginning() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)))
+}
+
+/// The rows of cells and of pieces that lie on the disk after some steps and a collection.
+fn left_after(steps: &[Step]) -> (usize, usize) {
+    let (dir, mut tables) = (tempfile::tempdir().unwrap(), Vec::new());
+    block_on(async {
+        let world = played(dir.path(), &beginning(), steps).await;
+        world.store().collect(true).await.unwrap();
+        (tables, _) = close_and_check(world.open, dir.path());
+    });
+    let count = |of: &[u8]| tables.iter().filter(|table| of.contains(*table)).count();
+    (count(b"x"), count(&[lazuli_engine::ASCENDING | b'i', b'p']))
+}
+
+async fn run(steps: &[Step]) {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), beginning());
+    let mut world = played(dir.path(), &clock, steps).await;
     for name in 0..NAMES.len() {
         world.apply(&Step::Delete(name)).await;
     }
@@ -541,6 +562,32 @@ fn a_chain_of_copies_is_made_flat_and_tells_the_same_changes() {
         Step::Collect,
     ];
     block_on(run(&steps));
+}
+
+#[test]
+fn what_nobody_sees_goes_while_the_blob_lives_on() {
+    let put = |size| Step::Put(0, 0.1, size);
+    let begun = [Step::Create(0, 0), put(1)];
+    let after = |steps: &[Step]| left_after(&[&begun, steps].concat());
+    assert_eq!(after(&[]), (1, 1));
+    // Over itself, and over a part of itself.
+    assert_eq!(after(&[put(1), put(1)]), (1, 1));
+    assert_eq!(after(&[put(0)]), (1, 2));
+    assert_eq!(after(&[Step::Clear(0, 0.0, 1.0)]), (0, 0));
+    // Beside a reader, who sees no other write, and a snapshot, as long as it is there.
+    let beside = [Step::BeginReading(0), put(1), put(1), Step::Collect, Step::EndReading];
+    assert_eq!(after(&beside), (1, 1));
+    assert_eq!(after(&[&beside[..3], &[Step::Reopen]].concat()), (1, 1));
+    assert_eq!(after(&[Step::Snapshot(0), put(1), put(1)]), (2, 2));
+    let snapshot = [Step::Snapshot(0), put(1), Step::Collect, Step::DeleteSnapshot(0, 0)];
+    assert_eq!(after(&snapshot), (1, 1));
+    // The row that the snapshot saw is the one that is written after it is gone.
+    let gone = [Step::Snapshot(0), Step::DeleteSnapshot(0, 0), Step::Collect, put(1)];
+    assert_eq!(after(&gone), (1, 1));
+    // Behind the end of a shorter blob, and of what a copy over it needs.
+    let shorter = [Step::Create(1, 2), Step::Put(1, 0.9, 1), Step::Resize(1, 0)];
+    assert_eq!(after(&shorter), (1, 1));
+    assert_eq!(after(&[Step::Copy(0, None, 1), Step::Delete(0)]), (1, 1));
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! and when all is deleted, nothing stays.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "pages/state.rs"]
+mod state;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use lazuli_store::put::NewBlob;
 use lazuli_store::read::ContentReader;
 use lazuli_store::rows::BlobRow;
 use proptest::prelude::*;
+use state::{State, page};
 
 const ACCOUNT: &str = "account";
 const CONTAINER: &str = "container";
@@ -82,13 +86,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..70)
 }
 
-/// A state of a blob: which write each page that has bytes shows.
-#[derive(Clone, Debug, Default)]
-struct State {
-    pages: u64,
-    writes: BTreeMap<u64, u64>,
-}
-
 /// A blob of the model.
 #[derive(Clone, Debug, Default)]
 struct Blob {
@@ -96,46 +93,6 @@ struct Blob {
     /// Which blob of the name it is: what was taken of another one is not compared with it.
     made: u64,
     snapshots: Vec<(Timestamp, State, u64)>,
-}
-
-fn page(write: u64) -> [u8; PAGE as usize] {
-    std::array::from_fn(|at| (write as u8).wrapping_mul(31).wrapping_add((at / 3) as u8) | 1)
-}
-
-impl State {
-    /// The bytes of a range of pages.
-    fn bytes(&self, pages: std::ops::Range<u64>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(((pages.end - pages.start) * PAGE) as usize);
-        for number in pages {
-            match self.writes.get(&number) {
-                Some(write) => bytes.extend_from_slice(&page(*write)),
-                None => bytes.resize(bytes.len() + PAGE as usize, 0),
-            }
-        }
-        bytes
-    }
-
-    /// The runs of pages that differ from those of `before`; that have bytes, if there is none.
-    fn ranges(&self, before: Option<&Self>) -> Vec<Ranged> {
-        let mut told: Vec<Ranged> = Vec::new();
-        let mut numbers: Vec<u64> = self.writes.keys().copied().collect();
-        numbers.extend(before.iter().flat_map(|before| before.writes.keys()));
-        numbers.sort_unstable();
-        numbers.dedup();
-        for number in numbers.into_iter().filter(|number| *number < self.pages) {
-            let now = self.writes.get(&number);
-            if before.is_some_and(|before| before.writes.get(&number) == now) {
-                continue;
-            }
-            let (first, end) = (number * PAGE, (number + 1) * PAGE);
-            let cleared = now.is_none();
-            match told.last_mut() {
-                Some(last) if last.end == first && last.cleared == cleared => last.end = end,
-                _ => told.push(Ranged { first, end, cleared }),
-            }
-        }
-        told
-    }
 }
 
 struct Open {

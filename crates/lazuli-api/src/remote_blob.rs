@@ -9,7 +9,7 @@ use lazuli_wire::md5;
 
 use crate::call::{Call, too_large};
 use crate::decode::Asked;
-use crate::remote_source::{Properties, RemoteSource, unfetched};
+use crate::remote_source::{Properties, RemoteSource, in_time, unfetched};
 use crate::upload::Hashes;
 
 /// What is wanted of a blob elsewhere.
@@ -37,8 +37,18 @@ pub(crate) struct RemoteBlob {
 impl Call<'_> {
     /// Brings a whole blob.
     ///
-    /// `RequestBodyTooLarge` for more than is wanted, `Md5Mismatch` for other content.
+    /// `RequestBodyTooLarge` for more than is wanted, `Md5Mismatch` for other content,
+    /// `OperationTimedOut` if it takes too long.
     pub(crate) async fn bring_blob(
+        &self,
+        from: &RemoteSource,
+        asked: &Asked,
+        wanted: Wanted,
+    ) -> Result<RemoteBlob, Refusal> {
+        in_time(self.bring(from, asked, wanted)).await
+    }
+
+    async fn bring(
         &self,
         from: &RemoteSource,
         asked: &Asked,

@@ -2,6 +2,8 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/put-block-from-url#authorization>
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazuli_fetch::{Answered, Ask, Content, FetchError, Headers, Target};
@@ -27,6 +29,9 @@ const VERSION: &str = "2021-12-02";
 
 /// Most bytes of a blob's tags.
 const TAGS_BYTES_MAX: u64 = 64 * 1024;
+
+/// How long an operation may take to bring what it answers with.
+const BRING_TIME: Duration = Duration::from_hours(1);
 
 /// The conditions on a source, and as what the source is asked to keep them.
 const CONDITIONS: &[(&str, &str)] = &[
@@ -86,6 +91,16 @@ impl RemoteSource {
         let told = format!("{}{shown}", url.get(..end).unwrap_or_default());
         Self { told, url: url.to_owned(), target: target_of(source) }
     }
+}
+
+/// Bounds the time that something is brought in.
+///
+/// `OperationTimedOut` if it takes longer.
+pub(crate) async fn in_time<T>(
+    bringing: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    let brought = tokio::time::timeout(BRING_TIME, bringing).await;
+    brought.unwrap_or_else(|_| Err(ErrorCode::OperationTimedOut.into()))
 }
 
 impl Call<'_> {

@@ -14,7 +14,7 @@ use lazuli_wire::{crc64, headers, md5};
 
 use crate::call::{Call, too_large};
 use crate::copy_source::{Located, OwnAccount};
-use crate::remote_source::unfetched;
+use crate::remote_source::{in_time, unfetched};
 use crate::reply::Reply;
 use crate::upload::Hashes;
 
@@ -82,6 +82,10 @@ impl Call<'_> {
     /// Brings the range that `x-ms-source-range` names of the blob that `x-ms-copy-source` names,
     /// all of it without a range; the request itself has no body.
     pub(crate) async fn bring_range(&self, terms: SourceTerms) -> Result<Brought, Refusal> {
+        in_time(self.read_range(terms)).await
+    }
+
+    async fn read_range(&self, terms: SourceTerms) -> Result<Brought, Refusal> {
         if let Some(length) = self.announced().filter(|length| *length > 0) {
             return Err(Refusal::header_value("Content-Length", length.to_string()));
         }

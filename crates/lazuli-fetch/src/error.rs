@@ -40,12 +40,10 @@ impl FetchError {
     /// Whether asking again may help: the host may be reached, or answer otherwise, later.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Interrupted(_) => true,
+            Self::Unreachable(_) | Self::Interrupted(_) | Self::Busy => true,
             Self::TimedOut(bound) => *bound != crate::content::PACE,
             Self::Answered(answered) => matches!(answered.status, 408 | 429 | 500..=599),
-            Self::NotAllowed | Self::Changed | Self::Malformed(_) | Self::NoRanges | Self::Busy => {
-                false
-            }
+            Self::NotAllowed | Self::Changed | Self::Malformed(_) | Self::NoRanges => false,
         }
     }
 }

@@ -44,7 +44,7 @@ use crate::collector::{ExtentUse, Signals};
 use crate::combine::Combiner;
 use crate::journal::Entry;
 use crate::origin::Origin;
-use crate::pages::{PageReads, PutPages};
+use crate::pages::{PageReads, PutPages, StaleCells};
 use crate::reads::ReadLog;
 
 /// The store: all state of all accounts. A handle that is cheap to clone; one that works for a
@@ -74,6 +74,7 @@ pub struct Shared {
     /// Pages that wait to be written.
     pub(crate) page_puts: Combiner<PutPages>,
     pub(crate) page_reads: PageReads,
+    pub(crate) stale_cells: StaleCells,
 }
 
 impl Deref for Store {
@@ -105,6 +106,7 @@ impl Store {
             appends: Combiner::default(),
             page_puts: Combiner::default(),
             page_reads: PageReads::default(),
+            stale_cells: StaleCells::default(),
         };
         Self { shared: Arc::new(shared), origin: None }
     }

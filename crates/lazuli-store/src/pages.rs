@@ -42,12 +42,14 @@ pub mod map;
 mod put;
 mod ranges;
 pub(crate) mod read;
+mod stale;
 
 pub use copy::IncrementalSource;
 pub use put::{PageContent, PagesPut};
 pub use ranges::{PageRanges, RangeQuery, Ranged};
 
 pub(crate) use put::PutPages;
+pub(crate) use stale::StaleCells;
 
 use cell::{CELL_BYTES, PAGE_BYTES};
 use map::{LAYERS_MAX, MapHold, MapRow, View, cells};

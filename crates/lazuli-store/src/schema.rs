@@ -369,6 +369,8 @@ pub enum Garbage {
     Manifest(ManifestId),
     /// A page map of which less is seen than before, or that is over too many others.
     Map(MapId),
+    /// A page map of which cells were written beside a reader.
+    Cells(MapId),
 }
 
 /// The key of a garbage row.
@@ -378,6 +380,7 @@ pub fn garbage(garbage: Garbage) -> Bytes {
         Garbage::Staging(id) => (b's', id.0),
         Garbage::Manifest(id) => (b'm', id.0),
         Garbage::Map(id) => (b'p', id.0),
+        Garbage::Cells(id) => (b'x', id.0),
     };
     key(b'g', &[&[kind], &id.to_be_bytes()])
 }
@@ -395,6 +398,7 @@ pub fn garbage_of(key: &[u8]) -> Option<Garbage> {
         b's' => Some(Garbage::Staging(StagingId(id))),
         b'm' => Some(Garbage::Manifest(ManifestId(id))),
         b'p' => Some(Garbage::Map(MapId(id))),
+        b'x' => Some(Garbage::Cells(MapId(id))),
         _ => None,
     }
 }
@@ -451,6 +455,7 @@ mod tests {
             Garbage::Staging(StagingId(2)),
             Garbage::Manifest(ManifestId(3)),
             Garbage::Map(MapId(4)),
+            Garbage::Cells(MapId(5)),
         ] {
             assert_eq!(garbage_of(&garbage(work)), Some(work));
         }

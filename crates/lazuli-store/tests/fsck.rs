@@ -8,11 +8,13 @@ use bytes::Bytes;
 use lazuli_base::{ManualClock, SystemEntropy, Timestamp};
 use lazuli_engine::{Commit, Engine, Fsck, KeyRange, Options};
 use lazuli_model::conditions::Conditions;
+use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
 use lazuli_store::Store;
 use lazuli_store::append::AppendTerms;
 use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::container::NewContainer;
+use lazuli_store::pages::{PageContent, PageRange, SequenceTerms};
 use lazuli_store::payload::Placement;
 use lazuli_store::put::NewBlob;
 
@@ -41,6 +43,21 @@ async fn fill(engine: &Engine) {
         let block = (AppendTerms::default(), ingest.finish().await.unwrap());
         store.append_block("AppendBlock", &path, &terms, block).await.unwrap();
     }
+    fill_pages(&store, &terms).await;
+}
+
+/// A page blob in both, with a snapshot.
+async fn fill_pages(store: &Store, terms: &Terms<'_>) {
+    let path = BlobPath { account: "account", container: "container", blob: "pages" };
+    let new = (&NewBlob::default(), 1 << 20, 0);
+    store.create_page_blob(&path, terms, new).await.unwrap();
+    for (first, len) in [(0, 512), (4096, 40 * 512)] {
+        let range = PageRange::new(first, first + len - 1).unwrap();
+        let content = PageContent::Bytes(Bytes::from(vec![7; len as usize]));
+        let put = (range, SequenceTerms::default(), content);
+        store.put_pages("PutPage", &path, terms, put).await.unwrap();
+    }
+    store.snapshot_blob(&path, terms, &Metadata::default()).await.unwrap();
 }
 
 fn damage(dir: &Path) -> Vec<String> {
@@ -81,6 +98,13 @@ async fn rows_that_are_gone_are_missed() {
         (b'm', "no list has this piece"),
         (b'p', "does not hold its 6000 bytes"),
         (b'p', "the row that held these bytes does not name them"),
+        (b'b', "nobody sees this map"),
+        (b'P', "does not hold its 1048576 bytes"),
+        (b'P', "its map does not exist"),
+        (b'x', "no list has this piece"),
+        (b'p', "does not hold its 40 pages"),
+        (lazuli_engine::ASCENDING | b'i', "does not hold its 1 pages"),
+        (b'r', "no blob has this map"),
     ] {
         let found = without(table).await;
         assert!(found.iter().any(|damage| damage.contains(missed)), "{missed}: {found:?}");

@@ -3,6 +3,9 @@
 //! and when all is deleted, nothing stays.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "pages/state.rs"]
+mod state;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use lazuli_store::put::NewBlob;
 use lazuli_store::read::ContentReader;
 use lazuli_store::rows::BlobRow;
 use proptest::prelude::*;
+use state::{State, page};
 
 const ACCOUNT: &str = "account";
 const CONTAINER: &str = "container";
@@ -82,13 +86,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..70)
 }
 
-/// A state of a blob: which write each page that has bytes shows.
-#[derive(Clone, Debug, Default)]
-struct State {
-    pages: u64,
-    writes: BTreeMap<u64, u64>,
-}
-
 /// A blob of the model.
 #[derive(Clone, Debug, Default)]
 struct Blob {
@@ -96,46 +93,6 @@ struct Blob {
     /// Which blob of the name it is: what was taken of another one is not compared with it.
     made: u64,
     snapshots: Vec<(Timestamp, State, u64)>,
-}
-
-fn page(write: u64) -> [u8; PAGE as usize] {
-    std::array::from_fn(|at| (write as u8).wrapping_mul(31).wrapping_add((at / 3) as u8) | 1)
-}
-
-impl State {
-    /// The bytes of a range of pages.
-    fn bytes(&self, pages: std::ops::Range<u64>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(((pages.end - pages.start) * PAGE) as usize);
-        for number in pages {
-            match self.writes.get(&number) {
-                Some(write) => bytes.extend_from_slice(&page(*write)),
-                None => bytes.resize(bytes.len() + PAGE as usize, 0),
-            }
-        }
-        bytes
-    }
-
-    /// The runs of pages that differ from those of `before`; that have bytes, if there is none.
-    fn ranges(&self, before: Option<&Self>) -> Vec<Ranged> {
-        let mut told: Vec<Ranged> = Vec::new();
-        let mut numbers: Vec<u64> = self.writes.keys().copied().collect();
-        numbers.extend(before.iter().flat_map(|before| before.writes.keys()));
-        numbers.sort_unstable();
-        numbers.dedup();
-        for number in numbers.into_iter().filter(|number| *number < self.pages) {
-            let now = self.writes.get(&number);
-            if before.is_some_and(|before| before.writes.get(&number) == now) {
-                continue;
-            }
-            let (first, end) = (number * PAGE, (number + 1) * PAGE);
-            let cleared = now.is_none();
-            match told.last_mut() {
-                Some(last) if last.end == first && last.cleared == cleared => last.end = end,
-                _ => told.push(Ranged { first, end, cleared }),
-            }
-        }
-        told
-    }
 }
 
 struct Open {
@@ -471,23 +428,44 @@ fn close_and_check(open: Open, dir: &Path) -> (Vec<u8>, u64) {
     (tables, report.extent_bytes)
 }
 
-async fn run(steps: &[Step]) {
-    let dir = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)));
-    let now = open(dir.path(), &clock);
+/// A new store in `dir` after some steps.
+async fn played(dir: &Path, clock: &Arc<ManualClock>, steps: &[Step]) -> World {
+    let now = open(dir, clock);
     now.store.create_container(ACCOUNT, CONTAINER, &NewContainer::default()).await.unwrap();
     let (model, readers) = (BTreeMap::new(), Vec::new());
-    let mut world = World { open: now, model, readers, writes: 0, clock: Arc::clone(&clock) };
+    let mut world = World { open: now, model, readers, writes: 0, clock: Arc::clone(clock) };
     for step in steps {
         clock.advance(Duration::from_secs(1));
         if matches!(step, Step::Reopen) {
-            world = reopen(world, dir.path(), &clock).await;
+            world = reopen(world, dir, clock).await;
             world.compare().await;
         }
         world.apply(step).await;
     }
     world.compare().await;
     world.end_reading().await;
+    world
+}
+
+fn beginning() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)))
+}
+
+/// The rows of cells and of pieces that lie on the disk after some steps and a collection.
+fn left_after(steps: &[Step]) -> (usize, usize) {
+    let (dir, mut tables) = (tempfile::tempdir().unwrap(), Vec::new());
+    block_on(async {
+        let world = played(dir.path(), &beginning(), steps).await;
+        world.store().collect(true).await.unwrap();
+        (tables, _) = close_and_check(world.open, dir.path());
+    });
+    let count = |of: &[u8]| tables.iter().filter(|table| of.contains(*table)).count();
+    (count(b"x"), count(&[lazuli_engine::ASCENDING | b'i', b'p']))
+}
+
+async fn run(steps: &[Step]) {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), beginning());
+    let mut world = played(dir.path(), &clock, steps).await;
     for name in 0..NAMES.len() {
         world.apply(&Step::Delete(name)).await;
     }
@@ -541,6 +519,32 @@ fn a_chain_of_copies_is_made_flat_and_tells_the_same_changes() {
         Step::Collect,
     ];
     block_on(run(&steps));
+}
+
+#[test]
+fn what_nobody_sees_goes_while_the_blob_lives_on() {
+    let put = |size| Step::Put(0, 0.1, size);
+    let begun = [Step::Create(0, 0), put(1)];
+    let after = |steps: &[Step]| left_after(&[&begun, steps].concat());
+    assert_eq!(after(&[]), (1, 1));
+    // Over itself, and over a part of itself.
+    assert_eq!(after(&[put(1), put(1)]), (1, 1));
+    assert_eq!(after(&[put(0)]), (1, 2));
+    assert_eq!(after(&[Step::Clear(0, 0.0, 1.0)]), (0, 0));
+    // Beside a reader, who sees no other write, and a snapshot, as long as it is there.
+    let beside = [Step::BeginReading(0), put(1), put(1), Step::Collect, Step::EndReading];
+    assert_eq!(after(&beside), (1, 1));
+    assert_eq!(after(&[&beside[..3], &[Step::Reopen]].concat()), (1, 1));
+    assert_eq!(after(&[Step::Snapshot(0), put(1), put(1)]), (2, 2));
+    let snapshot = [Step::Snapshot(0), put(1), Step::Collect, Step::DeleteSnapshot(0, 0)];
+    assert_eq!(after(&snapshot), (1, 1));
+    // The row that the snapshot saw is the one that is written after it is gone.
+    let gone = [Step::Snapshot(0), Step::DeleteSnapshot(0, 0), Step::Collect, put(1)];
+    assert_eq!(after(&gone), (1, 1));
+    // Behind the end of a shorter blob, and of what a copy over it needs.
+    let shorter = [Step::Create(1, 2), Step::Put(1, 0.9, 1), Step::Resize(1, 0)];
+    assert_eq!(after(&shorter), (1, 1));
+    assert_eq!(after(&[Step::Copy(0, None, 1), Step::Delete(0)]), (1, 1));
 }
 
 #[test]

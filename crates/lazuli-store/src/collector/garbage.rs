@@ -33,7 +33,7 @@ impl Store {
             // What is being read is left for a later round.
             let is_due = |row: &&Row| match schema::garbage_of(&row.key) {
                 Some(Garbage::Manifest(id)) => !self.is_read(id),
-                Some(Garbage::Map(id)) => !self.page_reads.is_read(id),
+                Some(Garbage::Map(id) | Garbage::Cells(id)) => !self.page_reads.is_read(id),
                 _ => true,
             };
             let work: Vec<&Row> = work.iter().filter(is_due).collect();
@@ -51,7 +51,8 @@ impl Store {
                     Some(Garbage::Staging(id)) => self.drop_staging(id, collected).await?,
                     Some(Garbage::Manifest(id)) => self.drop_manifest(id, collected).await?,
                     Some(Garbage::Map(id)) if !self.trim_map(id, collected).await? => continue,
-                    Some(Garbage::Map(_)) | None => {}
+                    Some(Garbage::Cells(id)) if !self.trim_stale(id, collected).await? => continue,
+                    Some(Garbage::Map(_) | Garbage::Cells(_)) | None => {}
                 }
                 let mut txn = self.begin();
                 txn.rely_on_earlier(row);

@@ -25,6 +25,9 @@ use crate::txn::{Attempts, Txn, damaged};
 /// Rows of cells looked at in one commit, unless one cell has more.
 const ROWS: usize = 128;
 
+/// Cells looked at in one commit where they are known.
+const CELLS: usize = 32;
+
 /// A row of a cell: its key, its generation and what it says.
 struct Stage {
     row: Row,
@@ -40,6 +43,34 @@ impl Store {
         collected: &mut Collected,
     ) -> Result<bool, Refusal> {
         self.make_opaque(id, collected).await?;
+        self.trim(id, None, collected).await
+    }
+
+    /// Removes of a map what nobody sees after a reader: of the cells that were written beside him.
+    /// `false` if that has to wait for another.
+    pub(super) async fn trim_stale(
+        &self,
+        id: MapId,
+        collected: &mut Collected,
+    ) -> Result<bool, Refusal> {
+        let Some(cells) = self.stale_cells.take(id) else {
+            return self.trim(id, None, collected).await;
+        };
+        let done = self.trim(id, Some(&cells), collected).await;
+        if !matches!(done, Ok(true)) {
+            self.stale_cells.begin(id, true);
+            self.stale_cells.add(id, cells);
+        }
+        done
+    }
+
+    /// Removes what nobody sees of some cells of a map, or of all.
+    async fn trim(
+        &self,
+        id: MapId,
+        only: Option<&[u32]>,
+        collected: &mut Collected,
+    ) -> Result<bool, Refusal> {
         let mut from = 0;
         loop {
             let mut txn = self.begin();
@@ -62,7 +93,10 @@ impl Store {
                 self.removed(txn, 0, collected).await?;
                 continue;
             }
-            let (cells, next) = self.whole_cells(&txn, id, from).await?;
+            let (cells, next) = match only {
+                None => self.whole_cells(&txn, id, from).await?,
+                Some(only) => some_cells(&txn, id, (only, from)).await?,
+            };
             let mut extents = Vec::new();
             let mut rows = 0;
             for (cell, stages) in &cells {
@@ -97,18 +131,14 @@ impl Store {
         txn: &Txn<'_>,
         id: MapId,
         from: u32,
-    ) -> Result<(BTreeMap<u32, Vec<Stage>>, Option<u32>), Refusal> {
+    ) -> Result<(Cells, Option<u32>), Refusal> {
         let mut limit = ROWS;
         loop {
             let range = schema::cells(id, (from, u64::MAX), u32::MAX);
             let rows = txn.scan(range, limit).await?;
             let is_all = rows.len() < limit;
-            let mut cells: BTreeMap<u32, Vec<Stage>> = BTreeMap::new();
-            for row in rows {
-                let Some((cell, generation)) = schema::cell_parts(&row.key) else { continue };
-                let read = CellRow::decode(&row.value).map_err(|error| damaged(&error))?;
-                cells.entry(cell).or_default().push(Stage { row, generation, cell: read });
-            }
+            let mut cells = Cells::new();
+            add_stages(rows, &mut cells)?;
             if is_all {
                 return Ok((cells, None));
             }
@@ -257,6 +287,35 @@ impl Store {
         }
         Ok((copied, payloads))
     }
+}
+
+/// Cells, each with its rows, the newest first.
+type Cells = BTreeMap<u32, Vec<Stage>>;
+
+fn add_stages(rows: Vec<Row>, cells: &mut Cells) -> Result<(), Refusal> {
+    for row in rows {
+        let Some((cell, generation)) = schema::cell_parts(&row.key) else { continue };
+        let read = CellRow::decode(&row.value).map_err(|error| damaged(&error))?;
+        cells.entry(cell).or_default().push(Stage { row, generation, cell: read });
+    }
+    Ok(())
+}
+
+/// The rows of some of the listed cells, from one place of the list on; and the place that comes
+/// after, if one does.
+async fn some_cells(
+    txn: &Txn<'_>,
+    id: MapId,
+    (only, from): (&[u32], u32),
+) -> Result<(Cells, Option<u32>), Refusal> {
+    let mut cells = Cells::new();
+    for (place, cell) in (0..).zip(only).skip(from as usize) {
+        if cells.len() >= CELLS {
+            return Ok((cells, Some(place)));
+        }
+        add_stages(txn.scan(schema::cell_rows(id, *cell), usize::MAX).await?, &mut cells)?;
+    }
+    Ok((cells, None))
 }
 
 fn bytes_of(payloads: &[(u64, Payload)]) -> u64 {

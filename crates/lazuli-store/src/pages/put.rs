@@ -134,6 +134,8 @@ pub(crate) struct OpenPages {
     map: Option<OpenMap>,
     /// Whether the collector has work after it.
     leaves_work: bool,
+    /// Whether it writes beside a reader, and rows stay that nobody sees after him.
+    leaves_stale: bool,
     /// Whether a change that was half made failed: nothing may be committed.
     torn: bool,
 }
@@ -191,7 +193,7 @@ impl Change for PutPages {
         path: &'a BlobPath<'_>,
     ) -> Result<OpenPages, Refusal> {
         let found = find(txn, path, None).await?;
-        Ok(OpenPages { found, map: None, leaves_work: false, torn: false })
+        Ok(OpenPages { found, map: None, leaves_work: false, leaves_stale: false, torn: false })
     }
 
     async fn make<'a>(
@@ -212,6 +214,9 @@ impl Change for PutPages {
         pages.torn = false;
         let Some(row) = &mut pages.found.row else { return Err(ErrorCode::BlobNotFound.into()) };
         let Some(map) = &mut pages.map else { return Err(ErrorCode::InternalError.into()) };
+        if pages.leaves_stale {
+            store.stale_cells.add(map.id, reached.cells.iter().map(|(cell, _)| *cell));
+        }
         map.apply(reached);
         row.lease = lease;
         row.modified = no_earlier(txn.now(), Some(row));
@@ -341,8 +346,11 @@ impl OpenPages {
         if store.page_reads.reads(paged.map, generation) {
             // Who reads the blob goes on to see it as it is, and this writes beside.
             generation = bump(txn, row, &mut map_row)?;
-            txn.put(schema::garbage(Garbage::Map(paged.map)), &GarbageRow::default())?;
-            self.leaves_work = true;
+            let work = schema::garbage(Garbage::Cells(paged.map));
+            let has_work = txn.get_raw(&work).await?.is_some();
+            store.stale_cells.begin(paged.map, has_work);
+            txn.put(work, &GarbageRow::default())?;
+            (self.leaves_work, self.leaves_stale) = (true, true);
         }
         self.map = Some(OpenMap::new(paged.map, generation, map_row));
         Ok(())

@@ -321,6 +321,9 @@ async fn files_of_another_directory_are_refused_and_both_are_named() {
             assert!(text.contains(named), "{text}");
             assert!(text.contains(&own_id) && text.contains(&other_id), "{text}");
         }
+        for end in files {
+            house.rename(&format!("own.{end}"), &format!("other.{end}"));
+        }
     }
     // The files of both are as they were.
     assert_eq!(house.start().await.log.ledger.paused(), None);

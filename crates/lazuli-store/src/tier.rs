@@ -15,7 +15,7 @@ use lazuli_model::tier::{AccessTier, RehydratePriority};
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
-use crate::blob::{BlobPath, Terms, existing, find, with_current};
+use crate::blob::{BlobPath, Terms, check_settled, existing, find, with_current};
 use crate::journal::Entry;
 use crate::put::entry;
 use crate::rows::{BlobRow, RehydrationRow, Stored};
@@ -62,6 +62,7 @@ impl Store {
             with_current(current, |current| terms.conditions.check_write(current, false))?;
             let mut row = existing(&found)?;
             terms.check_lease(&row, txn.now())?;
+            check_settled(&row)?;
             if !AccessTier::applies_to(row.blob_type) {
                 return Err(ErrorCode::AccessTierNotSupportedForBlobType.into());
             }

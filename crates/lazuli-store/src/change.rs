@@ -221,8 +221,11 @@ impl Store {
         match &mut data {
             BlobData::Empty => {}
             BlobData::Inline => {
-                let bytes = self.inline_bytes(base).await?;
-                txn.put_raw(schema::inline(state), bytes);
+                // It goes in the commit that overwrites its blob, which may be between the two reads.
+                match self.find_inline(base).await? {
+                    Some(bytes) => txn.put_raw(schema::inline(state), bytes),
+                    None => txn.decide_again(schema::inline(base.state)),
+                }
             }
             BlobData::Extent(piece) => hold_extent(txn, *piece, state.0, key)?,
             BlobData::Blocks { manifest, .. } => {

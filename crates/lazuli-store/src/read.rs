@@ -41,6 +41,8 @@ pub struct OpenBlob {
     pin: Box<dyn ReadPin>,
     /// Keeps the pages of a page blob as they are.
     pub(crate) pages: Option<PageReading>,
+    /// The payload of a blob that lives in the metadata, where it is to be read.
+    inline: Option<Bytes>,
 }
 
 /// Reads a range of a blob's content, from its first byte to its last, one piece ahead of who
@@ -122,7 +124,30 @@ impl Store {
         let now = self.clock.now();
         terms.check_read(row.as_ref(), now)?;
         let row = row.ok_or_else(|| Refusal::new(ErrorCode::BlobNotFound))?;
-        Ok(OpenBlob { row, now, pin, pages })
+        Ok(OpenBlob { row, now, pin, pages, inline: None })
+    }
+
+    /// The same for a blob whose content is read then. A payload in the metadata goes in the commit
+    /// that overwrites its blob, and nothing keeps it: it is taken along, and if it went between the
+    /// two looks the blob is looked for again.
+    pub async fn open_blob_to_read(
+        &self,
+        path: &BlobPath<'_>,
+        snapshot: Option<Timestamp>,
+        terms: &Terms<'_>,
+    ) -> Result<OpenBlob, Refusal> {
+        let mut opened = self.open_blob(path, snapshot, terms).await?;
+        for _ in 0..OPEN_TRIES_MAX {
+            if !matches!(opened.row.data, BlobData::Inline) {
+                break;
+            }
+            opened.inline = self.find_inline(&opened.row).await?;
+            if opened.inline.is_some() {
+                break;
+            }
+            opened = self.open_blob(path, snapshot, terms).await?;
+        }
+        Ok(opened)
     }
 
     /// Finds a blob that content is copied from, and holds the conditions on the source against it.
@@ -134,7 +159,7 @@ impl Store {
     ) -> Result<OpenBlob, Refusal> {
         let none = Conditions::default();
         let terms = Terms { conditions: &none, lease: None, may_overwrite: false };
-        let blob = self.open_blob(path, snapshot, &terms).await.map_err(no_source)?;
+        let blob = self.open_blob_to_read(path, snapshot, &terms).await.map_err(no_source)?;
         with_current(Some(&blob.row), |current| conditions.check_source(current))?;
         check_settled(&blob.row)?;
         Ok(blob)
@@ -148,7 +173,7 @@ impl Store {
         blob: OpenBlob,
         range: Option<ResolvedRange>,
     ) -> Result<ContentReader, Refusal> {
-        let OpenBlob { row, pin, pages, .. } = blob;
+        let OpenBlob { row, pin, pages, inline, .. } = blob;
         check_readable(&row)?;
         let (first, left) = match range {
             Some(range) => (range.first, range.len()),
@@ -157,7 +182,10 @@ impl Store {
         let source = match row.data {
             BlobData::Empty | BlobData::Appended { count: 0, .. } => Source::Bytes(Bytes::new()),
             BlobData::Inline => {
-                let bytes = self.inline_bytes(&row).await?;
+                let bytes = match inline {
+                    Some(bytes) => bytes,
+                    None => self.find_inline(&row).await?.ok_or_else(|| lost(&row))?,
+                };
                 let end = first.saturating_add(left) as usize;
                 if end > bytes.len() {
                     return Err(lost(&row));
@@ -184,11 +212,10 @@ impl Store {
         Ok(ContentReader { store, source, left, unread: left, ahead: None, _pin: pin })
     }
 
-    /// The payload of a blob that lives in the metadata.
-    pub(crate) async fn inline_bytes(&self, row: &BlobRow) -> Result<Bytes, Refusal> {
+    /// The payload of a blob that lives in the metadata; `None` if it went meanwhile.
+    pub(crate) async fn find_inline(&self, row: &BlobRow) -> Result<Option<Bytes>, Refusal> {
         let found = self.meta.get(&schema::inline(row.state)).await;
-        let found = found.map_err(|error| unavailable(&error))?;
-        found.map(|found| found.value).ok_or_else(|| lost(row))
+        Ok(found.map_err(|error| unavailable(&error))?.map(|found| found.value))
     }
 
     /// The run of a manifest of `chunks` that holds content offset `first`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lazuli_base::Timestamp;
 use lazuli_engine::{
-    Commit, CommitError, Expect, KeyRange, Meta, MetaError, Proof, Room, Row, Settled,
+    Commit, CommitError, Expect, KeyRange, Meta, MetaError, Proof, Room, Row, Settled, Version,
 };
 use lazuli_model::{ErrorCode, Refusal};
 
@@ -70,6 +70,14 @@ impl<'s> Txn<'s> {
     /// Relies on a row that a scan of this change gave: the commit conflicts if it changed.
     pub fn rely_on(&mut self, row: &Row) {
         self.commit.expect.push(Expect { key: row.key.clone(), version: Some(row.version) });
+    }
+
+    /// Has the commit conflict: the row at `key` went since another that names it was read.
+    pub(crate) fn decide_again(&mut self, key: Bytes) {
+        // Version 0 has the expectation looked at whatever the engine remembers, and no row has
+        // the version that it asks for.
+        self.commit.since = Version(0);
+        self.commit.expect.push(Expect { key, version: Some(Version(u64::MAX)) });
     }
 
     /// Reads rows without relying on them: for rows that cannot change while a row relied upon

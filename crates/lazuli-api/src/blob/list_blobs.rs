@@ -58,8 +58,6 @@ pub static SPEC: Spec = Spec {
     status: Status::Built,
 };
 
-/// The first version in which a listing may start from a name.
-const START_FROM: ApiVersion = ApiVersion::new(2026, 2, 6);
 /// The first version in which a listing may be an Arrow stream, and may end before a name.
 const ARROW: ApiVersion = ApiVersion::new(2026, 10, 6);
 
@@ -80,7 +78,8 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         prefix: prefix.unwrap_or_default(),
         delimiter,
         position: position.as_deref(),
-        start_from: call.query("startfrom").filter(|_| call.version() >= START_FROM),
+        // Clients of older versions send it, too, and would list on from the beginning.
+        start_from: call.query("startfrom"),
         end_before: call.query("endbefore").filter(|_| call.version() >= ARROW),
         max: max as usize,
         snapshots: include.snapshots,

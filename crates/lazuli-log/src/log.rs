@@ -121,6 +121,8 @@ impl Log {
     /// [`Ledger::paused`].
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
         let Parts { meta, clock, keys, files, heads, site, config, witnesses, reads } = parts;
+        // Salted: it covers the names of accounts, which nobody may try out on what is public.
+        let sealed_config = lazuli_tlog::Hash::of(&[b"lz/config/1", &keys.segments, &config]).0;
         let last = heads.last();
         heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
         let now = millis(&*clock);
@@ -154,7 +156,7 @@ impl Log {
             public: Arc::clone(&public),
             waiting: start.closed.into(),
             events: Vec::new(),
-            digests: Digests { binary: [0; 32], config },
+            digests: Digests { binary: [0; 32], config: sealed_config },
             map: None,
             heads_ms: now,
             beat_ms: now,

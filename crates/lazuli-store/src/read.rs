@@ -1,6 +1,7 @@
 //! Reading a blob: its row, and its bytes in bounded pieces.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use lazuli_base::Timestamp;
@@ -28,9 +29,11 @@ use crate::txn::{damaged, unavailable};
 /// Most bytes read at a time: what a slow reader holds in memory.
 const READ_BYTES: u64 = 1024 * 1024;
 
-/// How often a page blob is looked up again that is changed at the time. If that is not enough,
-/// pages written while they are read may be the new ones.
+/// How often a page blob is looked up again that is changed at the time, and a small blob whose
+/// payload is gone. If that is not enough, pages written while they are read may be the new ones.
 const OPEN_TRIES_MAX: usize = 8;
+/// The pause before the third look for a payload, twice; each further one waits longer.
+const OPEN_PAUSE: Duration = Duration::from_micros(500);
 
 /// A blob that was found and may be read.
 pub struct OpenBlob {
@@ -137,9 +140,13 @@ impl Store {
         terms: &Terms<'_>,
     ) -> Result<OpenBlob, Refusal> {
         let mut opened = self.open_blob(path, snapshot, terms).await?;
-        for _ in 0..OPEN_TRIES_MAX {
+        for tries in 0..OPEN_TRIES_MAX {
             if !matches!(opened.row.data, BlobData::Inline) {
                 break;
+            }
+            if tries > 1 {
+                // It is overwritten faster than it can be read here: the next look comes later.
+                tokio::time::sleep(OPEN_PAUSE * tries as u32).await;
             }
             opened.inline = self.find_inline(&opened.row).await?;
             if opened.inline.is_some() {

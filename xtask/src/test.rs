@@ -54,6 +54,7 @@ fn steps() -> Vec<Step> {
         step("setup", "Python, Node and Debian packages for the clients", false, install),
         step("crash", "kill -9 under load, in rounds", false, crash),
         step("receipts", "receipts, witnesses and gaps on the real programs", false, receipts),
+        step("large-bundle", "100,000 entries of evidence, verified at once", false, large_bundle),
         step("tlog-vectors", "the log's vectors, by a check that is not ours", false, tlog_vectors),
         step("conformance-py", "the Python SDK, both halves", false, clients::python_suite),
         step(
@@ -379,6 +380,14 @@ fn receipts(log: &Path) -> Outcome {
     let mut command = process::cargo(&suite);
     command.args(["--", "--nocapture", "--include-ignored"]);
     command.env("LAZULI_BINARY", workspace::lazuli_binary());
+    counted(command, log, |output| Some(report::cargo_test_counts(output)))
+}
+
+/// Evidence as large as is promised, in the build that users verify it with.
+fn large_bundle(log: &Path) -> Outcome {
+    let suite = ["test", "--release", "--locked", "-p", "lazuli-verify", "--test", "it"];
+    let mut command = process::cargo(&suite);
+    command.args(["--", "--nocapture", "a_large_bundle_verifies"]);
     counted(command, log, |output| Some(report::cargo_test_counts(output)))
 }
 

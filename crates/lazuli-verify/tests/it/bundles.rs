@@ -266,7 +266,10 @@ fn a_large_bundle_verifies() {
             log.log_heads();
         }
     }
-    let report = written(&Bundle::new(&log, label("alpha")));
+    let bundle = Bundle::new(&log, label("alpha"));
+    let begun = std::time::Instant::now();
+    let report = written(&bundle);
     let last = rounds * 1000;
+    println!("{last} entries written and verified in {:.1} s", begun.elapsed().as_secs_f64());
     expect(&report, Exit::Verified, &format!("numbers 1 to {last} are all there: proved"));
 }

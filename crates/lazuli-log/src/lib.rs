@@ -39,6 +39,7 @@ mod rows;
 pub mod sealer;
 pub mod spine;
 pub mod stats;
+mod stored;
 pub mod tls;
 pub mod witness;
 

@@ -1,14 +1,15 @@
 //! The entries of a closed segment, read once more before its root is signed: a bit that flipped in
 //! memory or on the disk must not become what everybody is shown.
 
-use lazuli_engine::{Meta, MetaError, Version};
-use lazuli_evidence::{Record, leaf_hash};
+use lazuli_engine::{Meta, MetaError};
+use lazuli_evidence::leaf_hash;
 use lazuli_tlog::{Frontier, Hash, TreeHead};
 
 use crate::rows::SegmentRow;
+use crate::stored::records;
 
 /// Commits read at a time: few enough that the store reads them without another thread.
-const PAGE: u64 = 256;
+const COMMITS: usize = 256;
 
 /// Why a segment was not read as it was entered.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,23 +29,13 @@ pub(crate) async fn check(
 ) -> Result<(), RereadError> {
     let damaged = |what: String| RereadError::Damaged(format!("segment {n}: {what}"));
     let (mut tree, mut in_place) = (Frontier::new(), true);
-    let mut from = row.first;
-    while row.count > 0 && from <= row.last {
-        let limit = PAGE.min(row.last - from + 1);
-        let page = meta.journal(Version(from), limit as usize).await;
-        let page = page.map_err(|error| match error {
-            MetaError::Unavailable(why) => RereadError::Unavailable(why),
-            error => damaged(error.to_string()),
-        })?;
-        let Some((last, _)) = page.last() else { break };
-        from = last.0 + 1;
-        // What is no record was committed while nobody wrote the log; one that was is missed below.
-        let records = page.iter().flat_map(|(_, stored)| stored);
-        let records = records.filter_map(|stored| Record::decode(stored));
-        for record in records.filter(|record| record.seg == n) {
-            in_place &= tree.append(Hash(leaf_hash(record.entry))) == record.index;
-        }
-    }
+    let read = records(meta, (n, row), COMMITS, |record| {
+        in_place &= tree.append(Hash(leaf_hash(record.entry))) == record.index;
+    });
+    read.await.map_err(|error| match error {
+        MetaError::Unavailable(why) => RereadError::Unavailable(why),
+        error => damaged(error.to_string()),
+    })?;
     if in_place && tree.head() == (TreeHead { size: row.count, root: Hash(*root) }) {
         return Ok(());
     }

@@ -115,7 +115,6 @@ impl Call<'_> {
     /// The blob that `x-ms-copy-source` names, for operations that take one on this server only.
     ///
     /// As [`Call::locate_source`]; 501 for one elsewhere.
-    #[allow(dead_code, reason = "for operations that cannot take a source from elsewhere")]
     pub(crate) async fn copy_source(&self, own: OwnAccount) -> Result<SourceBlob, Refusal> {
         match self.locate_source(own).await? {
             Located::Here(source) => Ok(source),

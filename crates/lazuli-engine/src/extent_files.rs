@@ -4,6 +4,7 @@
 //! reserved durably before it is used and never used twice; the name of a file is durable before
 //! the file holds a byte (new files come from a pool of empty ones whose directory was synced).
 
+mod buffers;
 pub(crate) mod cache;
 pub(crate) mod shared;
 pub(crate) mod spares;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use self::buffers::Buffers;
 use self::cache::FileCache;
 use self::shared::SharedExtent;
 use self::spares::Spares;
@@ -66,6 +68,7 @@ pub(crate) struct Inner {
     stats: Arc<Stats>,
     extent_bytes: u64,
     cache: FileCache,
+    buffers: Arc<Buffers>,
     spares: Spares,
     in_use: Arc<InUse>,
     shared: Mutex<Slot>,
@@ -160,6 +163,7 @@ impl ExtentFiles {
             stats: parts.stats,
             extent_bytes: parts.extent_bytes,
             cache: FileCache::default(),
+            buffers: Arc::new(Buffers::default()),
             spares,
             in_use,
             shared: Mutex::new(Slot::None),
@@ -259,11 +263,24 @@ impl Inner {
     }
 
     fn read_blocking(&self, extent: ExtentId, span: &Span) -> Result<Bytes, ExtentsError> {
+        if span.len <= INLINE_READ_BYTES {
+            return self.read_small(extent, span);
+        }
+        let file = self.open(extent)?;
+        let mut buffer = self.buffers.take(span.len);
+        let read = read_full(&*file, buffer.as_mut(), span.offset);
+        let read = read.map_err(|error| failed(extent, &error))?;
+        self.unframe(extent, span, buffer.as_mut().get_mut(..read).unwrap_or_default())
+            .map(|kept| buffer.into_bytes(kept))
+    }
+
+    /// Reads into memory of just that size: few bytes do not hold a large buffer.
+    fn read_small(&self, extent: ExtentId, span: &Span) -> Result<Bytes, ExtentsError> {
         let file = self.open(extent)?;
         let mut buffer = vec![0; span.len];
         let read = read_full(&*file, &mut buffer, span.offset).map_err(|e| failed(extent, &e))?;
         buffer.truncate(read);
-        self.unframe(extent, span, buffer)
+        self.unframe_whole(extent, span, buffer)
     }
 
     /// The bytes if the page cache has all of them.
@@ -274,23 +291,34 @@ impl Inner {
         };
         let mut buffer = vec![0; span.len];
         let read = file.read_cached_at(&mut buffer, span.offset).ok()?;
-        (read == span.len).then(|| self.unframe(extent, span, buffer))
+        (read == span.len).then(|| self.unframe_whole(extent, span, buffer))
+    }
+
+    fn unframe_whole(
+        &self,
+        extent: ExtentId,
+        span: &Span,
+        mut buffer: Vec<u8>,
+    ) -> Result<Bytes, ExtentsError> {
+        let kept = self.unframe(extent, span, &mut buffer)?;
+        buffer.truncate(kept);
+        Ok(Bytes::from(buffer))
     }
 
     fn unframe(
         &self,
         extent: ExtentId,
         span: &Span,
-        mut buffer: Vec<u8>,
-    ) -> Result<Bytes, ExtentsError> {
-        if let Err((offset, what)) = span.unframe(&mut buffer) {
+        buffer: &mut [u8],
+    ) -> Result<usize, ExtentsError> {
+        let kept = span.unframe(buffer).map_err(|(offset, what)| {
             let what = format!("extent {:016x}, offset {offset}: {what}", extent.0);
             tracing::error!(%what, "damaged extent");
             Stats::add(&self.stats.damage, 1);
-            return Err(ExtentsError::Damaged(what));
-        }
-        Stats::add(&self.stats.extent_bytes_read, buffer.len() as u64);
-        Ok(Bytes::from(buffer))
+            ExtentsError::Damaged(what)
+        })?;
+        Stats::add(&self.stats.extent_bytes_read, kept as u64);
+        Ok(kept)
     }
 
     fn sealed(&self, freed: &[ExtentId]) -> Result<Vec<(ExtentId, u64)>, ExtentsError> {

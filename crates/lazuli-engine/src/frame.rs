@@ -21,14 +21,14 @@
 use std::ops::Range;
 
 use crate::checksum::{crc32c, crc32c_parts};
-use crate::extents::{ExtentId, Piece};
+use crate::extents::{ExtentId, FRAME_PAYLOAD_BYTES, Piece};
 
 /// Bytes of a frame header.
 pub(crate) const HEADER_BYTES: usize = 20;
 /// Bytes of a full frame.
 pub(crate) const FRAME_BYTES: usize = 64 * 1024;
 /// Payload bytes of a full frame.
-pub(crate) const PAYLOAD_MAX: usize = FRAME_BYTES - HEADER_BYTES;
+pub(crate) const PAYLOAD_MAX: usize = FRAME_PAYLOAD_BYTES as usize;
 /// Bytes of a seal frame.
 pub(crate) const SEAL_BYTES: usize = HEADER_BYTES + 20;
 
@@ -244,9 +244,10 @@ impl Span {
         })
     }
 
-    /// Verifies the frames in `buffer` and leaves in it the payload bytes that were asked for.
-    /// The error is the file offset of the bad frame and what is wrong with it.
-    pub(crate) fn unframe(&self, buffer: &mut Vec<u8>) -> Result<(), (u64, &'static str)> {
+    /// Verifies the frames in `buffer` and moves the payload bytes that were asked for to its start;
+    /// the answer is their number. The error is the file offset of the bad frame and what is wrong
+    /// with it.
+    pub(crate) fn unframe(&self, buffer: &mut [u8]) -> Result<usize, (u64, &'static str)> {
         let mut kept = 0;
         let mut at = 0;
         let mut index = self.first;
@@ -272,8 +273,7 @@ impl Span {
             at = payload.end;
             index += 1;
         }
-        buffer.truncate(kept);
-        Ok(())
+        Ok(kept)
     }
 }
 
@@ -296,8 +296,12 @@ mod tests {
             let span = Span::of(piece, &range).unwrap();
             let start = (span.offset - 300) as usize;
             let mut buffer = frames[start..start + span.len].to_vec();
-            span.unframe(&mut buffer).unwrap();
-            assert_eq!(buffer, payload[range.start as usize..range.end as usize], "{range:?}");
+            let kept = span.unframe(&mut buffer).unwrap();
+            assert_eq!(
+                buffer[..kept],
+                payload[range.start as usize..range.end as usize],
+                "{range:?}"
+            );
         }
     }
 

@@ -25,7 +25,10 @@ mod sums;
 mod wal;
 
 pub use engine::{Durability, Engine, OpenError, Options};
-pub use extents::{ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Room, Settled};
+pub use extents::{
+    ExtentId, ExtentWriter, Extents, ExtentsError, FRAME_PAYLOAD_BYTES, Piece, ReadPin, Room,
+    Settled,
+};
 pub use fsck::Fsck;
 pub use identity::{DataId, Identity, NotAnId};
 pub use meta::{

@@ -1,11 +1,12 @@
 //! Reading a blob: its row, and its bytes in bounded pieces.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use lazuli_base::Timestamp;
-use lazuli_engine::{Piece, ReadPin};
+use lazuli_engine::{FRAME_PAYLOAD_BYTES, Piece, ReadPin};
 use lazuli_model::conditions::Conditions;
 use lazuli_model::range::ResolvedRange;
 use lazuli_model::{ErrorCode, Refusal};
@@ -26,8 +27,12 @@ use crate::rows::{
 use crate::schema::{self, ManifestId};
 use crate::txn::{damaged, unavailable};
 
-/// Most bytes read at a time: what a slow reader holds in memory.
-const READ_BYTES: u64 = 1024 * 1024;
+/// Most bytes read at a time: half a mebibyte in whole frames.
+const READ_BYTES: u64 = 8 * FRAME_PAYLOAD_BYTES;
+
+/// Parts that are read ahead while one is sent. With one alone, the connection waits for a thread to
+/// wake after each part; together they are what a slow reader holds in memory, 1.5 MiB.
+const AHEAD_PARTS: usize = 2;
 
 /// How often a page blob is looked up again that is changed at the time, and a small blob whose
 /// payload is gone. If that is not enough, pages written while they are read may be the new ones.
@@ -48,7 +53,7 @@ pub struct OpenBlob {
     inline: Option<Bytes>,
 }
 
-/// Reads a range of a blob's content, from its first byte to its last, one piece ahead of who
+/// Reads a range of a blob's content, from its first byte to its last, some parts ahead of who
 /// takes it.
 pub struct ContentReader {
     store: Store,
@@ -57,8 +62,8 @@ pub struct ContentReader {
     left: u64,
     /// Bytes whose reading has not begun.
     unread: u64,
-    /// The piece that is being read while the one before is sent.
-    ahead: Option<JoinHandle<Result<Bytes, Refusal>>>,
+    /// The parts that are being read while the one before is sent, the next first.
+    ahead: VecDeque<JoinHandle<Result<Bytes, Refusal>>>,
     /// Keeps what was found in metadata from being freed while it is read.
     _pin: Box<dyn ReadPin>,
 }
@@ -216,7 +221,7 @@ impl Store {
             }
         };
         let store = self.clone();
-        Ok(ContentReader { store, source, left, unread: left, ahead: None, _pin: pin })
+        Ok(ContentReader { store, source, left, unread: left, ahead: VecDeque::new(), _pin: pin })
     }
 
     /// The payload of a blob that lives in the metadata; `None` if it went meanwhile.
@@ -271,12 +276,12 @@ impl ContentReader {
         self.left
     }
 
-    /// The next bytes, at most 1 MiB; `None` at the end.
+    /// The next bytes, at most half a mebibyte; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         if self.left == 0 {
             return Ok(None);
         }
-        let bytes = match self.ahead.take() {
+        let bytes = match self.ahead.pop_front() {
             Some(reading) => reading.await.map_err(broken)??,
             None => self.read_next().await?,
         };
@@ -284,10 +289,10 @@ impl ContentReader {
             return Err(broken("stored content is shorter than its blob"));
         }
         self.left = self.left.saturating_sub(bytes.len() as u64);
-        if self.left > 0 {
+        while self.ahead.len() < AHEAD_PARTS && self.unread > 0 {
             let (store, next) = (self.store.clone(), self.advance().await?);
             let reading = async move { read(&store, next).await };
-            self.ahead = Some(tokio::spawn(reading));
+            self.ahead.push_back(tokio::spawn(reading));
         }
         Ok(Some(bytes))
     }
@@ -299,16 +304,18 @@ impl ContentReader {
 
     /// Where the next bytes are.
     async fn advance(&mut self) -> Result<Next, Refusal> {
-        let wanted = READ_BYTES.min(self.unread);
+        let unread = self.unread;
+        // Whole frames, whatever the first byte is: each is read and verified once.
+        let wanted = |at: u64| (READ_BYTES - at % FRAME_PAYLOAD_BYTES).min(unread);
         let (next, bytes) = match &mut self.source {
             Source::Bytes(bytes) => return Ok(Next::Here(std::mem::take(bytes))),
             Source::Pages(pages) => {
-                let run = pages.advance(wanted).await?;
+                let run = pages.advance(wanted(0)).await?;
                 let bytes = run.len();
                 (Next::Pages(run), bytes)
             }
             Source::Piece { piece, at } => {
-                let range = *at..piece.len.min(*at + wanted);
+                let range = *at..piece.len.min(*at + wanted(*at));
                 *at = range.end;
                 let bytes = range.end - range.start;
                 (Next::Stored(*piece, range), bytes)
@@ -319,7 +326,8 @@ impl ContentReader {
                     *loaded = self.store.chunk(reading.manifest(), *chunk).await?;
                     *index = 0;
                 }
-                next_run(&loaded.runs, (index, at), wanted)
+                let most = wanted(*at);
+                next_run(&loaded.runs, (index, at), most)
                     .ok_or_else(|| broken("a manifest is shorter than its blob"))?
             }
         };

@@ -91,7 +91,7 @@ impl<'b> Thrift<'b> {
             }
             number = match head >> 4 {
                 0 => self.signed()?,
-                step => number + i64::from(step),
+                step => number.wrapping_add(i64::from(step)),
             };
             let field = Field { number, kind: head & 0x0f };
             if !each(self, field)? {
@@ -288,6 +288,10 @@ mod tests {
         let many = [0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0];
         let mut thrift = Thrift::new(&many, 0);
         assert_eq!(thrift.structure(&mut |_, _| Ok(false)), Err(Trouble::Short));
+        // The number of a field may be any; what follows it must not overflow.
+        let last = [0x01, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x11, 0];
+        let mut thrift = Thrift::new(&last, 0);
+        assert_eq!(thrift.structure(&mut |_, _| Ok(false)), Ok(()));
         let long = [0x15, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0];
         let mut thrift = Thrift::new(&long, 0);
         let read = thrift.structure(&mut |_, _| Ok(false));

@@ -169,35 +169,33 @@ impl Footer {
         self.bytes.len()
     }
 
-    /// The number of rows of the next row group, and the chunks of the columns of these numbers;
-    /// `None` after the last.
+    /// The number of rows of the next row group, and the chunks of the columns of these numbers, of
+    /// which none is twice there; `None` after the last.
     pub(super) fn group(&mut self, columns: &[usize]) -> Result<Option<Group>, Trouble> {
         if self.left == 0 {
             return Ok(None);
         }
         self.left -= 1;
         let mut chunks: Vec<Option<Chunk>> = vec![None; columns.len()];
+        let mut wanted: Vec<(usize, usize)> = columns.iter().copied().zip(0..).collect();
+        wanted.sort_unstable();
+        let mut wanted = wanted.into_iter().peekable();
         let mut rows = None;
         let mut thrift = Thrift::new(&self.bytes, self.next);
         let (all, data_end) = (&self.columns, self.data_end);
         thrift.structure(&mut |thrift, field| {
             match field.number {
                 1 => {
-                    let count = thrift.list(field)?;
-                    if count != all.len() {
+                    if thrift.list(field)? != all.len() {
                         return Err(Trouble::Damaged("a row group has not each column"));
                     }
-                    for number in 0..count {
-                        let mut wanted =
-                            columns.iter().enumerate().filter(|(_, is)| **is == number);
-                        let Some((place, _)) = wanted.next() else {
-                            thrift.structure(&mut |_, _| Ok(false))?;
-                            continue;
-                        };
-                        let chunk = read_chunk(thrift, all[number].physical, data_end)?;
-                        chunks[place] = Some(chunk);
-                        for (place, _) in wanted {
-                            chunks[place] = Some(chunk);
+                    for (number, column) in all.iter().enumerate() {
+                        match wanted.next_if(|(wanted, _)| *wanted == number) {
+                            Some((_, place)) => {
+                                let chunk = read_chunk(thrift, column.physical, data_end)?;
+                                chunks[place] = Some(chunk);
+                            }
+                            None => thrift.structure(&mut |_, _| Ok(false))?,
                         }
                     }
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lazuli_model::{ErrorCode, Refusal};
 use lazuli_query::Progress;
 use lazuli_query::request::{Delimited, InputFormat, OutputFormat, Request};
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
 use parquet::data_type::{
     BoolType, ByteArrayType, DataType, DoubleType, FixedLenByteArrayType, FloatType, Int32Type,
     Int64Type,
@@ -33,7 +33,7 @@ const SCHEMA: &str = "message rows {
 fn value(row: usize, column: usize) -> Option<usize> {
     let mixed = (row * 31 + column * 17) % 101;
     // Every column has its own nulls.
-    (mixed % (7 + column) != 0).then_some(mixed)
+    (!mixed.is_multiple_of(7 + column)).then_some(mixed)
 }
 
 fn name_of(value: usize) -> String {
@@ -127,8 +127,8 @@ fn rows_come_back_from_every_encoding_and_compression() {
     let compressions = [
         Compression::UNCOMPRESSED,
         Compression::SNAPPY,
-        Compression::GZIP(Default::default()),
-        Compression::ZSTD(Default::default()),
+        Compression::GZIP(GzipLevel::default()),
+        Compression::ZSTD(ZstdLevel::default()),
     ];
     let column = |builder: WriterPropertiesBuilder, column: &str, encoding: Encoding| {
         builder.set_column_encoding(column.into(), encoding)
@@ -294,7 +294,7 @@ fn bytes_that_are_changed_give_rows_or_an_error() {
     let delta = delta
         .set_column_encoding("name".into(), Encoding::DELTA_BYTE_ARRAY)
         .set_column_encoding("code".into(), Encoding::BYTE_STREAM_SPLIT);
-    let zstd = Compression::ZSTD(Default::default());
+    let zstd = Compression::ZSTD(ZstdLevel::default());
     let version = WriterVersion::PARQUET_2_0;
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = move || {
@@ -308,7 +308,7 @@ fn bytes_that_are_changed_give_rows_or_an_error() {
         delta.clone().set_writer_version(version),
         delta.set_compression(zstd),
         plain().set_compression(Compression::SNAPPY).set_writer_version(version),
-        plain().set_compression(Compression::GZIP(Default::default())),
+        plain().set_compression(Compression::GZIP(GzipLevel::default())),
     ] {
         let whole = file(60, 40, builder);
         let (mut rows, mut errors) = (0, 0);

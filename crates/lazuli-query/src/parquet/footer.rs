@@ -455,3 +455,95 @@ fn read_chunk(
     let end = start.checked_add(len).filter(|end| *end <= data_end).ok_or(damaged)?;
     Ok(Chunk { start, end, codec })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A structure of numbers: their fields, which rise, and values.
+    fn numbers(fields: &[(u8, i64)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut last = 0;
+        for (field, value) in fields {
+            out.push((field - last) << 4 | 6);
+            last = *field;
+            let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+            while rest >= 0x80 {
+                out.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            out.push(rest as u8);
+        }
+        out.push(0);
+        out
+    }
+
+    /// A footer of one column of whole numbers, and of row groups with so many rows and chunks.
+    fn footer(groups: &[(i64, &[(u8, i64)])]) -> Vec<u8> {
+        // The version, and two elements: one with a child, and an optional `c` of type 1.
+        let mut out = vec![0x15, 2, 0x19, 0x2c, 0x48, 0, 0x15, 2, 0];
+        out.extend([0x15, 2, 0x25, 2, 0x18, 1, b'c', 0]);
+        out.extend([0x29, (groups.len() as u8) << 4 | 0x0c]);
+        for (rows, chunk) in groups {
+            out.extend([0x19, 0x1c, 0x3c]);
+            out.extend(numbers(chunk));
+            out.push(0);
+            out.push(0x26);
+            out.extend(&numbers(&[(1, *rows)])[1..]);
+        }
+        out.push(0);
+        out
+    }
+
+    /// The rows and chunk of the first row groups, of a file whose data ends at byte 1,000.
+    fn read(groups: &[(i64, &[(u8, i64)])]) -> Result<Vec<Group>, Trouble> {
+        let mut footer = Footer::read(footer(groups), 1_000)?;
+        assert_eq!(footer.columns.len(), 1);
+        let mut found = Vec::new();
+        while let Some(group) = footer.group(&[0])? {
+            found.push(group);
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn groups_tell_their_rows_and_chunks() {
+        let chunk: &[(u8, i64)] = &[(1, 1), (4, 6), (7, 100), (9, 50), (11, 20)];
+        let found = read(&[(7, chunk), (1 << 31, &chunk[..4])]).unwrap();
+        let chunk = |start: u64| vec![Chunk { start, end: start + 100, codec: 6 }];
+        let told: Vec<_> = found.into_iter().map(|group| (group.rows, group.chunks)).collect();
+        assert_eq!(told, [(7, chunk(20)), (1 << 31, chunk(50))]);
+    }
+
+    #[test]
+    fn what_cannot_be_is_damaged() {
+        let good: &[(u8, i64)] = &[(1, 1), (4, 0), (7, 100), (9, 900)];
+        assert!(read(&[(1, good)]).is_ok());
+        let place = "a column has no place in the file";
+        for (groups, why) in [
+            (&[(1 << 31, good), (1 << 31, good), (1, good)][..], "the file has too many rows"),
+            (&[(i64::MAX, good)], "the file has too many rows"),
+            (&[(-1, good)], "a row group does not tell its rows"),
+            (&[(1, &[(1, 1), (4, 0), (7, 101), (9, 900)])], place),
+            (&[(1, &[(1, 1), (4, 0), (7, i64::MAX), (9, i64::MAX)])], place),
+            (&[(1, &[(1, 1), (4, 0), (7, -1), (9, 900)])], place),
+            (&[(1, &[(1, 1), (4, 0), (7, 100)])], place),
+            (
+                &[(1, &[(1, 2), (4, 0), (7, 100), (9, 0)])],
+                "a column is not of the type that the footer says",
+            ),
+        ] {
+            assert_eq!(read(groups).unwrap_err(), Trouble::Damaged(why));
+        }
+        let whole = footer(&[(1, good)]);
+        for end in 0..whole.len() {
+            let cut = Footer::read(whole[..end].to_vec(), 1_000).map(|footer| footer.columns.len());
+            assert_eq!(cut, Err(Trouble::Short), "{end}");
+        }
+        let childless = [0x29, 0x1c, 0x48, 0, 0, 0];
+        assert_eq!(Footer::read(childless.to_vec(), 0).map(|footer| footer.columns.len()), Ok(0));
+        let hungry = [0x29, 0x1c, 0x48, 0, 0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0, 0];
+        let found = Footer::read(hungry.to_vec(), 0).map(|footer| footer.columns.len());
+        assert_eq!(found, Err(Trouble::Damaged("the footer has too few columns")));
+    }
+}

@@ -10,7 +10,9 @@ use parquet::data_type::{
     BoolType, ByteArrayType, DataType, DoubleType, FixedLenByteArrayType, FloatType, Int32Type,
     Int64Type,
 };
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
+};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
@@ -265,6 +267,46 @@ fn only_what_is_asked_for_is_read() {
     assert!(read("SELECT SUM(small) FROM BlobStorage") < 500_000);
     assert!(read("SELECT name FROM BlobStorage LIMIT 3") < 400_000);
     assert!(read("SELECT * FROM BlobStorage") > 2_500_000);
+}
+
+/// A file of `columns` columns `c0`, `c1` and so on, each of one page of `values` texts of 900 KiB,
+/// which take next to nothing compressed.
+fn bomb(columns: usize, values: usize) -> Vec<u8> {
+    let names = (0..columns).map(|number| format!("optional binary c{number} (UTF8);"));
+    let schema = format!("message rows {{ {} }}", names.collect::<Vec<_>>().join(" "));
+    let schema = Arc::new(parse_message_type(&schema).expect("a schema"));
+    let properties = plain()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_data_page_size_limit(1 << 30)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .build();
+    let mut writer =
+        SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("a writer");
+    let mut group = writer.next_row_group().expect("a group");
+    for _ in 0..columns {
+        add::<ByteArrayType>(&mut group, &vec![Some(vec![b'x'; 900 << 10].into()); values]);
+    }
+    group.close().expect("a group's end");
+    writer.into_inner().expect("a file")
+}
+
+#[test]
+fn pages_that_unpack_to_too_much_are_refused() {
+    let asked_of = |expression: &str, file: &[u8]| {
+        let answer = run_in(&asked(expression), file, usize::MAX).expect("an answer");
+        (answer.data, answer.errors.into_iter().map(|(_, _, why, _)| why).collect::<Vec<_>>())
+    };
+    let why = |text: &str| vec![format!("The blob cannot be read as Parquet: {text}.")];
+    let file = bomb(6, 15);
+    assert!(file.len() < 100_000, "{}", file.len());
+    let length = "SELECT CHAR_LENGTH(c1) FROM BlobStorage";
+    assert_eq!(asked_of(length, &file), ("921600\n".repeat(15), Vec::new()));
+    let two = asked_of("SELECT CHAR_LENGTH(c1), CHAR_LENGTH(c2) FROM BlobStorage", &file);
+    assert_eq!(two, (String::new(), why("a record is longer than 1 MiB")));
+    let all = asked_of("SELECT * FROM BlobStorage", &file);
+    assert_eq!(all, (String::new(), why("its pages are too large to be read together")));
+    let large = asked_of("SELECT CHAR_LENGTH(c0) FROM BlobStorage", &bomb(1, 20));
+    assert_eq!(large, (String::new(), why("a page is larger than 16 MiB")));
 }
 
 /// What a damaged file gives: whether there was an answer, and whether it ended with an error.

@@ -40,6 +40,7 @@ fuzz_target!(|data: &[u8]| {
         match query.advance(&mut out) {
             Err(_) => return,
             Ok(Progress::Busy) => {}
+            Ok(Progress::Wanted { .. }) => panic!("text is read from its beginning to its end"),
             Ok(Progress::Starved) => match pieces.next() {
                 Some(piece) => query.push(piece),
                 None => query.finish(),

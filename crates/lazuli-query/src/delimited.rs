@@ -274,7 +274,7 @@ pub(crate) struct DelimitedRow<'a> {
 }
 
 /// A record has fewer fields than the query asks for.
-const ORDINAL: Fault =
+pub(crate) const ORDINAL: Fault =
     Fault::new("InvalidColumnOrdinal", "The record does not have all columns of the query.");
 
 impl Row for DelimitedRow<'_> {

@@ -4,18 +4,21 @@
 //! <https://learn.microsoft.com/rest/api/storageservices/query-blob-contents>. [`request::read`]
 //! reads what is asked, [`Query`] computes it. The crate does no input or output and reads no
 //! clock: its caller gives bytes and takes bytes, as fast as the slower side goes, and memory is
-//! bounded by the longest record (1 MiB), not by the blob. Whatever a query or a blob says, it
+//! bounded by the longest record (1 MiB), or by the pages of a Parquet file that are read together
+//! (64 MiB), not by the blob. Whatever a query or a blob says, it
 //! costs bounded time between two returns and never the stack.
 
 #![forbid(unsafe_code)]
 
 mod aggregate;
+mod arrow;
 mod avro;
 mod delimited;
 mod expr;
 mod functions;
 mod json;
 mod moment;
+mod parquet;
 mod pattern;
 mod plan;
 mod query;

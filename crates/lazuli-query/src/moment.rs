@@ -64,8 +64,20 @@ impl Moment {
     /// The moment of a clock's time.
     pub(crate) fn new(now: lazuli_base::Timestamp) -> Option<Self> {
         let nanos = now.subsecond_ticks() as i32 * 100;
-        let at = jiff::Timestamp::new(now.unix_seconds(), nanos).ok()?;
+        Self::from_unix(now.unix_seconds(), nanos)
+    }
+
+    /// The moment so many seconds and nanoseconds after 1970 began; `None` outside of what a
+    /// calendar holds.
+    pub(crate) fn from_unix(seconds: i64, nanos: i32) -> Option<Self> {
+        let at = jiff::Timestamp::new(seconds, nanos).ok()?;
         Some(Self { at: Offset::UTC.to_datetime(at), offset: 0 })
+    }
+
+    /// Milliseconds since 1970, rounded down; `None` at the very ends of the calendar.
+    pub(crate) fn to_unix_millis(self) -> Option<i64> {
+        let at = Offset::UTC.to_timestamp(self.at).ok()?;
+        Some(at.as_nanosecond().div_euclid(1_000_000) as i64)
     }
 
     /// Reads a moment; a time without an offset is UTC.

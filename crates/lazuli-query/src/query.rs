@@ -1,11 +1,12 @@
 //! A query at work: bytes of the blob in, frames of the answer out, with bounded memory.
 
-use lazuli_model::{ErrorCode, Refusal};
+use lazuli_model::Refusal;
 
 use crate::avro::Frames;
 use crate::moment::Moment;
+use crate::parquet::Table;
 use crate::plan::{Select, Step};
-use crate::request::{InputFormat, Request};
+use crate::request::{InputFormat, OutputFormat, Request};
 use crate::sink::Sink;
 use crate::source::{Stepped, Text, Values};
 use crate::sql::{self, refused};
@@ -14,7 +15,8 @@ use crate::writer::Writer;
 /// A query over one blob.
 ///
 /// Its caller gives the blob's bytes with [`Query::push`] and takes the answer with
-/// [`Query::advance`], which works for a few milliseconds, about, between two returns.
+/// [`Query::advance`], which works for a few milliseconds, about, between two returns. Text is asked
+/// for from its beginning to its end, Parquet by ranges.
 pub struct Query {
     source: Source,
     sink: Sink,
@@ -31,6 +33,13 @@ pub struct Query {
 pub enum Progress {
     /// More bytes of the blob, or to be told that there are none.
     Starved,
+    /// The bytes of this part of the blob, all of them, before it is called again.
+    Wanted {
+        /// The first byte.
+        first: u64,
+        /// How many there are: one at least, and not beyond the end of the blob.
+        bytes: u64,
+    },
     /// To be called again.
     Busy,
     /// Nothing: the answer is complete.
@@ -41,6 +50,7 @@ pub enum Progress {
 enum Source {
     Text(Box<Text>),
     Values(Box<Values>),
+    Parquet(Box<Table>),
 }
 
 /// The work between two returns, in bytes touched.
@@ -56,8 +66,7 @@ impl Query {
     /// A query over a blob of `total` bytes. `now` is what UTCNOW tells, and `sync` 16 random bytes
     /// that separate the frames.
     ///
-    /// `ErrorProcessingQueryExpression` for what is not of the dialect; `NotImplemented` for formats
-    /// that cannot be read or written.
+    /// `ErrorProcessingQueryExpression` for what is not of the dialect.
     pub fn new(
         request: &Request,
         total: u64,
@@ -65,26 +74,23 @@ impl Query {
         sync: [u8; 16],
     ) -> Result<Self, Refusal> {
         let plan = sql::parse(&request.expression, Moment::new(now))?;
-        let writer = Writer::new(&request.output)
-            .ok_or_else(|| not_built("Answers in Arrow are not implemented on this server."))?;
+        check_schema(&request.output, &plan.select)?;
         let chosen = (plan.filter, plan.select, plan.limit);
-        let sink = Sink::new(chosen, writer, Frames::new(sync));
+        let sink = Sink::new(chosen, Writer::new(&request.output), Frames::new(sync));
         let source = match &request.input {
-            InputFormat::Delimited(_) if !plan.table.is_empty() => {
-                return Err(refused("The table of delimited text must be BlobStorage."));
+            InputFormat::Delimited(_) | InputFormat::Parquet if !plan.table.is_empty() => {
+                return Err(refused("Only a table of JSON can be other than BlobStorage."));
             }
             InputFormat::Delimited(form) => {
                 Source::Text(Box::new(Text::new(form, &plan.columns, (&sink, plan.tokens))?))
             }
-            InputFormat::Json(_) if matches!(sink.select(), Select::Split(_)) => {
+            _ if matches!(sink.select(), Select::Split(_)) => {
                 return Err(refused("sys.split needs delimited text."));
             }
             InputFormat::Json(form) => {
                 Source::Values(Box::new(Values::new(&form.record, plan.table, plan.tokens)))
             }
-            InputFormat::Parquet => {
-                return Err(not_built("Queries of Parquet are not implemented on this server."));
-            }
+            InputFormat::Parquet => Source::Parquet(Box::new(Table::new(total, plan.tokens))),
         };
         Ok(Self {
             source,
@@ -98,11 +104,13 @@ impl Query {
         })
     }
 
-    /// Gives the next bytes of the blob: after [`Progress::Starved`], and no more than a few MiB.
+    /// Gives bytes of the blob: the next ones after [`Progress::Starved`], no more than a few MiB,
+    /// or those that [`Progress::Wanted`] names, in as many pieces as there are.
     pub fn push(&mut self, bytes: &[u8]) {
         match &mut self.source {
             Source::Text(text) => text.reader.push(bytes),
             Source::Values(values) => values.reader.push(bytes),
+            Source::Parquet(table) => table.push(bytes),
         }
     }
 
@@ -111,13 +119,15 @@ impl Query {
         match &mut self.source {
             Source::Text(text) => text.reader.finish(),
             Source::Values(values) => values.reader.finish(),
+            // It knows where the blob ends.
+            Source::Parquet(_) => {}
         }
     }
 
     /// Works on, and adds to `out` what there is of the answer.
     ///
-    /// `ErrorProcessingQueryExpression` when the first record does not have the columns that the
-    /// query names; nothing of `out` is of use then.
+    /// `ErrorProcessingQueryExpression` when the first record, or the footer of Parquet, does not
+    /// have the columns that the query names; nothing of `out` is of use then.
     pub fn advance(&mut self, out: &mut Vec<u8>) -> Result<Progress, Refusal> {
         self.sink.out = std::mem::take(out);
         let progress = self.work();
@@ -139,6 +149,7 @@ impl Query {
             let stepped = match &mut self.source {
                 Source::Text(text) => text.step(&self.columns, &mut self.sink)?,
                 Source::Values(values) => values.step(&self.columns, &mut self.sink),
+                Source::Parquet(table) => table.step(&self.columns, &mut self.sink)?,
             };
             match stepped {
                 Stepped::Worked(cost, scanned) => {
@@ -148,6 +159,14 @@ impl Query {
                 Stepped::Starved => {
                     self.pause();
                     return Ok(Progress::Starved);
+                }
+                Stepped::Wanted(range) => {
+                    // Columns ask one after the other: a frame for each would be many small ones.
+                    if self.scanned.saturating_sub(self.told) >= PROGRESS_BYTES {
+                        self.pause();
+                    }
+                    let bytes = range.end.saturating_sub(range.start);
+                    return Ok(Progress::Wanted { first: range.start, bytes });
                 }
                 Stepped::End => {
                     self.scanned = self.total;
@@ -182,6 +201,17 @@ impl Query {
     }
 }
 
-fn not_built(why: &'static str) -> Refusal {
-    Refusal::new(ErrorCode::NotImplemented).with_message(why)
+/// Refuses an Arrow schema that has not one field for each selected column.
+fn check_schema(output: &OutputFormat, select: &Select) -> Result<(), Refusal> {
+    let OutputFormat::Arrow(fields) = output else { return Ok(()) };
+    let selected = match select {
+        Select::Items(items) => items.len(),
+        Select::Aggregates(list) => list.len(),
+        Select::Split(_) => 1,
+        Select::All => return Ok(()),
+    };
+    if fields.len() == selected {
+        return Ok(());
+    }
+    Err(refused("The schema of the answer must have one field for each selected column."))
 }

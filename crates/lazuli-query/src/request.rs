@@ -41,9 +41,46 @@ pub enum OutputFormat {
     Delimited(Delimited),
     /// One JSON object for each record.
     Json(JsonText),
-    /// An Apache Arrow stream.
-    Arrow,
+    /// An Apache Arrow stream of these columns, in the order of what is selected.
+    Arrow(Vec<ArrowField>),
 }
+
+/// A column of an Arrow stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArrowField {
+    /// Its name; may be empty.
+    pub name: String,
+    /// What its values are.
+    pub kind: ArrowKind,
+}
+
+/// What the values of a column of an Arrow stream are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrowKind {
+    /// Whole numbers of 64 bits.
+    Int64,
+    /// True or false.
+    Bool,
+    /// Moments in milliseconds since 1970.
+    Timestamp,
+    /// Texts.
+    Text,
+    /// Fractions of 64 bits.
+    Double,
+    /// Numbers of at most `precision` digits, `scale` of them after the point.
+    Decimal {
+        /// 1 to 38.
+        precision: u8,
+        /// At most the precision.
+        scale: u8,
+    },
+}
+
+/// The most digits of a decimal.
+const PRECISION_MAX: u8 = 38;
+
+/// The most columns of an Arrow stream.
+const ARROW_FIELDS_MAX: usize = 200;
 
 /// The form of delimited text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +128,7 @@ struct Format {
     kind: Option<String>,
     delimited: Option<Delimited>,
     json: Option<JsonText>,
+    arrow: Option<Vec<ArrowField>>,
 }
 
 /// Reads a request.
@@ -142,7 +180,7 @@ fn read_format(xml: &mut XmlReader<'_>) -> Result<Option<Format>, Refusal> {
                 "Type" => format.kind = Some(xml.text("Type")?),
                 "DelimitedTextConfiguration" => format.delimited = Some(read_delimited(xml)?),
                 "JsonTextConfiguration" => format.json = Some(read_json(xml)?),
-                "ArrowConfiguration" => skip_arrow(xml)?,
+                "ArrowConfiguration" => format.arrow = Some(read_arrow(xml)?),
                 _ => drop(xml.text("ParquetTextConfiguration")?),
             }
         }
@@ -200,16 +238,62 @@ fn read_json(xml: &mut XmlReader<'_>) -> Result<JsonText, Refusal> {
     Ok(found)
 }
 
-/// The schema of an Arrow answer is read over: only its form is held to the documentation.
-fn skip_arrow(xml: &mut XmlReader<'_>) -> Result<(), Refusal> {
+/// The columns of an Arrow answer.
+fn read_arrow(xml: &mut XmlReader<'_>) -> Result<Vec<ArrowField>, Refusal> {
+    let mut fields = Vec::new();
     while xml.child(&["Schema"])?.is_some() {
         while xml.child(&["Field"])?.is_some() {
-            while let Some(name) = xml.child(&["Type", "Name", "Precision", "Scale"])? {
-                xml.text(name)?;
+            if fields.len() == ARROW_FIELDS_MAX {
+                return Err(bad_value("Schema", "the schema has too many fields"));
             }
+            fields.push(read_arrow_field(xml)?);
         }
     }
-    Ok(())
+    Ok(fields)
+}
+
+fn read_arrow_field(xml: &mut XmlReader<'_>) -> Result<ArrowField, Refusal> {
+    let (mut kind, mut name, mut precision, mut scale) = (None, String::new(), None, None);
+    while let Some(node) = xml.child(&["Type", "Name", "Precision", "Scale"])? {
+        let text = xml.text(node)?;
+        match node {
+            "Type" => kind = Some(text),
+            "Name" => name = text,
+            "Precision" => precision = read_digits(node, &text)?,
+            _ => scale = read_digits(node, &text)?,
+        }
+    }
+    let kind = kind.ok_or_else(|| missing("Type"))?;
+    let kind = match kind.trim().to_ascii_lowercase().as_str() {
+        "int64" => ArrowKind::Int64,
+        "bool" => ArrowKind::Bool,
+        "timestamp[ms]" => ArrowKind::Timestamp,
+        "string" => ArrowKind::Text,
+        "double" => ArrowKind::Double,
+        "decimal" => {
+            let precision = precision.ok_or_else(|| missing("Precision"))?;
+            let scale = scale.unwrap_or(0);
+            if precision == 0 {
+                return Err(bad_value("Precision", "0"));
+            }
+            if scale > precision {
+                return Err(bad_value("Scale", &scale.to_string()));
+            }
+            ArrowKind::Decimal { precision, scale }
+        }
+        _ => return Err(bad_value("Type", &kind)),
+    };
+    Ok(ArrowField { name, kind })
+}
+
+/// A number of digits; clients send nothing or an empty text where there is none.
+fn read_digits(name: &str, text: &str) -> Result<Option<u8>, Refusal> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let digits = text.parse().ok().filter(|digits| *digits <= PRECISION_MAX);
+    digits.map(Some).ok_or_else(|| bad_value(name, text))
 }
 
 /// A separator of at most one byte; an empty one is none.
@@ -259,7 +343,10 @@ fn output_format(sent: Option<Format>, input: &InputFormat) -> Result<OutputForm
     match kind.trim().to_ascii_lowercase().as_str() {
         "delimited" => Ok(OutputFormat::Delimited(format.delimited.unwrap_or_default())),
         "json" => Ok(OutputFormat::Json(format.json.unwrap_or_default())),
-        "arrow" => Ok(OutputFormat::Arrow),
+        "arrow" => match format.arrow {
+            Some(fields) if !fields.is_empty() => Ok(OutputFormat::Arrow(fields)),
+            _ => Err(missing("Schema")),
+        },
         _ => Err(bad_value("Type", &kind)),
     }
 }
@@ -329,6 +416,51 @@ mod tests {
         assert_eq!(request.input, InputFormat::Parquet);
         let form = Delimited { quote: None, ..Delimited::default() };
         assert_eq!(request.output, OutputFormat::Delimited(form));
+    }
+
+    fn arrow(fields: &str) -> String {
+        body(&format!(
+            "<OutputSerialization><Format><Type>arrow</Type><ArrowConfiguration><Schema>{fields}\
+             </Schema></ArrowConfiguration></Format></OutputSerialization>"
+        ))
+    }
+
+    #[test]
+    fn the_schema_of_an_arrow_stream_is_read() {
+        let text = arrow(
+            "<Field><Type>decimal</Type><Name>abc</Name><Precision>4</Precision><Scale>2</Scale>\
+             </Field><Field><Type>timestamp[ms]</Type></Field>\
+             <Field><Type>int64</Type><Name>n</Name><Precision/><Scale></Scale></Field>",
+        );
+        let field = |name: &str, kind: ArrowKind| ArrowField { name: name.to_owned(), kind };
+        let fields = vec![
+            field("abc", ArrowKind::Decimal { precision: 4, scale: 2 }),
+            field("", ArrowKind::Timestamp),
+            field("n", ArrowKind::Int64),
+        ];
+        assert_eq!(read(text.as_bytes()).unwrap().output, OutputFormat::Arrow(fields));
+    }
+
+    #[test]
+    fn a_schema_that_is_malformed_is_named() {
+        let field = |inner: &str| arrow(&format!("<Field>{inner}</Field>"));
+        let decimal = |inner: &str| field(&format!("<Type>decimal</Type>{inner}"));
+        for (body, code) in [
+            (arrow(""), ErrorCode::MissingRequiredXmlNode),
+            (field("<Name>a</Name>"), ErrorCode::MissingRequiredXmlNode),
+            (field("<Type>int32</Type>"), ErrorCode::InvalidXmlNodeValue),
+            (decimal(""), ErrorCode::MissingRequiredXmlNode),
+            (decimal("<Precision>0</Precision>"), ErrorCode::InvalidXmlNodeValue),
+            (decimal("<Precision>39</Precision>"), ErrorCode::InvalidXmlNodeValue),
+            (decimal("<Precision>3</Precision><Scale>4</Scale>"), ErrorCode::InvalidXmlNodeValue),
+            (decimal("<Precision>3</Precision><Scale>-1</Scale>"), ErrorCode::InvalidXmlNodeValue),
+            (
+                arrow(&"<Field><Type>bool</Type></Field>".repeat(201)),
+                ErrorCode::InvalidXmlNodeValue,
+            ),
+        ] {
+            assert_eq!(read(body.as_bytes()).unwrap_err().code(), code, "{body}");
+        }
     }
 
     #[test]

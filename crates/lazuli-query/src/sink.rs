@@ -54,6 +54,7 @@ impl Sink {
     pub(crate) fn begin(&mut self, total: u64) {
         self.total = total;
         self.frames.header(&mut self.out);
+        self.writer.start(&mut self.result);
         let names: Vec<String> = match &self.select {
             Select::Items(items) => items.iter().map(|item| item.name.clone()).collect(),
             Select::Aggregates(list) => list.iter().map(|(_, name)| name.clone()).collect(),
@@ -68,15 +69,20 @@ impl Sink {
             return;
         }
         self.headed = true;
-        self.row(names, names.iter().map(|name| Value::text(name.as_str())));
+        // Only text has a head, and text takes any value.
+        let _ = self.row(names, names.iter().map(|name| Value::text(name.as_str())));
     }
 
-    fn row<'v>(&mut self, names: &[String], values: impl Iterator<Item = Value<'v>>) {
+    fn row<'v>(
+        &mut self,
+        names: &[String],
+        values: impl Iterator<Item = Value<'v>>,
+    ) -> Result<(), Fault> {
         self.writer.begin(&mut self.result);
         for (name, value) in names.iter().zip(values) {
-            self.writer.field(name, &value, &mut self.result);
+            self.writer.field(name, &value, &mut self.result)?;
         }
-        self.writer.end(&mut self.result);
+        self.writer.end(&mut self.result)
     }
 
     /// What is selected.
@@ -96,7 +102,7 @@ impl Sink {
 
     /// The bytes of the answer that are not yet in a frame.
     pub(crate) fn pending(&self) -> usize {
-        self.result.len()
+        self.result.len() + self.writer.held()
     }
 
     /// Takes a record. `whole` writes it as it is, and `position` is where it begins in the blob.
@@ -104,22 +110,26 @@ impl Sink {
         &mut self,
         row: &R,
         position: u64,
-        whole: impl FnOnce(&mut Writer, &mut Vec<u8>),
+        whole: impl FnOnce(&mut Writer, &mut Vec<u8>) -> Result<(), Fault>,
     ) {
         let before = self.result.len();
         if let Err(fault) = self.take(row, whole) {
             self.result.truncate(before);
-            self.faults += 1;
-            if self.faults <= FAULTS_MAX {
-                self.error(false, (fault.name, &fault.description), position);
-            }
+            self.fault(&fault, position);
+        }
+    }
+
+    fn fault(&mut self, fault: &Fault, position: u64) {
+        self.faults += 1;
+        if self.faults <= FAULTS_MAX {
+            self.error(false, (fault.name, &fault.description), position);
         }
     }
 
     fn take<R: Row>(
         &mut self,
         row: &R,
-        whole: impl FnOnce(&mut Writer, &mut Vec<u8>),
+        whole: impl FnOnce(&mut Writer, &mut Vec<u8>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         if let Some(filter) = &self.filter
             && !filter.holds(row)?
@@ -127,14 +137,14 @@ impl Sink {
             return Ok(());
         }
         match &mut self.select {
-            Select::All => whole(&mut self.writer, &mut self.result),
+            Select::All => whole(&mut self.writer, &mut self.result)?,
             Select::Items(items) => {
                 self.writer.begin(&mut self.result);
                 for item in items {
                     let value = item.expr.eval(row)?;
-                    self.writer.field(&item.name, &value, &mut self.result);
+                    self.writer.field(&item.name, &value, &mut self.result)?;
                 }
-                self.writer.end(&mut self.result);
+                self.writer.end(&mut self.result)?;
             }
             Select::Aggregates(list) => {
                 for (aggregate, _) in list {
@@ -150,11 +160,21 @@ impl Sink {
     /// Tells the size of a piece.
     pub(crate) fn piece(&mut self, size: u64) {
         let size = Value::Int(i64::try_from(size).unwrap_or(i64::MAX));
-        self.row(&["_1".to_owned()], std::iter::once(size));
+        self.whole_row(&["_1".to_owned()], std::iter::once(size));
+    }
+
+    /// Adds a row that is not of the blob; one that the answer's form cannot hold is told.
+    fn whole_row<'v>(&mut self, names: &[String], values: impl Iterator<Item = Value<'v>>) {
+        let before = self.result.len();
+        if let Err(fault) = self.row(names, values) {
+            self.result.truncate(before);
+            self.fault(&fault, 0);
+        }
     }
 
     /// Puts what there is into a frame.
     pub(crate) fn flush(&mut self) {
+        self.writer.flush(&mut self.result);
         if self.result.is_empty() {
             return;
         }
@@ -188,8 +208,9 @@ impl Sink {
         };
         if let (Some(values), Select::Aggregates(list)) = (values, &self.select) {
             let names: Vec<String> = list.iter().map(|(_, name)| name.clone()).collect();
-            self.row(&names, values.into_iter());
+            self.whole_row(&names, values.into_iter());
         }
+        self.writer.finish(&mut self.result);
         self.flush();
         if let Some(more) = self.faults.checked_sub(FAULTS_MAX).filter(|more| *more > 0) {
             let why = format!("{more} further records have errors.");

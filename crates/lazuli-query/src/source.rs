@@ -1,4 +1,6 @@
-//! Where records come from: the two kinds of text, each with what the query needs of it.
+//! Where records come from: what a step can find, and the two kinds of text, each with what the query needs of it.
+
+use std::ops::Range;
 
 use lazuli_model::Refusal;
 
@@ -17,6 +19,8 @@ pub(crate) enum Stepped {
     Worked(u64, u64),
     /// Nothing: more input is needed.
     Starved,
+    /// Nothing: the bytes of this range of the blob are needed.
+    Wanted(Range<u64>),
     /// The end of the blob.
     End,
     /// Something at this byte that cannot be read over.
@@ -24,7 +28,7 @@ pub(crate) enum Stepped {
 }
 
 /// What looking at one word of the query for one record costs, in bytes that could be touched.
-const TOKEN_COST: u64 = 8;
+pub(crate) const TOKEN_COST: u64 = 8;
 
 /// The most that a single value of JSON text may give or cost: it is worked off in one go.
 const VALUE_COST_MAX: u64 = 64 * 1024 * 1024;
@@ -160,14 +164,14 @@ impl Text {
         sink.record(&row, place.position, |writer, out| {
             if is_raw {
                 writer.raw(record, out);
-                return;
+                return Ok(());
             }
             writer.begin(out);
             for (index, name) in names.iter().enumerate().take(fields.len()) {
                 let field = fields.get(record, index).unwrap_or_default();
-                writer.field(name, &Value::Text(field.into()), out);
+                writer.field(name, &Value::Text(field.into()), out)?;
             }
-            writer.end(out);
+            writer.end(out)
         });
     }
 

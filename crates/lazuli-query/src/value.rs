@@ -203,6 +203,8 @@ impl<'r> Value<'r> {
             Self::Missing | Self::Null => out.extend_from_slice(b"null"),
             Self::Text(text) => json::write_text(text, out),
             Self::Time(value) => json::write_text(value.to_iso().as_bytes(), out),
+            // JSON has no name for what is no number or without end.
+            Self::Float(value) if !value.is_finite() => out.extend_from_slice(b"null"),
             other => other.write_plain(out),
         }
     }

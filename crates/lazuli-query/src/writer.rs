@@ -1,10 +1,11 @@
-//! Records of the answer, as delimited text or as JSON.
+//! Records of the answer: as delimited text, as JSON, or in Arrow's batches.
 
 use memchr::{memchr, memchr2, memmem};
 
+use crate::arrow::Batches;
 use crate::json::{Json, write_text};
 use crate::request::{Delimited, OutputFormat};
-use crate::value::Value;
+use crate::value::{Fault, Value};
 use crate::values::to_value;
 
 /// Writes records to the end of a buffer that its caller owns.
@@ -17,17 +18,47 @@ pub(crate) struct Writer {
 enum Form {
     Delimited(Delimited),
     Json(Vec<u8>),
+    Arrow(Box<Batches>),
 }
 
 impl Writer {
-    /// A writer of a format; `None` for one that cannot be written.
-    pub(crate) fn new(format: &OutputFormat) -> Option<Self> {
+    /// A writer of a format.
+    pub(crate) fn new(format: &OutputFormat) -> Self {
         let form = match format {
             OutputFormat::Delimited(form) => Form::Delimited(form.clone()),
             OutputFormat::Json(form) => Form::Json(form.record.clone()),
-            OutputFormat::Arrow => return None,
+            OutputFormat::Arrow(fields) => Form::Arrow(Box::new(Batches::new(fields))),
         };
-        Some(Self { form, is_first: true, plain: Vec::new() })
+        Self { form, is_first: true, plain: Vec::new() }
+    }
+
+    /// Writes what stands before all records.
+    pub(crate) fn start(&self, out: &mut Vec<u8>) {
+        if let Form::Arrow(batches) = &self.form {
+            batches.write_schema(out);
+        }
+    }
+
+    /// The bytes of records that were ended and not yet written.
+    pub(crate) fn held(&self) -> usize {
+        match &self.form {
+            Form::Arrow(batches) => batches.held(),
+            Form::Delimited(_) | Form::Json(_) => 0,
+        }
+    }
+
+    /// Writes the records that were ended and not yet written.
+    pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
+        if let Form::Arrow(batches) = &mut self.form {
+            batches.write_batch(out);
+        }
+    }
+
+    /// Writes what stands behind all records.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        if let Form::Arrow(batches) = &mut self.form {
+            batches.write_end(out);
+        }
     }
 
     /// Whether records of delimited text can be passed on as they are.
@@ -53,17 +84,27 @@ impl Writer {
     /// Begins a record.
     pub(crate) fn begin(&mut self, out: &mut Vec<u8>) {
         self.is_first = true;
-        if matches!(self.form, Form::Json(_)) {
-            out.push(b'{');
+        match &mut self.form {
+            Form::Json(_) => out.push(b'{'),
+            Form::Arrow(batches) => batches.begin_row(),
+            Form::Delimited(_) => {}
         }
     }
 
     /// Adds a field to the record that was begun. JSON does without a field that is missing.
-    pub(crate) fn field(&mut self, name: &str, value: &Value<'_>, out: &mut Vec<u8>) {
-        match &self.form {
+    ///
+    /// A fault is a value that is not of the kind that the answer's schema says.
+    pub(crate) fn field(
+        &mut self,
+        name: &str,
+        value: &Value<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        match &mut self.form {
+            Form::Arrow(batches) => batches.add(value)?,
             Form::Json(_) => {
                 if matches!(value, Value::Missing) {
-                    return;
+                    return Ok(());
                 }
                 if !self.is_first {
                     out.push(b',');
@@ -86,42 +127,53 @@ impl Writer {
             }
         }
         self.is_first = false;
+        Ok(())
     }
 
     /// Ends the record that was begun.
-    pub(crate) fn end(&mut self, out: &mut Vec<u8>) {
-        if matches!(self.form, Form::Json(_)) {
-            out.push(b'}');
+    ///
+    /// A fault is a record with fewer fields than the answer's schema has.
+    pub(crate) fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match &mut self.form {
+            Form::Json(_) => out.push(b'}'),
+            Form::Arrow(batches) => batches.end_row()?,
+            Form::Delimited(_) => {}
         }
         self.terminate(out);
+        Ok(())
     }
 
     /// Adds a JSON value as a record.
-    pub(crate) fn value(&mut self, value: &Json<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn value(&mut self, value: &Json<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        if let (Json::Object(members), Form::Arrow(batches)) = (value, &mut self.form) {
+            return batches.add_object(members);
+        }
         match value {
             Json::Object(_) if matches!(self.form, Form::Json(_)) => {
                 value.write(out);
                 self.terminate(out);
+                Ok(())
             }
             Json::Object(members) => {
                 self.begin(out);
                 for (name, value) in members {
-                    self.field(name, &to_value(value), out);
+                    self.field(name, &to_value(value), out)?;
                 }
-                self.end(out);
+                self.end(out)
             }
             other => {
                 self.begin(out);
-                self.field("_1", &to_value(other), out);
-                self.end(out);
+                self.field("_1", &to_value(other), out)?;
+                self.end(out)
             }
         }
     }
 
     fn terminate(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(match &self.form {
-            Form::Delimited(form) => &form.record,
+            Form::Delimited(form) => form.record.as_slice(),
             Form::Json(record) => record,
+            Form::Arrow(_) => &[],
         });
     }
 }

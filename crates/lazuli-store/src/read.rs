@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -46,7 +47,7 @@ pub struct OpenBlob {
     pub row: BlobRow,
     /// The clock when it was read: what the lease's state is told by.
     pub now: Timestamp,
-    pin: Box<dyn ReadPin>,
+    pin: Arc<dyn ReadPin>,
     /// Keeps the pages of a page blob as they are.
     pub(crate) pages: Option<PageReading>,
     /// The payload of a blob that lives in the metadata, where it is to be read.
@@ -65,7 +66,7 @@ pub struct ContentReader {
     /// The parts that are being read while the one before is sent, the next first.
     ahead: VecDeque<JoinHandle<Result<Bytes, Refusal>>>,
     /// Keeps what was found in metadata from being freed while it is read.
-    _pin: Box<dyn ReadPin>,
+    _pin: Arc<dyn ReadPin>,
 }
 
 enum Source {
@@ -113,7 +114,7 @@ impl Store {
         terms: &Terms<'_>,
     ) -> Result<OpenBlob, Refusal> {
         // The pin comes before the row is read: whatever the row names stays until the pin goes.
-        let pin = self.extents.pin();
+        let pin = Arc::from(self.extents.pin());
         let container = self.find_container(path.account, path.container).await?;
         let container = container.ok_or_else(|| Refusal::new(ErrorCode::ContainerNotFound))?;
         let key = schema::blob(container.id, path.blob, snapshot);
@@ -186,28 +187,51 @@ impl Store {
         range: Option<ResolvedRange>,
     ) -> Result<ContentReader, Refusal> {
         let OpenBlob { row, pin, pages, inline, .. } = blob;
-        check_readable(&row)?;
+        self.reader(&row, (inline, pages), pin, range).await
+    }
+
+    /// A reader of `range` of an opened blob, which stays open for others. Not for page blobs, which
+    /// are read once.
+    ///
+    /// `BlobArchived` if the blob's content is not at hand.
+    pub async fn read_part(
+        &self,
+        blob: &OpenBlob,
+        range: ResolvedRange,
+    ) -> Result<ContentReader, Refusal> {
+        let held = (blob.inline.clone(), None);
+        self.reader(&blob.row, held, Arc::clone(&blob.pin), Some(range)).await
+    }
+
+    async fn reader(
+        &self,
+        row: &BlobRow,
+        (inline, pages): (Option<Bytes>, Option<PageReading>),
+        pin: Arc<dyn ReadPin>,
+        range: Option<ResolvedRange>,
+    ) -> Result<ContentReader, Refusal> {
+        check_readable(row)?;
         let (first, left) = match range {
             Some(range) => (range.first, range.len()),
             None => (0, row.length),
         };
-        let source = match row.data {
+        let source = match &row.data {
             BlobData::Empty | BlobData::Appended { count: 0, .. } => Source::Bytes(Bytes::new()),
             BlobData::Inline => {
                 let bytes = match inline {
                     Some(bytes) => bytes,
-                    None => self.find_inline(&row).await?.ok_or_else(|| lost(&row))?,
+                    None => self.find_inline(row).await?.ok_or_else(|| lost(row))?,
                 };
                 let end = first.saturating_add(left) as usize;
                 if end > bytes.len() {
-                    return Err(lost(&row));
+                    return Err(lost(row));
                 }
                 Source::Bytes(bytes.slice(first as usize..end))
             }
-            BlobData::Extent(piece) => Source::Piece { piece: piece.into(), at: first },
+            BlobData::Extent(piece) => Source::Piece { piece: (*piece).into(), at: first },
             BlobData::Blocks { manifest, count } => {
                 let chunks = count.div_ceil(MANIFEST_CHUNK_BLOCKS as u32);
-                self.seek(self.read_manifest(manifest), chunks, first).await?
+                self.seek(self.read_manifest(*manifest), chunks, first).await?
             }
             BlobData::Pages(paged) => {
                 paged.check_changeable()?;
@@ -217,7 +241,7 @@ impl Store {
             }
             BlobData::Appended { list, count, .. } => {
                 let chunks = count.div_ceil(PIECE_CHUNK_PIECES as u32);
-                self.seek(self.read_manifest(list), chunks, first).await?
+                self.seek(self.read_manifest(*list), chunks, first).await?
             }
         };
         let store = self.clone();

@@ -1,4 +1,5 @@
-//! Apache Arrow's streaming format, as far as a listing needs it: one schema, one record batch.
+//! Apache Arrow's streaming format, as far as listings and queries need it: a schema and record
+//! batches.
 //!
 //! <https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc>
 //!
@@ -6,6 +7,8 @@
 //! sent. Every column may be null, and no column has a dictionary.
 
 mod flat;
+
+use std::borrow::Cow;
 
 use self::flat::{At, Flat, Slot};
 use crate::body::Pairs;
@@ -31,8 +34,21 @@ pub enum Kind {
     Text,
     /// A whole number that is not negative, of 64 bits.
     Number,
+    /// A whole number of 64 bits.
+    Whole,
+    /// A fraction of 64 bits.
+    Double,
+    /// A number of at most `precision` digits, `scale` of them after the point.
+    Decimal {
+        /// At most 38.
+        precision: u8,
+        /// At most the precision.
+        scale: u8,
+    },
     /// A moment, in seconds since 1970, in UTC.
     Moment,
+    /// A moment, in milliseconds since 1970, without a time zone.
+    Millis,
     /// True or false.
     Flag,
     /// Texts by texts.
@@ -52,8 +68,9 @@ pub struct Table {
 
 impl Table {
     /// A table without rows.
-    pub fn new(fields: impl IntoIterator<Item = Field>) -> Self {
-        let columns = fields.into_iter().map(|(name, kind)| Column::new(name, kind)).collect();
+    pub fn new<N: Into<Cow<'static, str>>>(fields: impl IntoIterator<Item = (N, Kind)>) -> Self {
+        let columns =
+            fields.into_iter().map(|(name, kind)| Column::new(name.into(), kind)).collect();
         Self { columns, next: 0, rows: 0 }
     }
 
@@ -72,17 +89,38 @@ impl Table {
 
     /// The next value of the row, of a column of numbers.
     pub fn number(&mut self, value: Option<u64>) {
-        self.put(value.is_some(), |data| match data {
-            Data::Number(numbers) => numbers.extend(value.unwrap_or_default().to_le_bytes()),
-            other => other.push_nothing(),
-        });
+        self.fixed(value.map(u64::to_le_bytes));
     }
 
-    /// The next value of the row, of a column of moments, in seconds since 1970.
+    /// The next value of the row, of a column of whole numbers.
+    pub fn whole(&mut self, value: Option<i64>) {
+        self.fixed(value.map(i64::to_le_bytes));
+    }
+
+    /// The next value of the row, of a column of fractions.
+    pub fn double(&mut self, value: Option<f64>) {
+        self.fixed(value.map(f64::to_le_bytes));
+    }
+
+    /// The next value of the row, of a column of decimals, in units of its last digit.
+    pub fn decimal(&mut self, value: Option<i128>) {
+        self.fixed(value.map(i128::to_le_bytes));
+    }
+
+    /// The next value of the row, of a column of moments, in the column's unit since 1970.
     pub fn moment(&mut self, value: Option<i64>) {
-        self.put(value.is_some(), |data| match data {
-            Data::Moment(moments) => moments.extend(value.unwrap_or_default().to_le_bytes()),
-            other => other.push_nothing(),
+        self.fixed(value.map(i64::to_le_bytes));
+    }
+
+    /// A value of another size than the column's is null.
+    fn fixed<const N: usize>(&mut self, value: Option<[u8; N]>) {
+        let value = value.filter(|_| {
+            let column = self.columns.get(self.next).map(|column| &column.data);
+            matches!(column, Some(Data::Fixed(_, width)) if *width == N)
+        });
+        self.put(value.is_some(), |data| match (data, value) {
+            (Data::Fixed(bytes, _), Some(value)) => bytes.extend(value),
+            (other, _) => other.push_nothing(),
         });
     }
 
@@ -129,19 +167,39 @@ impl Table {
     }
 
     /// The stream: the schema with `metadata`, and the rows.
-    pub fn finish(self, metadata: &[(&str, &str)]) -> Vec<u8> {
+    pub fn finish(mut self, metadata: &[(&str, &str)]) -> Vec<u8> {
         let mut out = Vec::new();
-        message(&mut out, &schema(&self.columns, metadata), &[]);
-        let (head, body) = record_batch(&self.columns, self.rows);
-        message(&mut out, &head, &body);
-        out.extend(CONTINUATION);
-        out.extend([0; 4]);
+        self.write_schema(metadata, &mut out);
+        self.write_batch(&mut out);
+        write_end(&mut out);
         out
+    }
+
+    /// Adds the schema with `metadata` to `out`: the beginning of a stream.
+    pub fn write_schema(&self, metadata: &[(&str, &str)], out: &mut Vec<u8>) {
+        message(out, &schema(&self.columns, metadata), &[]);
+    }
+
+    /// Adds a batch of the rows to `out`, and is without rows then.
+    pub fn write_batch(&mut self, out: &mut Vec<u8>) {
+        let (head, body) = record_batch(&self.columns, self.rows);
+        message(out, &head, &body);
+        for column in &mut self.columns {
+            let name = std::mem::take(&mut column.name);
+            *column = Column::new(name, column.kind);
+        }
+        self.rows = 0;
     }
 }
 
+/// Adds the end of a stream to `out`.
+pub fn write_end(out: &mut Vec<u8>) {
+    out.extend(CONTINUATION);
+    out.extend([0; 4]);
+}
+
 struct Column {
-    name: &'static str,
+    name: Cow<'static, str>,
     kind: Kind,
     validity: Bits,
     nulls: u64,
@@ -149,11 +207,13 @@ struct Column {
 }
 
 impl Column {
-    fn new(name: &'static str, kind: Kind) -> Self {
+    fn new(name: Cow<'static, str>, kind: Kind) -> Self {
         let data = match kind {
             Kind::Text => Data::Text(Texts::default()),
-            Kind::Number => Data::Number(Vec::new()),
-            Kind::Moment => Data::Moment(Vec::new()),
+            Kind::Number | Kind::Whole | Kind::Double | Kind::Moment | Kind::Millis => {
+                Data::Fixed(Vec::new(), 8)
+            }
+            Kind::Decimal { .. } => Data::Fixed(Vec::new(), 16),
             Kind::Flag => Data::Flag(Bits::default()),
             Kind::Map => {
                 let ends = 0_i32.to_le_bytes().to_vec();
@@ -167,10 +227,14 @@ impl Column {
 /// A column's values, as the buffers that are sent.
 enum Data {
     Text(Texts),
-    Number(Vec<u8>),
-    Moment(Vec<u8>),
+    /// Values of so many bytes each.
+    Fixed(Vec<u8>, usize),
     Flag(Bits),
-    Map { ends: Vec<u8>, keys: Texts, values: Texts },
+    Map {
+        ends: Vec<u8>,
+        keys: Texts,
+        values: Texts,
+    },
 }
 
 impl Data {
@@ -178,7 +242,7 @@ impl Data {
     fn push_nothing(&mut self) {
         match self {
             Self::Text(texts) => texts.push(""),
-            Self::Number(bytes) | Self::Moment(bytes) => bytes.extend([0; 8]),
+            Self::Fixed(bytes, width) => bytes.resize(bytes.len() + *width, 0),
             Self::Flag(bits) => bits.push(false),
             Self::Map { ends, keys, .. } => ends.extend((keys.len() as i32).to_le_bytes()),
         }
@@ -200,7 +264,7 @@ impl Default for Texts {
 impl Texts {
     fn push(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
-        // A page of a listing is far from 2 GiB.
+        // A page of a listing and a batch of an answer are far from 2 GiB.
         self.ends.extend((self.bytes.len() as i32).to_le_bytes());
     }
 
@@ -252,7 +316,7 @@ fn finish_message(mut flat: Flat, (kind, header): (u8, At), body_bytes: usize) -
 fn schema(columns: &[Column], metadata: &[(&str, &str)]) -> Vec<u8> {
     let mut flat = Flat::default();
     let fields: Vec<At> =
-        columns.iter().map(|column| field(&mut flat, column.name, column.kind, true)).collect();
+        columns.iter().map(|column| field(&mut flat, &column.name, column.kind, true)).collect();
     let fields = flat.offsets(&fields);
     let pairs: Vec<At> = metadata
         .iter()
@@ -271,6 +335,13 @@ fn field(flat: &mut Flat, name: &str, kind: Kind, nullable: bool) -> At {
     let (number, of_type, children) = match kind {
         Kind::Text => (5, flat.table(&[]), Vec::new()),
         Kind::Number => (2, flat.table(&[Slot::I32(64), Slot::U8(0)]), Vec::new()),
+        Kind::Whole => (2, flat.table(&[Slot::I32(64), Slot::U8(1)]), Vec::new()),
+        Kind::Double => (3, flat.table(&[Slot::I16(2)]), Vec::new()),
+        Kind::Decimal { precision, scale } => {
+            let digits = [Slot::I32(i32::from(precision)), Slot::I32(i32::from(scale))];
+            (7, flat.table(&digits), Vec::new())
+        }
+        Kind::Millis => (10, flat.table(&[Slot::I16(1)]), Vec::new()),
         Kind::Moment => {
             let zone = flat.text("UTC");
             (10, flat.table(&[Slot::I16(0), Slot::Offset(zone)]), Vec::new())
@@ -311,7 +382,7 @@ fn record_batch(columns: &[Column], rows: usize) -> (Vec<u8>, Vec<u8>) {
         batch.buffer(&column.validity.bytes);
         match &column.data {
             Data::Text(texts) => batch.texts(texts),
-            Data::Number(bytes) | Data::Moment(bytes) => batch.buffer(bytes),
+            Data::Fixed(bytes, _) => batch.buffer(bytes),
             Data::Flag(bits) => batch.buffer(&bits.bytes),
             Data::Map { ends, keys, values } => {
                 batch.buffer(ends);

@@ -104,12 +104,42 @@ impl Contender {
 
     /// Bytes of memory that the process holds.
     pub(crate) fn resident_bytes(&self) -> Result<u64, String> {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most bytes of memory that the process has held since [`Contender::forget_peak`].
+    pub(crate) fn peak_bytes(&self) -> Result<u64, String> {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// Lets the peak of memory begin anew.
+    pub(crate) fn forget_peak(&self) -> Result<(), String> {
+        let path = format!("/proc/{}/clear_refs", self.id());
+        fs::write(&path, "5").map_err(|error| format!("{path}: {error}"))
+    }
+
+    fn status_bytes(&self, name: &str) -> Result<u64, String> {
         let path = format!("/proc/{}/status", self.id());
         let status = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
             .map(|kibibytes| kibibytes * 1024)
-            .ok_or_else(|| format!("{path}: no VmRSS"))
+            .ok_or_else(|| format!("{path}: no {name}"))
+    }
+
+    /// Seconds of processor time that the process has used, all threads together.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64, String> {
+        // The unit is the same on all machines that Linux runs on today.
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let path = format!("/proc/{}/stat", self.id());
+        let stat = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        // The name, in parentheses, may hold anything; the 14th and 15th fields are wanted.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+        match (ticks.next(), ticks.next()) {
+            (Some(Ok(user)), Some(Ok(system))) => Ok((user + system) as f64 / TICKS_PER_SECOND),
+            _ => Err(format!("{path}: no processor time")),
+        }
     }
 
     /// Bytes of disk that the data directory takes.

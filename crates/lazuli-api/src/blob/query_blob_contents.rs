@@ -9,10 +9,12 @@ use http::Method;
 use http::header::CONTENT_ENCODING;
 use lazuli_engine::BoxFuture;
 use lazuli_model::blob_type::BlobType;
+use lazuli_model::range::ResolvedRange;
 use lazuli_model::{ErrorCode, Refusal};
-use lazuli_query::request::{self, BODY_BYTES_MAX};
+use lazuli_query::request::{self, BODY_BYTES_MAX, InputFormat};
 use lazuli_query::{Progress, Query};
-use lazuli_store::read::ContentReader;
+use lazuli_store::Store;
+use lazuli_store::read::{ContentReader, OpenBlob};
 
 use crate::access;
 use crate::call::Call;
@@ -91,8 +93,13 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
         .optional("x-ms-blob-content-md5", row.content.md5.as_ref().map(md5_text));
     // The blob may be encoded; the answer is not, and a client must not decode it.
     reply.headers.remove(CONTENT_ENCODING);
-    let reader = call.store().read_content(opened, None).await?;
-    answer(reply, Answer { reader, query: Some(query), input: Input::None }).await
+    let content = match request.input {
+        InputFormat::Parquet => Content::Parts(call.store().clone(), Box::new(opened)),
+        InputFormat::Delimited(_) | InputFormat::Json(_) => {
+            Content::Whole(call.store().read_content(opened, None).await?)
+        }
+    };
+    answer(reply, Answer { content, query: Some(query), input: Input::None }).await
 }
 
 /// The reply with the whole answer, if that is short, or else with its beginning and a stream of
@@ -111,17 +118,49 @@ async fn answer(reply: Reply, mut answer: Answer) -> Result<Reply, Refusal> {
 
 /// An answer being computed.
 struct Answer {
-    reader: ContentReader,
+    content: Content,
     /// The query, unless it is done or at work.
     query: Option<Query>,
     /// What the query is given next.
     input: Input,
 }
 
+/// Where a query's input comes from.
+enum Content {
+    /// From the first byte of the blob to the last.
+    Whole(ContentReader),
+    /// From parts of it that the query asks for.
+    Parts(Store, Box<OpenBlob>),
+}
+
+impl Content {
+    /// The next bytes.
+    async fn next(&mut self) -> Result<Input, Refusal> {
+        match self {
+            Self::Whole(reader) => {
+                Ok(reader.next().await?.map_or(Input::End, |bytes| Input::Bytes(vec![bytes])))
+            }
+            Self::Parts(..) => Ok(Input::End),
+        }
+    }
+
+    /// All of these bytes.
+    async fn part(&mut self, first: u64, bytes: u64) -> Result<Input, Refusal> {
+        let Self::Parts(store, opened) = self else { return Ok(Input::End) };
+        let last = first.saturating_add(bytes.saturating_sub(1));
+        let mut reader = store.read_part(opened, ResolvedRange { first, last }).await?;
+        let mut pieces = Vec::new();
+        while let Some(piece) = reader.next().await? {
+            pieces.push(piece);
+        }
+        Ok(Input::Bytes(pieces))
+    }
+}
+
 /// What a query is given.
 enum Input {
     None,
-    Bytes(Bytes),
+    Bytes(Vec<Bytes>),
     End,
 }
 
@@ -131,7 +170,7 @@ type Worked = Result<(Query, Progress, Vec<u8>), Refusal>;
 fn work(mut query: Query, input: Input) -> Worked {
     match input {
         Input::None => {}
-        Input::Bytes(bytes) => query.push(&bytes),
+        Input::Bytes(pieces) => pieces.iter().for_each(|bytes| query.push(bytes)),
         Input::End => query.finish(),
     }
     let mut out = Vec::new();
@@ -150,8 +189,12 @@ impl Answer {
             if progress != Progress::Done {
                 self.query = Some(query);
             }
-            if progress == Progress::Starved {
-                self.input = self.reader.next().await?.map_or(Input::End, Input::Bytes);
+            match progress {
+                Progress::Starved => self.input = self.content.next().await?,
+                Progress::Wanted { first, bytes } => {
+                    self.input = self.content.part(first, bytes).await?;
+                }
+                Progress::Busy | Progress::Done => {}
             }
             if !out.is_empty() {
                 return Ok(Some(out.into()));

@@ -74,12 +74,70 @@ fn what_cannot_be_answered_is_refused_before_anything_is_sent() {
     let headed = "<Type>delimited</Type><DelimitedTextConfiguration><HasHeaders>true</HasHeaders>\
                   </DelimitedTextConfiguration>";
     blobs.send(&input(headed)).refused(400, "ErrorProcessingQueryExpression");
-    blobs.send(&input("<Type>parquet</Type>")).refused(501, "NotImplemented");
+    // It is a file of another kind, which is found out when its end is read.
+    blobs.send(&input("<Type>parquet</Type>")).is(200).says("ParseError");
     blobs.send(&input("<Type>text</Type>")).refused(400, "InvalidXmlNodeValue");
     blobs.send(&query("").body("<QueryRequest>")).refused(400, "InvalidXmlDocument");
     blobs.send(&query("").body("<QueryRequest/>")).refused(400, "MissingRequiredXmlNode");
     let large = "x".repeat(3 << 20);
     blobs.send(&query("").body(large)).refused(413, "RequestBodyTooLarge");
+}
+
+/// A file that pyarrow wrote: 1,000 rows in two groups, of `id`, `name`, `price`, `at` and `sold`.
+const PARQUET: &[u8] = include_bytes!("../../../../conformance/data/prices.parquet");
+
+fn of_parquet(expression: &str, output: &str) -> Call {
+    let formats = format!(
+        "<InputSerialization><Format><Type>parquet</Type></Format></InputSerialization>{output}\
+         </QueryRequest>"
+    );
+    let xml = request(expression).replace("</QueryRequest>", &formats);
+    call("POST", "/box/b?comp=query").body(xml)
+}
+
+#[test]
+fn parquet_is_read_by_its_parts() {
+    let blobs = Blobs::with_container();
+    blobs.send(&put_blob("/box/b", PARQUET)).is(201);
+    let expression = "SELECT id, name, price FROM BlobStorage WHERE id IN (7, 702)";
+    let answer = blobs.send(&of_parquet(expression, "")).is(200);
+    answer.says("7,name 7,1.75\n702,name 702,175.5\n").hides("ParseError");
+    let expression = "SELECT COUNT(*), SUM(id), MAX(at) FROM BlobStorage";
+    let answer = blobs.send(&of_parquet(expression, "")).is(200);
+    answer.says("1000,499500,2024-01-01T00:16:39Z\n");
+    let unknown = blobs.send(&of_parquet("SELECT other FROM BlobStorage", ""));
+    unknown.refused(400, "ErrorProcessingQueryExpression");
+    // The same in blocks, which are read from where the query asks.
+    let halves = PARQUET.split_at(PARQUET.len() / 2);
+    for (id, bytes) in [("AAAA", halves.0), ("AAAB", halves.1)] {
+        let block = put(&format!("/box/b?comp=block&blockid={id}")).body(bytes);
+        blobs.send(&block).is(201);
+    }
+    let list = "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList><Latest>AAAA</Latest>\
+                <Latest>AAAB</Latest></BlockList>";
+    blobs.send(&put("/box/b?comp=blocklist").body(list)).is(201);
+    let answer = blobs.send(&of_parquet("SELECT name FROM BlobStorage WHERE id = 999", ""));
+    answer.is(200).says("name 999\n");
+}
+
+#[test]
+fn an_answer_in_arrow_has_the_schema_of_the_request() {
+    let blobs = Blobs::with_container();
+    blobs.send(&put_blob("/box/b", PARQUET)).is(201);
+    let arrow = |fields: &str| {
+        format!(
+            "<OutputSerialization><Format><Type>arrow</Type><ArrowConfiguration><Schema>{fields}\
+             </Schema></ArrowConfiguration></Format></OutputSerialization>"
+        )
+    };
+    let field = "<Field><Type>string</Type><Name>the name</Name></Field>";
+    let expression = "SELECT name FROM BlobStorage WHERE id = 3";
+    let answer = blobs.send(&of_parquet(expression, &arrow(field))).is(200);
+    answer.says("the name").says("name 3");
+    let none = blobs.send(&of_parquet(expression, &arrow("")));
+    none.refused(400, "MissingRequiredXmlNode");
+    let two = blobs.send(&of_parquet(expression, &arrow(&field.repeat(2))));
+    two.refused(400, "ErrorProcessingQueryExpression");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Whole queries: bytes in, frames out, read by another implementation of Avro.
 
+mod arrow;
 mod dialect;
 mod formats;
 mod hostile;
+mod parquet;
 mod random;
 
 use apache_avro::types::Value;
@@ -14,7 +16,9 @@ use lazuli_query::{Progress, Query};
 /// An answer, taken out of its frames.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Answer {
+    /// The records, unless they are Arrow's.
     data: String,
+    bytes: Vec<u8>,
     /// Fatal, name, description and position of each error.
     errors: Vec<(bool, String, String, i64)>,
     /// What was told of the bytes scanned.
@@ -61,11 +65,18 @@ fn frames(request: &Request, input: &[u8], size: usize) -> Result<Vec<u8>, Refus
     let mut pieces = input.chunks(size);
     let mut out = Vec::new();
     loop {
-        match query.advance(&mut out)? {
+        let mut piece = Vec::new();
+        let progress = query.advance(&mut piece)?;
+        out.append(&mut piece);
+        match progress {
             Progress::Starved => match pieces.next() {
                 Some(piece) => query.push(piece),
                 None => query.finish(),
             },
+            Progress::Wanted { first, bytes } => {
+                let end = (first + bytes) as usize;
+                input[first as usize..end].chunks(size).for_each(|piece| query.push(piece));
+            }
             Progress::Busy => {}
             Progress::Done => return Ok(out),
         }
@@ -99,7 +110,10 @@ fn run_in(request: &Request, input: &[u8], size: usize) -> Result<Answer, Refusa
     assert_eq!(answer.end, Some(input.len() as i64));
     assert_ne!(answer.first, 4, "no answer begins with an error");
     assert!(answer.progress.is_sorted() && !answer.progress.is_empty());
-    answer.data = String::from_utf8(data).expect("UTF-8");
+    if !matches!(request.output, OutputFormat::Arrow(_)) {
+        answer.data = String::from_utf8(data.clone()).expect("UTF-8");
+    }
+    answer.bytes = data;
     Ok(answer)
 }
 

@@ -144,3 +144,68 @@ fn no_rows_are_a_stream_too() {
     let stream = Table::new([("Name", Kind::Text)]).finish(&[]);
     assert_eq!(messages(&stream).len(), 2);
 }
+
+/// The fields of a schema's message: name, number of the type, and the place of the type's table.
+fn fields(head: &[u8]) -> Vec<(String, u8, usize)> {
+    let schema = follow(head, field_at(head, follow(head, 0), 2).unwrap());
+    let fields = follow(head, field_at(head, schema, 1).unwrap());
+    (0..u32_at(head, fields))
+        .map(|index| follow(head, fields + 4 + 4 * index))
+        .map(|field| {
+            let name = text_at(head, follow(head, field_at(head, field, 0).unwrap()));
+            let of_type = follow(head, field_at(head, field, 3).unwrap());
+            (name.to_owned(), head[field_at(head, field, 2).unwrap()], of_type)
+        })
+        .collect()
+}
+
+#[test]
+fn numbers_have_the_types_of_the_schema() {
+    let table = Table::new([
+        ("whole".to_owned(), Kind::Whole),
+        ("double".to_owned(), Kind::Double),
+        ("decimal".to_owned(), Kind::Decimal { precision: 38, scale: 7 }),
+        ("millis".to_owned(), Kind::Millis),
+    ]);
+    let mut stream = Vec::new();
+    table.write_schema(&[], &mut stream);
+    write_end(&mut stream);
+    let (head, _) = messages(&stream)[0];
+    let found = fields(head);
+    let told: Vec<_> = found.iter().map(|(name, number, _)| (name.as_str(), *number)).collect();
+    assert_eq!(told, [("whole", 2), ("double", 3), ("decimal", 7), ("millis", 10)]);
+    let at = |column: usize, slot: usize| field_at(head, found[column].2, slot);
+    assert_eq!(u32_at(head, at(0, 0).unwrap()), 64);
+    assert_eq!(head[at(0, 1).unwrap()], 1, "it is signed");
+    assert_eq!(number(head, at(1, 0).unwrap()), 2_u16.to_le_bytes(), "it is double");
+    assert_eq!((u32_at(head, at(2, 0).unwrap()), u32_at(head, at(2, 1).unwrap())), (38, 7));
+    assert_eq!(number(head, at(3, 0).unwrap()), 1_u16.to_le_bytes(), "it is in milliseconds");
+    assert_eq!(at(3, 1), None, "it has no zone");
+}
+
+#[test]
+fn a_stream_may_have_many_batches() {
+    let mut table =
+        Table::new([("d", Kind::Decimal { precision: 5, scale: 0 }), ("f", Kind::Double)]);
+    let mut stream = Vec::new();
+    table.write_schema(&[], &mut stream);
+    table.decimal(Some(-1));
+    table.double(Some(0.5));
+    table.end_row();
+    table.write_batch(&mut stream);
+    assert_eq!(table.rows(), 0);
+    // A number is not a decimal: the column has no value then.
+    table.whole(Some(1));
+    table.double(None);
+    table.end_row();
+    table.write_batch(&mut stream);
+    write_end(&mut stream);
+    let found = messages(&stream);
+    assert_eq!(found.len(), 3);
+    let mut first = vec![1, 0, 0, 0, 0, 0, 0, 0];
+    first.extend([0xff; 16]);
+    first.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+    first.extend(0.5_f64.to_le_bytes());
+    assert_eq!(found[1].1, first);
+    assert_eq!(found[2].1, [0; 40], "nulls in both columns");
+}

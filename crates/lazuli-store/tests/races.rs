@@ -26,8 +26,12 @@ async fn put(store: &Store, number: usize) {
     let mut ingest = store.ingest(Placement::Anywhere, Some(8));
     ingest.write(Bytes::from(number.to_be_bytes().to_vec())).await.unwrap();
     let payload = ingest.finish().await.unwrap();
-    let new = (&NewBlob::default(), &payload);
-    store.put_blob("PutBlob", &PATH, &terms, new).await.unwrap();
+    // Snapshots taken without a pause can win every one of a write's bounded attempts.
+    while let Err(refusal) =
+        store.put_blob("PutBlob", &PATH, &terms, (&NewBlob::default(), &payload)).await
+    {
+        assert_eq!(refusal.status(), 503);
+    }
 }
 
 async fn read(store: &Store, snapshot: Option<Timestamp>) -> Result<Vec<u8>, Refusal> {

@@ -50,7 +50,7 @@ impl Trust {
         let opening = URL_SAFE_NO_PAD.decode(answer.header(OPENING_HEADER));
         let opening = opening.map_err(|error| format!("the opening: {error}"))?;
         let opening = Opening::decode(&opening).ok_or("no opening")?;
-        let said = opening.values[Group::Object.place()];
+        let said = opening.value(Group::Object).ok_or("the opening does not tell the object")?;
         if !said.windows(object.len()).any(|part| part == object.as_bytes()) {
             return Err(format!("the entry is not about {object}: {said:02x?}"));
         }

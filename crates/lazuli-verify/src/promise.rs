@@ -182,6 +182,11 @@ fn promise(receipt: &Receipt, key: &VerifierKey, leaf: Hash, report: &mut Report
 fn show(opening: &Opening<'_>, report: &mut Report) {
     report.fact(format!("entry: {}", opening.entry.describe()));
     for (name, value) in GROUP_NAMES.into_iter().zip(opening.values) {
+        let Some(value) = value else {
+            report.fact(format!("  {name}: sealed"));
+            report.not_proved(format!("what the entry says of its {name}: the opening seals it"));
+            continue;
+        };
         match cbor::show(value) {
             Ok(shown) if shown == "null" => {}
             Ok(shown) => report.fact(format!("  {name}: {shown}")),

@@ -115,13 +115,13 @@ pub struct Log {
 
 impl Log {
     /// Reads the journal and goes on behind it. A log that finds that it signed more than it has,
-    /// or something else, opens all the same, takes no entry, and says why in
-    /// [`Ledger::paused`].
+    /// or something else, or that was found damaged before, opens all the same, takes no entry, and
+    /// says why in [`Ledger::paused`].
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
         let Parts { meta, clock, keys, files, heads, site, config, witnesses, reads } = parts;
         // Salted: it covers the names of accounts, which nobody may try out on what is public.
         let sealed_config = lazuli_tlog::Hash::of(&[b"lz/config/1", &keys.segments, &config]).0;
-        let last = heads.last();
+        let (last, damage) = (heads.last(), heads.damage()?);
         heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
         let now = millis(&*clock);
         let start = recover::recover(&*meta, &keys, now).await?;
@@ -140,6 +140,9 @@ impl Log {
         let public = Public::new(Arc::clone(&meta), files, (policy, parsed), Arc::clone(&stats))?;
         let clients = witnesses.map(|witnesses| witnesses.clients(&public, &stats, &clock));
         let ledger = Arc::new(ledger);
+        if let Some((why, file)) = damage {
+            ledger.pause(format!("{why}; remembered in {}", file.display()));
+        }
         if let Err(why) = sealer::check(&spine, &last) {
             ledger.pause(why);
         }

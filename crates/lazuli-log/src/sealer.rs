@@ -216,8 +216,19 @@ impl Sealer {
             Err(Failure::Later(error)) => {
                 tracing::warn!(error, "the transparency log lags behind");
             }
-            Err(Failure::Never(why)) => self.ledger.pause(why),
+            Err(Failure::Never(why)) => self.give_up(why),
         }
+    }
+
+    /// Takes no entry any more. That the log is damaged is remembered: a start that reads what is
+    /// stored would find nothing to hold it against, and sign it.
+    fn give_up(&self, why: String) {
+        if why.starts_with(DAMAGED)
+            && let Err(error) = self.heads.remember_damage(&why)
+        {
+            tracing::error!(%error, "that the log is damaged will be forgotten at the next start");
+        }
+        self.ledger.pause(why);
     }
 
     async fn write_and_sign(&mut self, stopping: bool) -> Result<(), Failure> {

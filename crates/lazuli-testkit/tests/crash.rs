@@ -123,7 +123,7 @@ fn hold_to_receipts(server: &Server, actors: &[Actor]) -> Outcome<()> {
     let mut client = Client::new(server.address())?;
     let begun = Instant::now();
     for (kept, actor) in &kept {
-        let path = format!("/.lazuli/log/proof/{}/{}", kept.segment, kept.index);
+        let path = Trust::proof_path(kept);
         let proof = loop {
             let answer = client.fetch(&path)?;
             // The segment that was open when the server was killed is closed within a second.

@@ -45,7 +45,7 @@ struct Receipt {
 impl Receipt {
     /// Where its proof is served.
     fn proof(&self) -> String {
-        format!("/.lazuli/log/proof/{}/{}", self.kept.segment, self.kept.index)
+        Trust::proof_path(&self.kept)
     }
 
     /// How the verifier ends when it is given the receipt with what is behind it.

@@ -163,6 +163,8 @@ fn promise(receipt: &Receipt, key: &VerifierKey, leaf: Hash, report: &mut Report
     match receipt.verify(key, leaf) {
         Ok(root) => {
             let Receipt { seg, index, size, t_ms, .. } = receipt;
+            let hex = cbor::hex(leaf.as_bytes());
+            report.fact(format!("the log's proof of it is at: proof/{seg}/{index}/{hex}"));
             report.fact(format!(
                 "receipt: {} promised at {} that the entry has index {index} in segment {seg}, \
                  which had {size} entries",

@@ -10,8 +10,6 @@ mod gaps;
 mod parties;
 #[path = "receipts/shape.rs"]
 mod shape;
-#[path = "receipts/view.rs"]
-mod view;
 
 use std::fs;
 use std::path::{Path, PathBuf};

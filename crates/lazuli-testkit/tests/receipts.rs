@@ -8,6 +8,8 @@
 mod gaps;
 #[path = "receipts/parties.rs"]
 mod parties;
+#[path = "receipts/rollback.rs"]
+mod rollback;
 #[path = "receipts/shape.rs"]
 mod shape;
 

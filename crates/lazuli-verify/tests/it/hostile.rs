@@ -214,9 +214,11 @@ fn no_log_makes_the_program_take_more_memory() {
     for path in tiles.chain(["checkpoint".to_owned(), "seg/0000000002".to_owned()]) {
         let file = folder.join(&path);
         let good = fs::read(&file).unwrap();
+        // A segment's file may be long, and is read as a whole.
+        let pairs = if path.starts_with("seg/") { 20_000_000 } else { 200_000 };
         let prefixes = [
             // Entries that say to be as long as can be, without end; hashes without end.
-            b"\xff\xff".repeat(20_000_000),
+            b"\xff\xff".repeat(pairs),
             // A segment with 2^63 entries of 4 GiB.
             [segment::MAGIC, b"\x02\x1b\x80\0\0\0\0\0\0\0\xff\xff\xff\xff"].concat(),
             vec![0x9f; 1_000_000],

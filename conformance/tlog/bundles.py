@@ -41,13 +41,18 @@ def receipt(policy, promise, opening):
     """Segment, index and leaf hash of the entry that is promised."""
     version, site, seg, index, size, t_ms, path, id, signature = read(
         header(promise), "uuuuuubbb")
-    opened = read(header(opening), "uutuuuhuhba")
-    label, seq, salts, values = opened[6], opened[7], opened[9], opened[10]
-    need(version == opened[0] == 1 and site == opened[3] and len(values) == 12)
-    need(len(salts) == 192)
-    fields = [commitment(i + 1, label, seq, salts[16 * i:16 * i + 16], values[i])
-              for i in range(12)]
-    data = encode([*opened[:9], sha(b"lz/fields/1", *fields)])
+    opened = header(opening)
+    sealed = b"" if opened[0] == 0x8B else read(opened, "uutuuuhuhbba")[10]
+    opened = read(opened, "uutuuuhuhbba" if sealed else "uutuuuhuhba")
+    label, seq, salts, values = opened[6], opened[7], opened[9], opened[-1]
+    need(version == 1 and opened[0] == (2 if sealed else 1) and site == opened[3])
+    need(len(values) == 12 and len(sealed) == 32 * values.count(None))
+    need(len(salts) == 16 * (12 - values.count(None)))
+    salts = iter([salts[at:at + 16] for at in range(0, len(salts), 16)])
+    sealed = iter(hashes(sealed))
+    fields = [next(sealed) if value is None else commitment(i, label, seq, next(salts), value)
+              for i, value in enumerate(values, 1)]
+    data = encode([1, *opened[1:9], sha(b"lz/fields/1", *fields)])
     root = inclusion_root(entry(data)["hash"], index, size, hashes(path))
     keys = [key for key in read_policy(policy)[0] if key[0].endswith("/receipts") and key[1] == id]
     origin = keys[0][0].removesuffix("/receipts")

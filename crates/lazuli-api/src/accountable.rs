@@ -99,6 +99,44 @@ impl Api {
         }
     }
 
+    /// Queues the entry of a request of a known caller that is about to be refused, and gives the
+    /// refusal. It waits in the queue of the reads, in strict accounts too: a client that is refused
+    /// costs no commit of its own.
+    ///
+    /// What the server is at fault for has none: it may be that nothing can be logged at all. If
+    /// the entry cannot be queued, the request is refused with `ServerBusy` instead.
+    pub(crate) async fn account_for_refusal(
+        &self,
+        head: &Head<'_>,
+        spec: &Spec,
+        store: &Store,
+        refusal: Refusal,
+    ) -> Refusal {
+        if refusal.status() >= 500 || !store.logs_reads() {
+            return refusal;
+        }
+        let entry = Entry::new(Kind::Read, spec.name, &head.address.account)
+            .object(object(head))
+            .refused(refusal.status(), refusal.code().name());
+        store.queue_read(&entry).await.err().unwrap_or(refusal)
+    }
+
+    /// The store as it works for an admitted request.
+    ///
+    /// Where nobody keeps a log it is not written down who sent a request, and costs nothing.
+    pub(crate) fn store_for(
+        &self,
+        head: &Head<'_>,
+        spec: &Spec,
+        caller: &Caller,
+        announced: Option<u64>,
+    ) -> Store {
+        if !self.store.logs_reads() {
+            return self.store.clone();
+        }
+        self.store.on_behalf_of(origin_of(head, spec, caller, announced))
+    }
+
     /// Logs a read that is about to be answered, and adds the receipt of what the request did.
     ///
     /// `ServerBusy` if it cannot be logged: then it is not answered either.

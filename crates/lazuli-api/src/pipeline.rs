@@ -7,10 +7,11 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, SERVER};
 use http::{Method, StatusCode};
 use lazuli_auth::{AccessContext, AnonymousAccess, AuthRequest, Granted, authenticate, authorise};
 use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
+use lazuli_store::Store;
 use lazuli_wire::query::Query;
 use lazuli_wire::{error_body, headers};
 
-use crate::accountable::{self, Caller};
+use crate::accountable::Caller;
 use crate::address::{self, Resource};
 use crate::call::{Call, Head};
 use crate::cors;
@@ -35,6 +36,19 @@ struct Versions {
     served: ApiVersion,
     requested: Option<ApiVersion>,
     newer_than_known: bool,
+}
+
+/// Why a request was not admitted.
+struct Denied {
+    refusal: Refusal,
+    /// Who sent it, if his signature is right and only his permission is missing.
+    caller: Option<Caller>,
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, caller: None }
+    }
 }
 
 /// A body that counts what is read of it.
@@ -169,11 +183,35 @@ impl Api {
         };
         let operation = operations::route(level, head.method, &head.query, head.headers)?;
         *name = operation.spec.name;
-        let admitted = self.admit(head, operation).await;
-        if let Err(refusal) = &admitted {
-            self.count_refused(refusal, head.remote);
+        let announced = body.announced();
+        let (granted, caller) = match self.admit(head, operation).await {
+            Ok(admitted) => admitted,
+            Err(Denied { refusal, caller: None }) => {
+                self.count_refused(&refusal, head.remote);
+                return Err(refusal);
+            }
+            Err(Denied { refusal, caller: Some(caller) }) => {
+                let store = self.store_for(head, operation.spec, &caller, announced);
+                return Err(self.account_for_refusal(head, operation.spec, &store, refusal).await);
+            }
+        };
+        let store = self.store_for(head, operation.spec, &caller, announced);
+        match self.handle(head, operation, (granted, &store), body).await {
+            Ok(reply) => Ok(reply),
+            Err(refusal) => {
+                Err(self.account_for_refusal(head, operation.spec, &store, refusal).await)
+            }
         }
-        let (granted, caller) = admitted?;
+    }
+
+    /// Handles an admitted request and accounts for it.
+    async fn handle(
+        &self,
+        head: &Head<'_>,
+        operation: &Operation,
+        (granted, store): (Granted, &Store),
+        body: &mut dyn RequestBody,
+    ) -> Result<Reply, Refusal> {
         if head.address.secondary && !matches!(*head.method, Method::GET | Method::HEAD) {
             return Err(Refusal::new(ErrorCode::InsufficientAccountPermissions)
                 .with_message("Write operations are not allowed."));
@@ -182,17 +220,10 @@ impl Api {
         since::check(operation.spec, head.version)?;
         refuse_unsupported(operation.spec, head)?;
         refuse_snapshot(operation.spec, head)?;
-        // Where nobody keeps a log it is not written down who sent a request, and costs nothing.
-        let store = if self.store.logs_reads() {
-            let origin = accountable::origin_of(head, operation.spec, &caller, body.announced());
-            self.store.on_behalf_of(origin)
-        } else {
-            self.store.clone()
-        };
-        let call = Call::new(self, operation.spec, head, (granted, &store), body);
+        let call = Call::new(self, operation.spec, head, (granted, store), body);
         let mut reply = (operation.handle)(call).await?;
         since::hide_newer(operation.spec, head.version, &mut reply.headers);
-        self.account_for(head, operation.spec, &store, &mut reply).await?;
+        self.account_for(head, operation.spec, store, &mut reply).await?;
         debug_assert!(
             reply.headers.keys().all(|name| operation.spec.sets_header(name.as_str())),
             "{} sets a header it does not declare: {:?}",
@@ -207,7 +238,7 @@ impl Api {
         &self,
         head: &Head<'_>,
         operation: &Operation,
-    ) -> Result<(Granted, Caller), Refusal> {
+    ) -> Result<(Granted, Caller), Denied> {
         let (container, blob) = match &head.resource {
             Resource::Account => (None, None),
             Resource::Container(container) => (Some(container.as_str()), None),
@@ -248,7 +279,10 @@ impl Api {
             requested_version: head.requested_version,
             public_access: crate::access::public(row.as_ref()),
         };
-        Ok((authorise(spec, &principal, &context)?, caller))
+        match authorise(spec, &principal, &context) {
+            Ok(granted) => Ok((granted, caller)),
+            Err(refusal) => Err(Denied { refusal, caller: (!anonymous).then_some(caller) }),
+        }
     }
 
     /// Step 2: the version that decides behaviour. A part of a batch inherits the batch's.

@@ -26,7 +26,7 @@ const PATH_BYTES_MAX: usize = 256;
 /// A log that anybody may read.
 pub trait PublicLog: Send + Sync + 'static {
     /// What is at `path`, for instance `log/checkpoint`, `log/tile/0/x001/234` or
-    /// `log/proof/17/3`: segments of letters, digits, `.`, `-` and `_`, none of them `.` or `..`;
+    /// `log/proof/17/3/` with a leaf hash behind it: segments of letters, digits, `.`, `-` and `_`, none of them `.` or `..`;
     /// `None` if there is nothing.
     fn get<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Option<PublicAnswer>>;
 }

@@ -37,7 +37,7 @@ pub use draft::Draft;
 pub use entry::{Entry, Kind};
 pub use group::{ABSENT, GROUPS, Group};
 pub use keys::{DayKeys, day_of};
-pub use opening::Opening;
+pub use opening::{Opened, Opening};
 pub use pseudonym::{Month, MonthKey, PSEUDONYM_BYTES, Pseudonym};
 pub use receipt::{
     HEADER_BYTES_MAX, OPENING_HEADER, RECEIPT_HEADER, Receipt, headers_fit, receipt_key_id,

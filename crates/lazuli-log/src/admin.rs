@@ -108,7 +108,7 @@ impl AdminLog {
             let entries = self.public.entries(n, row).await?;
             return Some(binary(segment::encode(n, &entries).into(), true));
         }
-        self.public.answer(path).await
+        self.public.answer_operator(path).await
     }
 
     /// Opens a page of an account's entries, once it is entered there that it is.

@@ -7,7 +7,14 @@
 //! lazuli heads 1
 //! ORIGIN BOOT SIZE ROOT DATA      one line a log
 //! ```
-//! The root is in base64. DATA is the identity of the data directory that the log is in; lines that
+//! The root is in base64. A log that was found damaged is remembered beside it, in a file whose name
+//! ends in `.damaged`, until whoever runs the server deletes that:
+//!
+//! ```text
+//! lazuli damaged 1
+//! ORIGIN DATA WHY                 one line a log; DATA is - where the line above lacks it
+//! ```
+//! DATA is the identity of the data directory that the log is in; lines that
 //! were written before directories had one lack it.
 
 use std::collections::BTreeMap;
@@ -24,6 +31,11 @@ use lazuli_tlog::{Hash, TreeHead};
 use crate::files;
 
 const FIRST_LINE: &str = "lazuli heads 1";
+
+const FIRST_LINE_OF_DAMAGE: &str = "lazuli damaged 1";
+
+/// What the name of the file that remembers damage ends with.
+pub const DAMAGED_SUFFIX: &str = ".damaged";
 
 /// What was last signed, and how often the server was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +119,45 @@ impl HeadStore {
     pub(crate) fn of_data(mut self, data: DataId) -> Self {
         self.data = Some(data);
         self
+    }
+
+    /// Remembers durably that the log was found damaged. Blocking.
+    pub(crate) fn remember_damage(&self, why: &str) -> io::Result<()> {
+        let Some(path) = self.damage_path() else { return Ok(()) };
+        let mut text = files::read(&path)?.unwrap_or_else(|| format!("{FIRST_LINE_OF_DAMAGE}\n"));
+        let why = why.replace(['\n', '\r'], " ");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}{why}", self.damage_prefix());
+        files::replace(&path, text.as_bytes())
+    }
+
+    /// Why the log was found damaged, and the file that says so; `None` if it was not, or whoever
+    /// runs the server has deleted the file since.
+    pub(crate) fn damage(&self) -> Result<Option<(String, PathBuf)>, HeadError> {
+        let Some(path) = self.damage_path() else { return Ok(None) };
+        let text = files::read(&path).map_err(|error| HeadError::Io(path.clone(), error))?;
+        let Some(text) = text else { return Ok(None) };
+        let prefix = self.damage_prefix();
+        let why = text.lines().skip(1).find_map(|line| line.strip_prefix(&prefix));
+        match why {
+            Some(why) => Ok(Some((why.to_owned(), path))),
+            // Of other logs, or cut off: then it may have been of this one.
+            None if text.starts_with(FIRST_LINE_OF_DAMAGE) && text.ends_with('\n') => Ok(None),
+            None => Err(HeadError::Damaged(path)),
+        }
+    }
+
+    fn damage_path(&self) -> Option<PathBuf> {
+        let path = self.path.as_ref()?;
+        let mut name = path.file_name()?.to_os_string();
+        name.push(DAMAGED_SUFFIX);
+        Some(path.with_file_name(name))
+    }
+
+    /// What a line about this log begins with.
+    fn damage_prefix(&self) -> String {
+        let data = self.data.map_or_else(|| "-".to_owned(), |data| data.to_string());
+        format!("{} {data} ", self.origin)
     }
 
     /// What was last stored.
@@ -209,6 +260,26 @@ mod tests {
         first.advance(head(1, 1)).unwrap();
         assert!(matches!(second.advance(head(1, 2)), Err(HeadError::Moved(_))));
         first.advance(head(1, 3)).unwrap();
+    }
+
+    #[test]
+    fn damage_is_remembered_for_its_log_until_the_file_is_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("heads");
+        let open = |origin: &str| HeadStore::open(Some(&path), origin).unwrap();
+        assert_eq!(open("one").damage().unwrap(), None);
+        open("one").remember_damage("segment 3:\nflipped").unwrap();
+        open("two").remember_damage("a tile").unwrap();
+        let file = dir.path().join("heads.damaged");
+        let told = Some(("segment 3: flipped".to_owned(), file.clone()));
+        assert_eq!(open("one").damage().unwrap(), told);
+        assert_eq!(open("three").damage().unwrap(), None);
+        let of_other_data = open("one").of_data("07".repeat(16).parse().unwrap());
+        assert_eq!(of_other_data.damage().unwrap(), None);
+        std::fs::write(&file, "lazuli dama").unwrap();
+        assert!(matches!(open("one").damage(), Err(HeadError::Damaged(_))));
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(open("one").damage().unwrap(), None);
     }
 
     #[test]

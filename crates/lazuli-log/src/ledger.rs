@@ -4,8 +4,9 @@
 //! what depends on the order and nothing else: receipts are signed and their paths found by whoever
 //! sends them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use lazuli_base::Clock;
@@ -22,6 +23,13 @@ use crate::receipts::{CommitProof, EntryProof, Segment};
 
 /// Entries of one segment: beyond it, commits wait for the next one.
 pub const SEGMENT_ENTRIES_MAX: u64 = 1 << 17;
+
+/// How long a segment is open, in milliseconds. Segments end at whole seconds: how late the one who
+/// closes them comes tells of the load, and is not published.
+pub const SEGMENT_MS: u64 = 1000;
+
+/// Closed segments that may wait for the spine: beyond it, the open one goes on.
+pub(crate) const WAITING_MAX: usize = 3600;
 
 /// What does not change while the log runs.
 pub(crate) struct Identity {
@@ -103,11 +111,52 @@ pub(crate) struct Closed {
 struct State {
     accounts: HashMap<String, Account>,
     open: Open,
+    /// What the ledger tells of it.
+    opened: Arc<[AtomicU64; 2]>,
+    /// Segments that nobody took yet, oldest first.
+    closed: VecDeque<Closed>,
     /// The time of the last entry: time does not go back in the log.
     last_ms: u64,
     sealed: Sealed,
-    /// Why no entry is taken.
-    paused: Option<String>,
+}
+
+impl State {
+    /// Closes the open segment at time `now_ms` and opens the next one. It ends at the last whole
+    /// second, unless it was opened after that or has a later entry.
+    fn cut(&mut self, now_ms: u64) {
+        let whole_ms = now_ms / SEGMENT_MS * SEGMENT_MS;
+        let end_ms = if whole_ms > self.open.t0_ms { whole_ms } else { now_ms };
+        let t1_ms = end_ms.max(self.last_ms).max(self.open.t0_ms);
+        self.last_ms = t1_ms;
+        let next = Open::new(self.open.segment.n + 1, t1_ms);
+        let open = std::mem::replace(&mut self.open, next);
+        self.tell_opened();
+        let head = |name: &Arc<str>| {
+            self.accounts.get(&**name).map(|account| (account.label, account.head))
+        };
+        let heads = open.touched.iter().filter_map(head).collect();
+        let all = self.accounts.values();
+        let all = all.filter(|account| account.head.seq > 0);
+        let all = all.map(|account| (account.label, account.head)).collect();
+        self.closed.push_back(Closed { open, t1_ms, heads, all });
+    }
+
+    fn tell_opened(&self) {
+        let numbers = [self.open.segment.n, self.open.t0_ms];
+        self.opened
+            .iter()
+            .zip(numbers)
+            .for_each(|(at, number)| at.store(number, Ordering::Relaxed));
+    }
+
+    /// Closes the open segment if its second is over. One without entries stays open: its root would
+    /// tell everybody that nothing happened.
+    fn cut_if_due(&mut self, now_ms: u64) {
+        let is_due = now_ms / SEGMENT_MS > self.open.t0_ms / SEGMENT_MS;
+        if is_due && self.closed.len() < WAITING_MAX && self.open.segment.size() > 0 {
+            self.cut(now_ms);
+        }
+    }
 }
 
 /// What the journal said when it was read.
@@ -117,6 +166,8 @@ pub(crate) struct Recovered {
     pub(crate) heads: BTreeMap<Digest, Head>,
     /// The segment that goes on.
     pub(crate) open: Open,
+    /// Segments that are closed and not in the spine, oldest first.
+    pub(crate) closed: Vec<Closed>,
     /// The time of the last entry.
     pub(crate) last_ms: u64,
 }
@@ -125,6 +176,14 @@ pub(crate) struct Recovered {
 pub struct Ledger {
     identity: Arc<Identity>,
     state: Mutex<State>,
+    // What follows is not behind the lock, which is held while a group becomes durable: who looks
+    // after the server is told although the disk is slow.
+    /// Why no entry is taken.
+    paused: OnceLock<String>,
+    /// The number of the open segment, and when it was opened, in milliseconds since 1970.
+    opened: Arc<[AtomicU64; 2]>,
+    /// Whether segments are closed by the clock.
+    keeps_time: AtomicBool,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -144,14 +203,23 @@ impl Ledger {
             let head = recovered.heads.get(&key.label(name)).copied();
             (name.to_owned(), Account::new(name, key, head))
         };
+        let opened = Arc::<[AtomicU64; 2]>::default();
         let state = State {
+            opened: Arc::clone(&opened),
             accounts: identity.keys.accounts().map(account).collect(),
             open: recovered.open,
+            closed: recovered.closed.into(),
             last_ms: recovered.last_ms,
             sealed: Sealed::new(),
-            paused: None,
         };
-        Self { identity, state: Mutex::new(state) }
+        state.tell_opened();
+        Self {
+            identity,
+            state: Mutex::new(state),
+            paused: OnceLock::new(),
+            opened,
+            keeps_time: AtomicBool::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -161,18 +229,19 @@ impl Ledger {
     /// Takes no entry any more: every commit that has one is refused.
     pub(crate) fn pause(&self, why: String) {
         tracing::error!(%why, "the transparency log stopped: writes are refused");
-        self.state().paused.get_or_insert(why);
+        // The first reason stays.
+        let _ = self.paused.set(why);
     }
 
-    /// Why no entry is taken; `None` while they are.
+    /// Why no entry is taken; `None` while they are. Waits for nothing, however slow the disk is.
     pub fn paused(&self) -> Option<String> {
-        self.state().paused.clone()
+        self.paused.get().cloned()
     }
 
     /// The number of the open segment, and when it was opened, in milliseconds since 1970.
     pub(crate) fn open_segment(&self) -> (u64, u64) {
-        let state = self.state();
-        (state.open.segment.n, state.open.t0_ms)
+        let [n, t0_ms] = &*self.opened;
+        (n.load(Ordering::Relaxed), t0_ms.load(Ordering::Relaxed))
     }
 
     /// The label of an account; `None` if it has no key.
@@ -180,27 +249,43 @@ impl Ledger {
         self.state().accounts.get(account).map(|account| account.label)
     }
 
-    /// Closes the open segment and opens the next one.
-    pub(crate) fn cut(&self) -> Closed {
-        let mut state = self.state();
-        let t1_ms = millis(&*self.identity.clock).max(state.last_ms);
-        state.last_ms = t1_ms;
-        let next = Open::new(state.open.segment.n + 1, t1_ms);
-        let open = std::mem::replace(&mut state.open, next);
-        let head = |name: &Arc<str>| {
-            state.accounts.get(&**name).map(|account| (account.label, account.head))
-        };
-        let heads = open.touched.iter().filter_map(head).collect();
-        let all = state.accounts.values();
-        let all = all.filter(|account| account.head.seq > 0);
-        let all = all.map(|account| (account.label, account.head)).collect();
-        Closed { open, t1_ms, heads, all }
+    /// Closes the open segment now, whatever it has.
+    pub(crate) fn cut(&self) {
+        let now_ms = millis(&*self.identity.clock);
+        self.state().cut(now_ms);
+    }
+
+    /// Has segments closed by the clock from now on: the first commit after a second closes the
+    /// one of that second, and so does [`cut_if_due`](Self::cut_if_due).
+    pub(crate) fn keep_time(&self) {
+        self.keeps_time.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes the open segment if its second is over and it has entries.
+    pub(crate) fn cut_if_due(&self) {
+        self.cut_state_if_due(&mut self.state());
+    }
+
+    fn cut_state_if_due(&self, state: &mut State) {
+        if self.keeps_time.load(Ordering::Relaxed) && self.paused.get().is_none() {
+            // The time once the lock is there: a group may have held it for a while.
+            state.cut_if_due(millis(&*self.identity.clock));
+        }
+    }
+
+    /// Takes up to `most` of the segments that were closed, oldest first.
+    pub(crate) fn take_closed(&self, most: usize) -> Vec<Closed> {
+        let closed = &mut self.state().closed;
+        let most = most.min(closed.len());
+        closed.drain(..most).collect()
     }
 }
 
 impl Scribe for Ledger {
     fn begin(&self) -> Box<dyn Entering + '_> {
-        let state = self.state();
+        let mut state = self.state();
+        // Before the group, not after it: it may take the disk as long as it likes.
+        self.cut_state_if_due(&mut state);
         Box::new(Writing {
             ledger: self,
             size: state.open.segment.size(),
@@ -234,7 +319,7 @@ impl Entering for Writing<'_> {
             return Some(Entered::default());
         }
         let room = SEGMENT_ENTRIES_MAX.saturating_sub(self.size + self.leaves.len() as u64);
-        if self.state.paused.is_some() || room < drafts.len() as u64 {
+        if self.ledger.paused.get().is_some() || room < drafts.len() as u64 {
             return None;
         }
         let mark = self.undo.len();

@@ -1,10 +1,11 @@
 //! A log, from its parts to its end.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -15,12 +16,12 @@ use lazuli_evidence::Digest;
 use lazuli_evidence::spine::What;
 use lazuli_tlog::tile::TILE_WIDTH;
 use lazuli_tlog::{Policy, PolicyError, SignedCheckpoint};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::admin::AdminLog;
 use crate::head_store::{HeadError, HeadStore, SignedHead};
 use crate::keys::Keys;
-use crate::ledger::{Identity, Ledger, millis};
+use crate::ledger::{Identity, Ledger, SEGMENT_MS, millis};
 use crate::public::Public;
 use crate::recover::{self, RecoverError};
 use crate::rows;
@@ -28,9 +29,6 @@ use crate::sealer::{self, Digests, Sealer};
 use crate::spine::{CHECKPOINT, Files, Spine};
 use crate::stats::LogStats;
 use crate::witness::{Asking, Witnesses};
-
-/// How long a segment is open.
-pub const SEGMENT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Leaves read at a time.
 const PAGE: usize = 4096;
@@ -117,13 +115,13 @@ pub struct Log {
 
 impl Log {
     /// Reads the journal and goes on behind it. A log that finds that it signed more than it has,
-    /// or something else, opens all the same, takes no entry, and says why in
-    /// [`Ledger::paused`].
+    /// or something else, or that was found damaged before, opens all the same, takes no entry, and
+    /// says why in [`Ledger::paused`].
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
         let Parts { meta, clock, keys, files, heads, site, config, witnesses, reads } = parts;
         // Salted: it covers the names of accounts, which nobody may try out on what is public.
         let sealed_config = lazuli_tlog::Hash::of(&[b"lz/config/1", &keys.segments, &config]).0;
-        let last = heads.last();
+        let (last, damage) = (heads.last(), heads.damage()?);
         heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
         let now = millis(&*clock);
         let start = recover::recover(&*meta, &keys, now).await?;
@@ -142,6 +140,9 @@ impl Log {
         let public = Public::new(Arc::clone(&meta), files, (policy, parsed), Arc::clone(&stats))?;
         let clients = witnesses.map(|witnesses| witnesses.clients(&public, &stats, &clock));
         let ledger = Arc::new(ledger);
+        if let Some((why, file)) = damage {
+            ledger.pause(format!("{why}; remembered in {}", file.display()));
+        }
         if let Err(why) = sealer::check(&spine, &last) {
             ledger.pause(why);
         }
@@ -154,7 +155,7 @@ impl Log {
             spine,
             progress: start.progress,
             public: Arc::clone(&public),
-            waiting: start.closed.into(),
+            waiting: VecDeque::new(),
             events: Vec::new(),
             digests: Digests { binary: [0; 32], config: sealed_config },
             map: None,
@@ -228,9 +229,12 @@ async fn leaves(meta: &Arc<dyn Meta>, from: u64, count: u64) -> Result<Vec<Bytes
 }
 
 /// A log that is sealed once a second, on a thread of its own: what it does with files may take
-/// its time. Witnesses are asked on another, so that none of them holds it up.
+/// its time. Segments are closed on another, so that a slow disk does not make them longer, and
+/// witnesses are asked on a third, so that none of them holds it up.
 pub struct Running {
     _asking: Option<Asking>,
+    /// Dropped to stop closing segments.
+    cutting: mpsc::Sender<()>,
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 }
@@ -258,17 +262,22 @@ impl Running {
         let (end, ended) = oneshot::channel();
         let clients = std::mem::take(&mut sealer.clients);
         let asking = (!clients.is_empty()).then(|| Asking::start(clients)).transpose()?;
+        let wake = Arc::new(Notify::new());
+        // The start is told at once, and there is a checkpoint.
+        wake.notify_one();
+        sealer.keep_time();
+        let cutting = cut_every_second(&sealer, Arc::clone(&wake))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("sealer".into()).spawn(move || {
             // Reading the program takes longer than a start may.
             sealer.identify(program().unwrap_or_default());
             runtime.block_on(async {
-                let mut interval = tokio::time::interval(SEGMENT_INTERVAL);
                 loop {
                     tokio::select! {
                         biased;
                         _ = &mut stopped => break,
-                        _ = interval.tick() => sealer.tick().await,
+                        // However many seconds went by meanwhile, once is enough.
+                        () = wake.notified() => sealer.seal().await,
                     }
                 }
                 sealer.stop().await;
@@ -276,12 +285,28 @@ impl Running {
             // Who waited may be gone.
             let _ = end.send(());
         })?;
-        Ok(Self { _asking: asking, stop, ended })
+        Ok(Self { _asking: asking, cutting, stop, ended })
     }
 
     /// Seals what is left and ends. To be called after the last commit.
     pub async fn stop(self) {
+        drop(self.cutting);
         drop(self.stop);
         let _ = self.ended.await;
     }
+}
+
+/// Closes the open segment at each whole second and wakes who seals, until what it gives is dropped.
+/// A second that is missed is not made up for.
+fn cut_every_second(sealer: &Sealer, wake: Arc<Notify>) -> io::Result<mpsc::Sender<()>> {
+    let (go_on, stopped) = mpsc::channel();
+    let (ledger, clock) = (Arc::clone(&sealer.ledger), Arc::clone(&sealer.clock));
+    std::thread::Builder::new().name("segments".into()).spawn(move || {
+        let until_next = || Duration::from_millis(SEGMENT_MS - millis(&*clock) % SEGMENT_MS);
+        while stopped.recv_timeout(until_next()) == Err(mpsc::RecvTimeoutError::Timeout) {
+            ledger.cut_if_due();
+            wake.notify_one();
+        }
+    })?;
+    Ok(go_on)
 }

@@ -23,6 +23,9 @@ use crate::spine::{CHECKPOINT, Files, POLICY, WITNESSED};
 use crate::stats::LogStats;
 use crate::stored::records;
 
+/// The media type of texts.
+const TEXT: &str = "text/plain; charset=utf-8";
+
 /// Commits read at a time for the entries of a segment.
 const PAGE: usize = 4096;
 
@@ -134,7 +137,7 @@ impl Public {
     /// Answers a question of an outsider; `None` if there is nothing of the kind.
     pub async fn answer(&self, path: &str) -> Option<Answer> {
         let text = |body: String, immutable| {
-            Some(Answer { content_type: "text/plain; charset=utf-8", body: body.into(), immutable })
+            Some(Answer { content_type: TEXT, body: body.into(), immutable })
         };
         if path == CHECKPOINT {
             return text(self.checkpoint()?.to_string(), false);
@@ -146,23 +149,41 @@ impl Public {
             return text(self.policy.clone(), false);
         }
         if let Some(place) = path.strip_prefix("proof/") {
-            let (segment, index) = place.split_once('/')?;
-            let (segment, index) = (segment.parse().ok()?, index.parse().ok()?);
-            return text(self.upgrade(segment, index).await?.to_string(), false);
+            // Who does not know the entry is not told that there is one: he could count them.
+            let (place, leaf) = place.rsplit_once('/')?;
+            let leaf = parse_leaf(leaf)?;
+            return text(self.upgrade(place_of(place)?, Some(leaf)).await?.to_string(), false);
         }
         let tile: Tile = path.parse().ok()?;
         let body = self.tile(tile).ok()??;
         Some(Answer { content_type: "application/octet-stream", body, immutable: true })
     }
 
+    /// Answers a question of whoever runs the server, who needs not know an entry to be shown its
+    /// proof; `None` if there is nothing of the kind.
+    pub(crate) async fn answer_operator(&self, path: &str) -> Option<Answer> {
+        if let Some(place) = path.strip_prefix("proof/").and_then(place_of) {
+            let body = self.upgrade(place, None).await?.to_string().into();
+            return Some(Answer { content_type: TEXT, body, immutable: false });
+        }
+        self.answer(path).await
+    }
+
     /// Proves that an entry of a closed segment is under the last witnessed checkpoint, or, while it
     /// is not, under the last one; `None` while it is not under that either, or if there is no such
-    /// entry.
-    pub async fn upgrade(&self, segment: u64, index: u64) -> Option<TlogProof> {
+    /// entry. With `leaf`, there is none either if it has another leaf hash.
+    pub async fn upgrade(
+        &self,
+        (segment, index): (u64, u64),
+        leaf: Option<Hash>,
+    ) -> Option<TlogProof> {
         let row = self.segment(segment).await?;
-        let leaf = self.meta.0.get(&rows::leaf(row.leaf)).await.ok()??.value;
         let entries = self.sealed(segment, row).await?;
         let entry = entries.bytes.get(usize::try_from(index).ok()?)?;
+        if leaf.is_some_and(|leaf| leaf != Hash(leaf_hash(entry))) {
+            return None;
+        }
+        let leaf = self.meta.0.get(&rows::leaf(row.leaf)).await.ok()??.value;
         let path = entries.tree.inclusion_proof(index, row.count)?;
         let path = path.into_iter().map(|hash| hash.0).collect();
         let extra = Upgrade { leaf: &leaf, entry, index, size: row.count, path }.encode();
@@ -215,4 +236,24 @@ impl Public {
         read.await.ok()?;
         (entries.len() as u64 == row.count).then_some(entries)
     }
+}
+
+/// A segment and the index of an entry in it, as `17/3`.
+fn place_of(text: &str) -> Option<(u64, u64)> {
+    let (segment, index) = text.split_once('/')?;
+    Some((segment.parse().ok()?, index.parse().ok()?))
+}
+
+/// A leaf hash in 64 hexadecimal digits.
+fn parse_leaf(text: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    if pairs.len() != hash.len() {
+        return None;
+    }
+    for (byte, pair) in hash.iter_mut().zip(pairs) {
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+    }
+    Some(Hash(hash))
 }

@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 use lazuli_engine::Proof;
 use lazuli_evidence::{
-    Digest, Draft, Entry, GROUPS, Group as Fields, Opening, Receipt, Salt, headers_fit,
-    receipt_text,
+    Digest, Draft, Entry, GROUPS, Group as Fields, Opening, Receipt, Salt, receipt_text,
 };
 use lazuli_tlog::{Hash, MemoryTree, TreeHead};
 
@@ -115,7 +114,8 @@ impl Segment {
 }
 
 impl EntryProof {
-    fn opening(&self, identity: &Identity) -> Option<String> {
+    /// The opening that goes with a receipt of `receipt` characters.
+    fn opening(&self, identity: &Identity, receipt: usize) -> Option<String> {
         let mut draft = Draft::decode(&self.draft)?;
         if let Some(value) = &self.principal {
             draft.values[Fields::Principal.place()] = value;
@@ -132,7 +132,8 @@ impl EntryProof {
             fields_root: [0; 32],
         };
         // The opening does not carry the root over the fields: it follows from them.
-        Some(Opening::new(&entry, &self.salts, draft.values).to_header())
+        let opening = Opening::new(&entry, &self.salts, draft.values);
+        Some(opening.fitted(receipt)?.to_header())
     }
 }
 
@@ -144,8 +145,7 @@ impl Proof for CommitProof {
     fn receipt(&self, index: usize) -> Option<lazuli_engine::Receipt> {
         let entry = self.entries.get(index)?;
         let receipt = self.segment.receipt(&self.identity, entry.index)?.to_header();
-        let opening = entry.opening(&self.identity);
-        let opening = opening.filter(|opening| headers_fit(receipt.len(), opening.len()));
+        let opening = entry.opening(&self.identity, receipt.len());
         Some(lazuli_engine::Receipt { receipt, opening })
     }
 }

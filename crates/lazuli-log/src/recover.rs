@@ -14,7 +14,7 @@ use lazuli_evidence::{Digest, Entry, NO_PREVIOUS, Record, leaf_hash};
 use lazuli_tlog::Hash;
 
 use crate::keys::Keys;
-use crate::ledger::{Closed, Open, Recovered};
+use crate::ledger::{Closed, Open, Recovered, SEGMENT_MS};
 use crate::rows;
 
 /// Commits read at a time.
@@ -106,8 +106,6 @@ impl From<MetaError> for RecoverError {
 pub(crate) struct Start {
     pub(crate) progress: Progress,
     pub(crate) recovered: Recovered,
-    /// Segments that are closed and not in the spine, oldest first.
-    pub(crate) closed: Vec<Closed>,
     /// Whether commits were made while nobody wrote entries.
     pub(crate) unlogged: bool,
 }
@@ -151,8 +149,8 @@ pub(crate) async fn recover(
         }
     }
     let Reading { heads, open, last_ms, closed, unlogged, .. } = reading;
-    let recovered = Recovered { heads, open, last_ms };
-    Ok(Start { progress, recovered, closed, unlogged })
+    let recovered = Recovered { heads, open, closed, last_ms };
+    Ok(Start { progress, recovered, unlogged })
 }
 
 struct Reading {
@@ -174,16 +172,16 @@ impl Reading {
             let what = format!("commit {}: {what}", version.0);
             RecoverError::Damaged(what)
         };
+        let entry = Entry::decode(record.entry).ok_or_else(|| damaged("not an entry"))?;
         while self.open.segment.n < record.seg {
             if self.closed.len() >= UNSEALED_MAX {
                 return Err(damaged("too many segments are not in the spine"));
             }
-            self.close();
+            self.close(entry.t_ms);
         }
         if record.seg != self.open.segment.n || record.index != self.open.segment.size() {
             return Err(damaged("an entry is out of its place"));
         }
-        let entry = Entry::decode(record.entry).ok_or_else(|| damaged("not an entry"))?;
         let before = self.heads.get(&entry.label).copied();
         let before = before.unwrap_or(Head { seq: 0, hash: NO_PREVIOUS });
         if entry.seq != before.seq + 1 || entry.prev != before.hash {
@@ -201,9 +199,11 @@ impl Reading {
         Ok(())
     }
 
-    /// Ends the open segment as it is.
-    fn close(&mut self) {
-        let t1_ms = self.last_ms.max(self.open.t0_ms);
+    /// Ends the open segment as it is, at the whole second behind its last entry, but not after the
+    /// entry that follows, which came at `next_ms`.
+    fn close(&mut self, next_ms: u64) {
+        let last_ms = self.last_ms.max(self.open.t0_ms);
+        let t1_ms = ((last_ms / SEGMENT_MS + 1) * SEGMENT_MS).min(next_ms).max(last_ms);
         let next = Open::new(self.open.segment.n + 1, t1_ms);
         let open = std::mem::replace(&mut self.open, next);
         let labels = self.names.iter().filter(|(_, name)| open.touched.contains(name.as_str()));

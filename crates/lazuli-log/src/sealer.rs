@@ -1,5 +1,5 @@
-//! Once a second, whatever the load: the open segment is closed, its leaf goes into the spine, and a
-//! checkpoint is signed.
+//! Once a second, whatever the load: the segment that was closed has its leaf put into the spine, and a
+//! checkpoint is signed. Closing it waits for nothing that is done here.
 //!
 //! The order keeps the promises. The leaves and all that is needed to go on are one durable commit;
 //! then the tiles follow, are read back, the head that is about to be signed is stored where no
@@ -26,7 +26,7 @@ use lazuli_tlog::{Checkpoint, TreeHead};
 
 use crate::head_store::{HeadError, HeadStore, SignedHead};
 use crate::keys::STORE_ACCOUNT;
-use crate::ledger::{Closed, Identity, Ledger, millis};
+use crate::ledger::{Closed, Identity, Ledger, WAITING_MAX, millis};
 use crate::public::Public;
 use crate::recover::Progress;
 use crate::reread::{self, RereadError};
@@ -39,8 +39,6 @@ use crate::witness::Client;
 const HEADS_INTERVAL_MS: u64 = 60_000;
 /// How often the log says that it is alive, in milliseconds.
 const HEARTBEAT_INTERVAL_MS: u64 = 10_000;
-/// Closed segments that may wait for the store: beyond it, the open one goes on.
-const WAITING_MAX: usize = 3600;
 
 /// What the reason begins with for which a damaged log takes no entry.
 pub(crate) const DAMAGED: &str = "log-damaged";
@@ -122,9 +120,43 @@ impl Sealer {
         }
     }
 
-    /// Closes the open segment and brings the spine up to date. What cannot be done now is told in
-    /// the text log and done the next time.
+    /// Closes the open segment, whatever the time and whatever it has, and brings the spine up to date.
     pub async fn tick(&mut self) {
+        self.start().await;
+        if self.waiting.len() < WAITING_MAX {
+            self.ledger.cut();
+        }
+        self.seal().await;
+    }
+
+    /// Has segments closed by the clock from now on, each at the end of its second, for
+    /// [`seal`](Self::seal) to find.
+    pub fn keep_time(&self) {
+        self.ledger.keep_time();
+    }
+
+    /// Brings the spine up to date with the segments that were closed. What cannot be done now is
+    /// told in the text log and done the next time.
+    pub async fn seal(&mut self) {
+        self.start().await;
+        let now = millis(&*self.clock);
+        self.take_closed();
+        if now >= self.beat_ms + HEARTBEAT_INTERVAL_MS {
+            let beat = self.event(What::Heartbeat, now);
+            self.events.push(beat);
+            self.beat_ms = now;
+        }
+        self.catch_up(false).await;
+        self.count();
+    }
+
+    fn take_closed(&mut self) {
+        let room = WAITING_MAX.saturating_sub(self.waiting.len());
+        self.waiting.extend(self.ledger.take_closed(room));
+    }
+
+    /// Says that the log was started, the first time.
+    async fn start(&mut self) {
         let now = millis(&*self.clock);
         if self.began.is_none() {
             self.began = Some(now);
@@ -136,16 +168,6 @@ impl Sealer {
                 tracing::warn!(%error, "the start was not entered");
             }
         }
-        if self.waiting.len() < WAITING_MAX {
-            self.waiting.push_back(self.ledger.cut());
-        }
-        if now >= self.beat_ms + HEARTBEAT_INTERVAL_MS {
-            let beat = self.event(What::Heartbeat, now);
-            self.events.push(beat);
-            self.beat_ms = now;
-        }
-        self.catch_up(false).await;
-        self.count();
     }
 
     /// The time before which every read is in the journal, in milliseconds since 1970.
@@ -162,8 +184,8 @@ impl Sealer {
 
     /// Ends the log in good order: everything entered is in the spine and signed.
     pub async fn stop(&mut self) {
-        let closed = self.ledger.cut();
-        self.waiting.push_back(closed);
+        self.ledger.cut();
+        self.waiting.extend(self.ledger.take_closed(usize::MAX));
         let shutdown = self.event(What::Shutdown, millis(&*self.clock));
         self.events.push(shutdown);
         self.catch_up(true).await;
@@ -194,8 +216,19 @@ impl Sealer {
             Err(Failure::Later(error)) => {
                 tracing::warn!(error, "the transparency log lags behind");
             }
-            Err(Failure::Never(why)) => self.ledger.pause(why),
+            Err(Failure::Never(why)) => self.give_up(why),
         }
+    }
+
+    /// Takes no entry any more. That the log is damaged is remembered: a start that reads what is
+    /// stored would find nothing to hold it against, and sign it.
+    fn give_up(&self, why: String) {
+        if why.starts_with(DAMAGED)
+            && let Err(error) = self.heads.remember_damage(&why)
+        {
+            tracing::error!(%error, "that the log is damaged will be forgotten at the next start");
+        }
+        self.ledger.pause(why);
     }
 
     async fn write_and_sign(&mut self, stopping: bool) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! What is stored of the log changes under it: nothing more is signed, and writes are refused.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use lazuli_base::{Clock, ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::{
-    BoxFuture, Commit, CommitError, Committed, Engine, JournalRow, KeyRange, Meta, MetaError, Row,
-    Version,
+    BoxFuture, Commit, CommitError, Committed, Engine, JournalRow, KeyRange, Meta, MetaError,
+    Options, Row, Version,
 };
 use lazuli_evidence::{Draft, Kind, Record};
 use lazuli_log::head_store::HeadStore;
@@ -70,12 +71,16 @@ struct Fixture {
     log: Log,
     clock: Arc<ManualClock>,
     /// Keeps the scribe.
-    _engine: Engine,
+    engine: Engine,
 }
 
 impl Fixture {
     async fn open() -> Self {
-        let engine = Engine::in_memory();
+        Self::start(Engine::in_memory(), None).await
+    }
+
+    /// A log over what a store holds, whose head is kept in a file.
+    async fn start(engine: Engine, heads: Option<&Path>) -> Self {
         let store = Arc::new(Store {
             inner: Arc::clone(&engine.meta),
             flipped: AtomicUsize::new(usize::MAX),
@@ -89,7 +94,7 @@ impl Fixture {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             keys,
             files: None,
-            heads: HeadStore::open(None, "log.test").unwrap(),
+            heads: HeadStore::open(heads, "log.test").unwrap(),
             site: 1,
             config: [0; 32],
             witnesses: None,
@@ -97,7 +102,7 @@ impl Fixture {
         };
         let log = Log::open(parts).await.unwrap();
         engine.write_journal_with(Arc::clone(&log.ledger) as _);
-        Self { store, log, clock, _engine: engine }
+        Self { store, log, clock, engine }
     }
 
     async fn write(&self) -> Result<Committed, CommitError> {
@@ -155,6 +160,42 @@ async fn no_flipped_byte_of_a_stored_entry_is_signed() {
         let stats = &fixture.log.stats;
         assert!(stats.damaged.load(Ordering::Relaxed) && stats.paused.load(Ordering::Relaxed));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_remembered_over_a_restart_until_the_file_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let heads = dir.path().join("heads");
+    let open = || {
+        let options = Options { reserve_bytes: 0, ..Options::new(dir.path().join("data")) };
+        Engine::open(options).unwrap()
+    };
+    let mut fixture = Fixture::start(open(), Some(&heads)).await;
+    fixture.write().await.unwrap();
+    fixture.tick().await;
+    fixture.write().await.unwrap();
+    fixture.store.flipped.store(entry_end().await - 1, Ordering::Relaxed);
+    fixture.tick().await;
+    let found = fixture.log.ledger.paused().unwrap();
+    assert!(found.starts_with("log-damaged: "), "{found}");
+    fixture.engine.close().unwrap();
+    drop(fixture);
+    // What the next one reads is whole, and it is told nothing by that.
+    let mut fixture = Fixture::start(open(), Some(&heads)).await;
+    let file = dir.path().join("heads.damaged");
+    let told = format!("{found}; remembered in {}", file.display());
+    assert_eq!(fixture.log.ledger.paused(), Some(told));
+    assert_eq!(fixture.write().await, Err(CommitError::NoJournal));
+    fixture.tick().await;
+    assert!(fixture.log.stats.damaged.load(Ordering::Relaxed));
+    std::fs::remove_file(&file).unwrap();
+    fixture.engine.close().unwrap();
+    drop(fixture);
+    let mut fixture = Fixture::start(open(), Some(&heads)).await;
+    assert_eq!(fixture.log.ledger.paused(), None);
+    fixture.write().await.unwrap();
+    fixture.tick().await;
+    assert_eq!(fixture.log.ledger.paused(), None);
 }
 
 #[tokio::test]

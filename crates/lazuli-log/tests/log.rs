@@ -1,6 +1,7 @@
 //! A log on a real store: receipts, restarts, and what happens when the past changes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,13 +143,44 @@ async fn receipts_hold_at_once_and_are_upgraded() {
     receipts.extend(several.iter().map(|receipt| check(receipt, &fixture)));
     fixture.tick().await;
     for (receipt, leaf) in receipts {
-        let proof = fixture.log.public.upgrade(receipt.seg, receipt.index).await.unwrap();
+        let proof = fixture.log.public.upgrade((receipt.seg, receipt.index), None).await.unwrap();
         let extra = proof.extra.clone().unwrap();
         let spine_leaf = included(&extra, &receipt, leaf);
         proof.verify(lazuli_tlog::leaf_hash(&spine_leaf), &fixture.policy).unwrap();
     }
-    assert!(fixture.log.public.upgrade(0, 99).await.is_none());
-    assert!(fixture.log.public.upgrade(9, 0).await.is_none());
+    assert!(fixture.log.public.upgrade((0, 99), None).await.is_none());
+    assert!(fixture.log.public.upgrade((9, 0), None).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_is_shown_to_who_knows_the_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::open(dir.path()).await;
+    let committed = fixture.commit("one", "blob").await.unwrap();
+    let (receipt, leaf) = check(&committed.proof.unwrap().receipts()[0], &fixture);
+    fixture.commit("one", "another").await.unwrap();
+    fixture.tick().await;
+    let place = format!("proof/{}/{}", receipt.seg, receipt.index);
+    let mut hex = String::new();
+    for byte in leaf.0 {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    let other = hex.replace(&hex[..1], if hex.starts_with('0') { "1" } else { "0" });
+    let public = &fixture.log.public;
+    assert!(public.answer(&format!("{place}/{hex}")).await.is_some());
+    for unknown in [
+        place.clone(),
+        format!("{place}/"),
+        format!("{place}/{other}"),
+        format!("{place}/{}", &hex[2..]),
+        format!("{place}/{hex}00"),
+        format!("{}/{}/{hex}", receipt.seg, receipt.index),
+        format!("proof/{}/{}/{hex}", receipt.seg, receipt.index + 1),
+    ] {
+        assert_eq!(public.answer(&unknown).await, None, "{unknown}");
+    }
+    let shown = fixture.log.admin.get(&place, "").await.unwrap();
+    assert!(shown.is_some(), "whoever runs the server need not know the entry");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +202,7 @@ async fn a_killed_server_goes_on_where_its_receipts_are() {
     let mut fixture = Fixture::open(dir.path()).await;
     fixture.tick().await;
     for (receipt, leaf) in &receipts {
-        let proof = fixture.log.public.upgrade(receipt.seg, receipt.index).await.unwrap();
+        let proof = fixture.log.public.upgrade((receipt.seg, receipt.index), None).await.unwrap();
         included(&proof.extra.unwrap(), receipt, *leaf);
     }
 }

@@ -11,6 +11,7 @@
 //!  4 object       [container, blob | null, snapshot in ticks | null]
 //!  5 request      [content length | null, [conditions], tier | null, version, bytes named | null]
 //!  6 result       [status | null, error code | null, entity tag | null]
+//!                 the error code stands in the entry of a request that was refused
 //!                 and, at the end of a long read, "complete" | "aborted"
 //!  7 content      ["md5" | "crc64", bytes]
 //! 10 client       [family, major version]
@@ -19,6 +20,9 @@
 //!
 //! A read of a long body that is streamed has a second entry when it ends, with the bytes that were
 //! handed to the connection: the client may have got fewer. It has the request id of the first one.
+//!
+//! A request that was refused although its caller was known has an entry of kind read under the name
+//! of its operation: whatever it asked for, nothing changed.
 //!
 //! A copy also has an entry of kind read in the account that it copies from.
 //!
@@ -49,6 +53,7 @@ pub struct Entry<'a> {
     bytes: Option<u64>,
     etag: Option<ETag>,
     status: Option<u16>,
+    error: Option<&'static str>,
     ending: Option<Ending>,
 }
 
@@ -85,8 +90,8 @@ pub struct Object<'a> {
 impl<'a> Entry<'a> {
     /// An entry of an operation, by its official name, in an account.
     pub const fn new(kind: Kind, operation: &'a str, account: &'a str) -> Self {
-        let (object, bytes, etag, status) = (None, None, None, None);
-        Self { kind, operation, account, object, bytes, etag, status, ending: None }
+        let (object, bytes, etag, status, error) = (None, None, None, None, None);
+        Self { kind, operation, account, object, bytes, etag, status, error, ending: None }
     }
 
     /// An entry of the store's own work.
@@ -128,6 +133,12 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub const fn status(self, status: Option<u16>) -> Self {
         Self { status, ..self }
+    }
+
+    /// The same entry as that of a request that was refused with `error`, the name of its code.
+    #[must_use]
+    pub const fn refused(self, status: u16, error: &'static str) -> Self {
+        Self { status: Some(status), error: Some(error), ..self }
     }
 
     /// The same entry as that of the end of a long read.
@@ -181,7 +192,10 @@ impl<'a> Entry<'a> {
         Writer::new(out).array(if self.ending.is_some() { 4 } else { 3 });
         let status = self.status.or_else(|| origin.map(Origin::status));
         optional(out, status.map(u64::from));
-        Writer::new(out).null();
+        match self.error {
+            Some(error) => _ = Writer::new(out).text(error),
+            None => _ = Writer::new(out).null(),
+        }
         match self.etag {
             // The digits of the tag; a tag is always printed so.
             Some(etag) => shown(out, etag.unquoted()),

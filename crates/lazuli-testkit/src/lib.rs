@@ -5,8 +5,10 @@ mod client;
 mod random;
 mod receipts;
 mod server;
+mod view;
 
 pub use client::{ACCOUNT, Client, Request, Response};
 pub use random::{Random, fill, is_filled};
 pub use receipts::{Kept, Trust};
 pub use server::{Server, binary, workspace_root};
+pub use view::{Seen, View, view};

@@ -3,6 +3,8 @@
 //!
 //! The layouts are those of `docs/internals/journal.md`.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lazuli_evidence::spine::Leaf;
@@ -50,7 +52,7 @@ impl Trust {
         let opening = URL_SAFE_NO_PAD.decode(answer.header(OPENING_HEADER));
         let opening = opening.map_err(|error| format!("the opening: {error}"))?;
         let opening = Opening::decode(&opening).ok_or("no opening")?;
-        let said = opening.values[Group::Object.place()];
+        let said = opening.value(Group::Object).ok_or("the opening does not tell the object")?;
         if !said.windows(object.len()).any(|part| part == object.as_bytes()) {
             return Err(format!("the entry is not about {object}: {said:02x?}"));
         }
@@ -65,6 +67,16 @@ impl Trust {
         verified.map_err(|_| "the signature does not hold")?;
         let (op, seq) = (opening.op.to_owned(), opening.seq);
         Ok(Kept { segment: seg, index: receipt.index, op, seq, leaf })
+    }
+
+    /// The path at which the proof of a receipt is served.
+    pub fn proof_path(kept: &Kept) -> String {
+        let mut path = format!("/.lazuli/log/proof/{}/{}/", kept.segment, kept.index);
+        for byte in kept.leaf.0 {
+            // Writing to a string cannot fail.
+            let _ = write!(path, "{byte:02x}");
+        }
+        path
     }
 
     /// Holds the log to a receipt: `proof` must lead from its entry to a signed checkpoint.

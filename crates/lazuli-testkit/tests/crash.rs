@@ -2,7 +2,7 @@
 //! there whole or not at all, and its data directory is sound.
 //!
 //! Every client keeps its receipts: each holds when it is given, and at the end the log is held to
-//! all of them.
+//! all of them; and to what became of requests that were not answered.
 //!
 //! `LAZULI_CRASH_ROUNDS` says how many rounds (200), `LAZULI_CRASH_SEED` which ones.
 
@@ -10,6 +10,8 @@
 mod actor;
 #[path = "crash/appends.rs"]
 mod appends;
+#[path = "crash/controls.rs"]
+mod controls;
 #[path = "crash/model.rs"]
 mod model;
 #[path = "crash/pages.rs"]
@@ -23,7 +25,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actor::Actor;
-use lazuli_testkit::{Client, Kept, Random, Request, Server, Trust, binary};
+use lazuli_evidence::Kind;
+use lazuli_testkit::{ACCOUNT, Client, Kept, Random, Request, Server, Trust, binary, view};
 use model::Endings;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -97,7 +100,11 @@ fn begin(server: &Server, random: &mut Random) -> Outcome<Vec<Actor>> {
     let policy = Client::new(server.address())?.fetch("/.lazuli/log/policy")?;
     let trust = Arc::new(Trust::new(&policy.body)?);
     let actor = |index| Actor::new(index, random.split(), Arc::clone(&trust));
-    Ok((0..ACTORS).map(actor).collect())
+    let actors: Vec<Actor> = (0..ACTORS).map(actor).collect();
+    for actor in &actors {
+        actor.controls.create(&mut Client::new(server.address())?)?;
+    }
+    Ok(actors)
 }
 
 /// Lets all actors work until the server is gone, which it is after `lifetime`.
@@ -123,7 +130,7 @@ fn hold_to_receipts(server: &Server, actors: &[Actor]) -> Outcome<()> {
     let mut client = Client::new(server.address())?;
     let begun = Instant::now();
     for (kept, actor) in &kept {
-        let path = format!("/.lazuli/log/proof/{}/{}", kept.segment, kept.index);
+        let path = Trust::proof_path(kept);
         let proof = loop {
             let answer = client.fetch(&path)?;
             // The segment that was open when the server was killed is closed within a second.
@@ -138,6 +145,22 @@ fn hold_to_receipts(server: &Server, actors: &[Actor]) -> Outcome<()> {
     let places: BTreeSet<_> = kept.iter().map(|(kept, _)| (kept.segment, kept.index)).collect();
     let numbers: BTreeSet<_> = kept.iter().map(|(kept, _)| kept.seq).collect();
     assert_eq!((places.len(), numbers.len()), (kept.len(), kept.len()), "two have one entry");
+    Ok(())
+}
+
+/// Holds the log to what became of the requests that were not answered: those that had no effect have
+/// no entry of a change, and those that had theirs have one.
+fn hold_to_entries(server: &Server, endings: &Endings) -> Outcome<()> {
+    let changes = [Kind::Control, Kind::Write, Kind::Delete];
+    let entries = view(server, ACCOUNT)?.entries;
+    let changed = entries.iter().filter(|entry| changes.contains(&entry.kind));
+    let changed: BTreeSet<_> = changed.map(|entry| entry.client_request.as_str()).collect();
+    for id in &endings.without_effect {
+        assert!(!changed.contains(id.as_str()), "{id} has an entry and no effect");
+    }
+    for id in &endings.with_effect {
+        assert!(changed.contains(id.as_str()), "{id} has an effect and no entry");
+    }
     Ok(())
 }
 
@@ -182,13 +205,18 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
     }
     verify_pages(&server, &mut actors, &mut seen)?;
     hold_to_receipts(&server, &actors)?;
+    hold_to_entries(&server, &endings)?;
     server.kill()?;
     check_directory(&data)?;
     let acknowledged: usize = actors.iter().map(|actor| actor.kept.len()).sum();
-    println!("{rounds} rounds, {acknowledged} acknowledged operations; unanswered: {endings:?}");
+    println!("{rounds} rounds, {acknowledged} acknowledged operations");
+    let Endings { old, new, either, .. } = endings;
+    println!("unanswered: {old} without effect, {new} with it, {either} of which that is the same");
     assert!(acknowledged > 0, "nothing was acknowledged");
     let appended: usize = actors.iter().map(|actor| actor.appends.acknowledged()).sum();
     assert!(appended > 0, "nothing was appended");
+    let controlled: usize = actors.iter().map(|actor| actor.controls.acknowledged()).sum();
+    assert!(controlled > 0, "no lease and no policy was changed");
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

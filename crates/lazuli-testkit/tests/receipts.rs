@@ -8,10 +8,10 @@
 mod gaps;
 #[path = "receipts/parties.rs"]
 mod parties;
+#[path = "receipts/rollback.rs"]
+mod rollback;
 #[path = "receipts/shape.rs"]
 mod shape;
-#[path = "receipts/view.rs"]
-mod view;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ struct Receipt {
 impl Receipt {
     /// Where its proof is served.
     fn proof(&self) -> String {
-        format!("/.lazuli/log/proof/{}/{}", self.kept.segment, self.kept.index)
+        Trust::proof_path(&self.kept)
     }
 
     /// How the verifier ends when it is given the receipt with what is behind it.

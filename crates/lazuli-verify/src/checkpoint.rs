@@ -14,12 +14,36 @@ pub struct Trusted {
     pub head: TreeHead,
     /// The newest time at which a witness vouched for it, in seconds since 1970.
     pub witnessed: Option<u64>,
+    /// How many witnesses of the policy vouch for it, if they are too few.
+    pub too_few: Option<usize>,
+}
+
+impl Trusted {
+    /// Reports it if too few witnesses vouch for the checkpoint, which `place` names.
+    pub fn report_quorum(&self, place: &str, report: &mut Report) {
+        if let Some(count) = self.too_few {
+            let what = "witnesses of the policy, which wants more";
+            report.below_quorum(format!("{place}: {count} {what}"));
+        }
+    }
 }
 
 /// Reads a checkpoint and holds it against the policy; `place` names it.
 pub fn check(place: &str, bytes: &[u8], policy: &Policy, report: &mut Report) -> Option<Trusted> {
+    let trusted = check_signature(place, bytes, policy, report)?;
+    trusted.report_quorum(place, report);
+    Some(trusted)
+}
+
+/// The same, but whether enough witnesses vouch is left to the caller to report.
+pub fn check_signature(
+    place: &str,
+    bytes: &[u8],
+    policy: &Policy,
+    report: &mut Report,
+) -> Option<Trusted> {
     match SignedCheckpoint::parse(bytes) {
-        Ok(signed) => check_signed(place, &signed, policy, report),
+        Ok(signed) => evaluate(place, &signed, policy, report),
         Err(error) => {
             report.contradiction(place, format_args!("not a checkpoint: {error}"));
             None
@@ -29,6 +53,17 @@ pub fn check(place: &str, bytes: &[u8], policy: &Policy, report: &mut Report) ->
 
 /// Holds a checkpoint against the policy.
 pub fn check_signed(
+    place: &str,
+    signed: &SignedCheckpoint,
+    policy: &Policy,
+    report: &mut Report,
+) -> Option<Trusted> {
+    let trusted = evaluate(place, signed, policy, report)?;
+    trusted.report_quorum(place, report);
+    Some(trusted)
+}
+
+fn evaluate(
     place: &str,
     signed: &SignedCheckpoint,
     policy: &Policy,
@@ -53,12 +88,9 @@ pub fn check_signed(
         let name = name.unwrap_or_default();
         report.fact(format!("{place}: witness {} vouched at {at}", name.escape_debug()));
     }
-    if !evaluation.has_quorum {
-        let count = evaluation.cosigned.len();
-        report.below_quorum(format!("{place}: {count} witnesses of the policy, which wants more"));
-    }
+    let too_few = (!evaluation.has_quorum).then_some(evaluation.cosigned.len());
     let witnessed = evaluation.cosigned.iter().map(|cosigned| cosigned.timestamp).max();
-    Some(Trusted { origin: checkpoint.origin().to_owned(), head, witnessed })
+    Some(Trusted { origin: checkpoint.origin().to_owned(), head, witnessed, too_few })
 }
 
 /// Finds signatures that a key of the policy made, on lines that name another key.

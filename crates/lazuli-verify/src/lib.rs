@@ -32,6 +32,7 @@ pub mod report;
 pub mod segment;
 pub mod spine;
 pub mod tree;
+mod vouched;
 
 use std::path::Path;
 

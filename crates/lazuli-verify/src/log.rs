@@ -13,6 +13,7 @@ use crate::report::{Report, time};
 use crate::segment::{FILE_BYTES_MAX, SegmentFile, root_over};
 use crate::spine::{Heads, Leaf, Rules};
 use crate::tree::{LeafAt, Walk};
+use crate::vouched;
 
 /// The most bytes of a checkpoint.
 pub(crate) const CHECKPOINT_BYTES_MAX: u64 = 256 * 1024;
@@ -66,7 +67,9 @@ pub fn check(
             return None;
         }
     };
-    let trusted = checkpoint::check(&place, &bytes, policy, report)?;
+    let trusted = checkpoint::check_signature(&place, &bytes, policy, report)?;
+    let vouched = trusted.too_few.and_then(|_| vouched::check(folder, &trusted, policy, report));
+    let mut watched_at = None;
     let mut rules = Rules::default();
     let mut segments = Segments::new(folder);
     let mut each =
@@ -74,6 +77,7 @@ pub fn check(
             Some(Leaf::Segment(segment)) => {
                 if let Some(watch) = watch.as_deref_mut().filter(|watch| watch.seg == segment.n) {
                     watch.root = Some(segment.root);
+                    watched_at = Some(at.index);
                 }
                 segments.add((segment.n, segment.root), &mut watch, report);
             }
@@ -82,8 +86,13 @@ pub fn check(
         };
     Walk::new(folder, trusted.head).run(report, &mut each);
     segments.finish(&mut watch, report);
+    // What is asked about may be in the part that nobody else vouches for.
+    let size = vouched.as_ref().map_or(0, |vouched| vouched.head.size);
+    if size == 0 || watched_at.is_some_and(|index| index >= size) {
+        trusted.report_quorum(&place, report);
+    }
     rules.summarise(report);
-    limits(&trusted, rules.last_segment(), report);
+    limits(vouched.as_ref().unwrap_or(&trusted), rules.last_segment(), report);
     Some(Known { trusted, last: rules.last_segment() })
 }
 

@@ -55,7 +55,10 @@ fn verify(mut arguments: Arguments) -> Result<Report, String> {
     }
 }
 
+/// Says what is wrong with the call, and that nothing was verified.
 fn wrong_call(error: &str) -> ExitCode {
     let _ = io::stderr().lock().write_all(format!("error: {error}").as_bytes());
-    ExitCode::from(Exit::Usage.code())
+    let report = Report::of_wrong_call();
+    let _ = io::stdout().lock().write_all(report.to_string().as_bytes());
+    ExitCode::from(report.exit().code())
 }

@@ -163,6 +163,8 @@ fn promise(receipt: &Receipt, key: &VerifierKey, leaf: Hash, report: &mut Report
     match receipt.verify(key, leaf) {
         Ok(root) => {
             let Receipt { seg, index, size, t_ms, .. } = receipt;
+            let hex = cbor::hex(leaf.as_bytes());
+            report.fact(format!("the log's proof of it is at: proof/{seg}/{index}/{hex}"));
             report.fact(format!(
                 "receipt: {} promised at {} that the entry has index {index} in segment {seg}, \
                  which had {size} entries",
@@ -182,6 +184,11 @@ fn promise(receipt: &Receipt, key: &VerifierKey, leaf: Hash, report: &mut Report
 fn show(opening: &Opening<'_>, report: &mut Report) {
     report.fact(format!("entry: {}", opening.entry.describe()));
     for (name, value) in GROUP_NAMES.into_iter().zip(opening.values) {
+        let Some(value) = value else {
+            report.fact(format!("  {name}: sealed"));
+            report.not_proved(format!("what the entry says of its {name}: the opening seals it"));
+            continue;
+        };
         match cbor::show(value) {
             Ok(shown) if shown == "null" => {}
             Ok(shown) => report.fact(format!("  {name}: {shown}")),

@@ -151,35 +151,49 @@ impl std::error::Error for ReceiptError {}
 pub struct Opening<'a> {
     /// The entry that the values lead to.
     pub entry: Entry<'a>,
-    /// The values of the groups, each one item of CBOR.
-    pub values: [&'a [u8]; GROUPS],
+    /// The values of the groups, each one item of CBOR; `None` where the opening has the
+    /// commitment only.
+    pub values: [Option<&'a [u8]>; GROUPS],
 }
 
 impl<'a> Opening<'a> {
     /// Reads bytes that are exactly one opening, and makes the entry from it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, CborError> {
         let mut reader = Reader::new(bytes);
-        reader.array(11)?;
-        reader.version(1)?;
+        let wrong_length = reader.error(Flaw::OutOfRange);
+        let is_whole = match reader.array_up_to(12)? {
+            11 => true,
+            12 => false,
+            _ => return Err(wrong_length),
+        };
+        reader.version(if is_whole { 1 } else { 2 })?;
         let (kind, op) = (entry::kind(&mut reader)?, entry::op(&mut reader)?);
         let (site, boot, t_ms) = (reader.uint()?, reader.uint32()?, reader.uint()?);
         let (label, seq) = (reader.hash()?, entry::sequence(&mut reader)?);
         let prev = reader.hash()?;
         let wrong_salts = reader.error(Flaw::OutOfRange);
         let (salts, rest) = reader.bytes()?.as_chunks::<16>();
-        if salts.len() != GROUPS || !rest.is_empty() {
+        let sealed = if is_whole { Vec::new() } else { reader.hashes(GROUPS)? };
+        // With nothing sealed there is one layout only.
+        let is_other_layout = !is_whole && sealed.is_empty();
+        if salts.len() + sealed.len() != GROUPS || !rest.is_empty() || is_other_layout {
             return Err(wrong_salts);
         }
+        let (mut salts, mut sealed) = (salts.iter(), sealed.into_iter());
         reader.array(GROUPS as u64)?;
-        let mut values = [[].as_slice(); GROUPS];
+        let mut values = [None; GROUPS];
         let mut commitments = [Hash([0; 32]); GROUPS];
-        let places = salts.iter().zip(&mut values).zip(&mut commitments);
-        for (number, ((salt, value), commitment)) in (1_u8..).zip(places) {
-            let wrong_value = reader.error(Flaw::OutOfRange);
-            *value = reader.bytes()?;
-            crate::cbor::show(value)
-                .map_err(|error| CborError { flaw: error.flaw, ..wrong_value })?;
-            *commitment = entry::commitment(number, &label, seq, salt, value);
+        for (number, (value, commitment)) in (1_u8..).zip(values.iter_mut().zip(&mut commitments)) {
+            let wrong = reader.error(Flaw::OutOfRange);
+            if reader.null() {
+                *commitment = sealed.next().ok_or(wrong)?;
+                continue;
+            }
+            let salt = salts.next().ok_or(wrong)?;
+            let read = reader.bytes()?;
+            crate::cbor::show(read).map_err(|error| CborError { flaw: error.flaw, ..wrong })?;
+            *commitment = entry::commitment(number, &label, seq, salt, read);
+            *value = Some(read);
         }
         reader.end()?;
         let fields_root = entry::fields_root(&commitments);
@@ -227,6 +241,14 @@ mod tests {
         assert_eq!(header_bytes("a=="), Err(HeaderError::Base64));
     }
 
+    /// Groups with nothing in them but an object.
+    fn sealed_object(object: &[u8]) -> [evidence::Opened<'_>; GROUPS] {
+        std::array::from_fn(|place| {
+            let value = if place == 3 { object } else { evidence::ABSENT };
+            evidence::Opened::Value { salt: [place as u8; 16], value }
+        })
+    }
+
     #[test]
     fn openings_of_the_server_lead_to_its_entries() {
         let mut values = [evidence::ABSENT; GROUPS];
@@ -249,7 +271,18 @@ mod tests {
         let bytes = written.encode();
         let read = Opening::parse(&bytes).unwrap();
         assert_eq!(read.entry.leaf_hash().0, entry.leaf_hash());
-        assert_eq!(read.values, values);
+        assert_eq!(read.values, values.map(Some));
+        let long = [b"\x79\x01\x00".as_slice(), &[b'n'; 256]].concat();
+        let long = evidence::Opening { groups: sealed_object(&long), ..written };
+        let fitted = long.clone().fitted(860).unwrap();
+        let bytes = fitted.encode();
+        let read = Opening::parse(&bytes).unwrap();
+        assert_eq!(read.entry.leaf_hash().0, long.entry().leaf_hash());
+        let open = read.values.map(|value| value.is_some());
+        assert_eq!(open, std::array::from_fn(|place| place != 3), "only the object is sealed");
+        for length in 0..bytes.len() {
+            assert!(Opening::parse(&bytes[..length]).is_err());
+        }
         values[0] = b"\xa0";
         let unreadable = evidence::Opening::new(&entry, sealed.salts(), values).encode();
         assert_eq!(Opening::parse(&unreadable).unwrap_err().flaw, Flaw::Unsupported);

@@ -85,12 +85,20 @@ pub struct Report {
     missing: Findings,
     below_quorum: Option<String>,
     not_proved: Vec<String>,
+    is_of_wrong_call: bool,
 }
 
 impl Report {
     /// A report of nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The report of a program that was called wrongly and verified nothing.
+    pub fn of_wrong_call() -> Self {
+        let mut report = Self { is_of_wrong_call: true, ..Self::default() };
+        report.not_proved("anything: nothing was verified");
+        report
     }
 
     /// Something that was verified.
@@ -138,7 +146,9 @@ impl Report {
 
     /// How the verification ends: the worst that was found.
     pub const fn exit(&self) -> Exit {
-        if self.contradictions.count > 0 {
+        if self.is_of_wrong_call {
+            Exit::Usage
+        } else if self.contradictions.count > 0 {
             Exit::Contradiction
         } else if self.missing.count > 0 {
             Exit::Missing
@@ -205,6 +215,15 @@ mod tests {
         assert!(text.contains("contradiction: seg/2: wrong\n"), "{text}");
         let (_, block) = text.split_once("\nNot proved by this evidence\n").unwrap();
         assert!(block.lines().all(|line| line.starts_with("- ")) && block.lines().count() == 2);
+    }
+
+    #[test]
+    fn a_wrong_call_proves_nothing() {
+        let report = Report::of_wrong_call();
+        assert_eq!(report.exit(), Exit::Usage);
+        let text = report.to_string();
+        assert!(text.starts_with("\nverdict: not verified: "), "{text}");
+        assert!(text.contains("\nNot proved by this evidence\n- anything: "), "{text}");
     }
 
     #[test]

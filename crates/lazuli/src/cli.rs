@@ -62,7 +62,8 @@ pub(crate) enum LogCommand {
     Export(LogExport),
     /// Print the entries of an account and write them as a bundle of evidence, opened.
     Entries(LogEntries),
-    /// Follow a log and raise an alarm when it contradicts itself; exit status 1 if it does.
+    /// Follow a log and raise an alarm when it contradicts itself; exit status 1 if it does, and 3
+    /// if a single look (`--once`) raised another alarm.
     Monitor(LogMonitor),
 }
 

@@ -10,6 +10,8 @@ enum Status {
     Failed = 1,
     /// The command line, the environment or the configuration file is wrong.
     Usage = 2,
+    /// The command ran, and found what somebody should look at.
+    Alarm = 3,
 }
 
 /// The end of a command that did not succeed.
@@ -29,6 +31,11 @@ impl Failure {
     /// What was asked for makes no sense: exit status 2.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), hint: None, status: Status::Usage }
+    }
+
+    /// Something was found that somebody should look at: exit status 3.
+    pub(crate) fn alarm(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), hint: None, status: Status::Alarm }
     }
 
     /// Says what to do about it.

@@ -10,8 +10,8 @@ use lazuli_base::Clock as _;
 use lazuli_store::journal::{Group, Kind};
 
 use crate::harness::{
-    ACCOUNT, Blobs, Call, HOST, OTHER_ACCOUNT, Setup, VERSION, call, delete, get, key_of, put,
-    put_blob,
+    ACCOUNT, Blobs, Call, HOST, OTHER_ACCOUNT, Setup, VERSION, call, delete, get, head, key_of,
+    put, put_blob,
 };
 use crate::pages::{put_page, put_page_blob};
 use crate::scribe::{Logged, receipt};
@@ -134,6 +134,23 @@ fn changes() -> Vec<(Call, &'static str, Kind)> {
     all
 }
 
+/// An account SAS for blobs.
+fn token(key: &AccountKey, permissions: &str) -> String {
+    let sas = AccountSas {
+        account: ACCOUNT,
+        version: VERSION,
+        services: "b",
+        resource_types: "o",
+        permissions,
+        start: "",
+        expiry: "2026-11-24T09:00:00Z",
+        addresses: "",
+        protocols: "",
+        encryption_scope: "",
+    };
+    account_sas(key, &sas)
+}
+
 /// Entries of requests, without those of the store's own work.
 fn of_requests(entries: Vec<Logged>) -> Vec<Logged> {
     entries.into_iter().filter(|entry| entry.kind() != Kind::System).collect()
@@ -225,21 +242,6 @@ fn an_entry_says_what_was_done_to_what() {
 #[test]
 fn an_entry_says_by_which_key_or_token() {
     let blobs = Blobs::with_container();
-    let fields = |key: &AccountKey| {
-        let sas = AccountSas {
-            account: ACCOUNT,
-            version: VERSION,
-            services: "b",
-            resource_types: "o",
-            permissions: "w",
-            start: "",
-            expiry: "2026-11-24T09:00:00Z",
-            addresses: "",
-            protocols: "",
-            encryption_scope: "",
-        };
-        account_sas(key, &sas)
-    };
     let second = AccountKey::new(format!("the second key of {ACCOUNT}").as_bytes());
     let blob = || put_blob("/box/b", "content");
     for (call, principal, auth, source) in [
@@ -251,13 +253,13 @@ fn an_entry_says_by_which_key_or_token() {
             "[\"127.0.0.0/24\", \"plain\"]",
         ),
         (
-            blob().token(&fields(&key_of(ACCOUNT))).secure().from("2001:db8:1:2::77"),
+            blob().token(&token(&key_of(ACCOUNT), "w")).secure().from("2001:db8:1:2::77"),
             "key1",
             "[\"account-sas\", 1, null]",
             "[\"2001:db8:1::/48\", \"tls\"]",
         ),
         (
-            blob().token(&fields(&second)).from("::ffff:198.51.100.9"),
+            blob().token(&token(&second, "w")).from("::ffff:198.51.100.9"),
             "key2",
             "[\"account-sas\", 2, null]",
             "[\"198.51.100.0/24\", \"plain\"]",
@@ -318,32 +320,72 @@ fn a_copy_is_a_read_of_its_source_too() {
     let refused = blobs.send(&copy(&format!("http://{HOST}/{OTHER_ACCOUNT}/box/from")));
     assert!(refused.status() >= 400, "{refused}");
     let entries = blobs.entries(before);
-    assert_eq!(entries.len(), 1, "{entries:?}");
-    assert_eq!(entries[0].op(), "FailedAuthentications");
+    // Who copies is known to his own account, and nobody to that of the source.
+    assert_eq!(
+        entries.iter().map(Logged::op).collect::<Vec<_>>(),
+        ["CopyBlob", "FailedAuthentications"]
+    );
+    assert_eq!((entries[0].kind(), entries[0].account()), (Kind::Read, ACCOUNT));
 }
 
 #[test]
-fn what_is_refused_has_neither_entry_nor_receipt() {
+fn what_is_refused_has_an_entry_with_its_error_and_no_receipt() {
     let blobs = Blobs::with_blob("content");
-    let before = blobs.scribe.len();
-    let wrong = AccountKey::new(b"wrong");
-    for (call, status, code) in [
-        (put("/box?restype=container"), 409, "ContainerAlreadyExists"),
-        (put_blob("/none/b", ""), 404, "ContainerNotFound"),
-        (put_blob("/box/b", "").header("if-none-match", "*"), 409, "BlobAlreadyExists"),
-        (delete("/box/none"), 404, "BlobNotFound"),
+    let forbidden = put_blob("/box/b", "").token(&token(&key_of(ACCOUNT), "r"));
+    for (call, status, code, op) in [
+        (put("/box?restype=container"), 409, "ContainerAlreadyExists", "CreateContainer"),
+        (put_blob("/none/b", ""), 404, "ContainerNotFound", "PutBlob"),
+        (put_blob("/box/b", "").header("if-none-match", "*"), 409, "BlobAlreadyExists", "PutBlob"),
+        (delete("/box/none"), 404, "BlobNotFound", "DeleteBlob"),
         (
             put_blob("/box/b", "x").header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA=="),
             400,
             "Md5Mismatch",
+            "PutBlob",
         ),
-        (get("/box/none").header("x-lz-receipt", 1), 404, "BlobNotFound"),
-        (delete("/box/b").key(wrong), 403, "AuthenticationFailed"),
+        (get("/box/none").header("x-lz-receipt", 1), 404, "BlobNotFound", "GetBlob"),
+        (delete("/box/b").header("if-match", "\"0x1\""), 412, "ConditionNotMet", "DeleteBlob"),
+        (forbidden, 403, "AuthorizationPermissionMismatch", "PutBlob"),
     ] {
+        let (before, commits) = (blobs.scribe.len(), blobs.scribe.commits());
         let answer = blobs.send(&call).refused(status, code);
         answer.has("x-lz-receipt", "").has("x-lz-opening", "");
+        assert_eq!(blobs.scribe.commits(), commits, "{code}: it is queued");
+        let entries = of_requests(blobs.entries(before));
+        let [entry] = entries.as_slice() else { panic!("{code}: {entries:?}") };
+        assert_eq!((entry.op(), entry.kind(), entry.account()), (op, Kind::Read, ACCOUNT));
+        assert_eq!(entry.group(Group::Result), format!("[{status}, {code:?}, null]"));
+        let id = answer.header("x-ms-request-id");
+        assert_eq!(entry.group(Group::Correlation), format!("[{id:?}, null]"));
     }
+    let before = blobs.scribe.len();
+    let etag = blobs.send(&head("/box/b")).is(200).header("etag");
+    let not_modified = blobs.send(&get("/box/b").header("if-none-match", etag));
+    assert_eq!(not_modified.status(), 304);
+    not_modified.has("x-lz-receipt", "");
+    let result = blobs.entries(before)[1].group(Group::Result);
+    assert_eq!(result, "[304, \"ConditionNotMet\", null]");
+}
+
+#[test]
+fn whoever_is_not_known_has_no_entry() {
+    let blobs = Blobs::with_blob("content");
+    let before = blobs.scribe.len();
+    let wrong = AccountKey::new(b"wrong");
+    blobs.send(&delete("/box/b").key(wrong)).refused(403, "AuthenticationFailed");
+    assert!(blobs.send(&get("/box/b").unsigned()).status() >= 400);
     assert_eq!(of_requests(blobs.entries(before)).len(), 0);
+}
+
+#[test]
+fn nothing_is_refused_unlogged() {
+    let blobs = Blobs::with_blob("content");
+    blobs.scribe.refuse(true);
+    // It is queued: nobody knows yet.
+    blobs.send(&get("/box/none")).refused(404, "BlobNotFound");
+    blobs.run(blobs.store.flush_reads()).unwrap_err();
+    blobs.send(&get("/box/none")).refused(503, "ServerBusy");
+    blobs.scribe.refuse(false);
 }
 
 #[test]
@@ -385,7 +427,10 @@ fn each_request_in_a_batch_has_its_own_receipt() {
     let answer = blobs.send(&batch.body(body)).is(202);
     answer.says(&receipt(before)).says(&receipt(before + 1)).has("x-lz-receipt", "");
     assert_eq!(answer.text().matches("x-lz-receipt").count(), 2);
-    assert_eq!(of_requests(blobs.entries(before)).len(), 2);
+    let entries = of_requests(blobs.entries(before));
+    let kinds: Vec<_> = entries.iter().map(Logged::kind).collect();
+    assert_eq!(kinds, [Kind::Delete, Kind::Delete, Kind::Read]);
+    assert_eq!(entries[2].group(Group::Result), "[404, \"BlobNotFound\", null]");
 }
 
 #[test]

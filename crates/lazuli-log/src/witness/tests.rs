@@ -195,7 +195,7 @@ async fn cosignatures_come_one_by_one_until_there_is_a_quorum() {
     assert_eq!(fixture.clients[1].ask(&signed).await, Ok(Outcome::Cosigned));
     assert_eq!(fixture.cosigned("witnessed").await, (2, true));
     assert_eq!(fixture.cosigned("checkpoint").await, (0, false));
-    let proof = fixture.log.public.upgrade(0, 0).await;
+    let proof = fixture.log.public.upgrade((0, 0), None).await;
     assert!(proof.is_none(), "the segment is empty");
     for client in &mut fixture.clients {
         assert_eq!(client.ask(&newer).await, Ok(Outcome::Cosigned));

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use lazuli_testkit::{Client, Kept, Random, Request, Response, Trust};
 
 use crate::appends::Appends;
-use crate::model::{Base, Content, Endings, Model, Observed, Pairs, Read, Snapshot, Staged, State};
+use crate::controls::Controls;
+use crate::model::{
+    Base, Content, Endings, Model, Observed, Pairs, Pending, Read, Snapshot, Staged, State,
+};
 use crate::pages::PageWrites;
 
 /// Where all blobs are.
@@ -36,6 +39,10 @@ pub(crate) struct Actor {
     pub(crate) appends: Appends,
     /// What it wrote to page blobs that others write to as well.
     pub(crate) pages: PageWrites,
+    /// Its leases and access policies.
+    pub(crate) controls: Controls,
+    /// How many requests it named.
+    requests: u64,
     /// The generation of the append blobs.
     pub(crate) generation: u64,
     pub(crate) trust: Arc<Trust>,
@@ -81,8 +88,9 @@ impl Actor {
     /// An actor whose names begin with its index.
     pub(crate) fn new(index: u64, random: Random, trust: Arc<Trust>) -> Self {
         let (model, appends) = (Model::default(), Appends::of(index));
-        let (pages, kept) = (PageWrites::of(index), Vec::new());
-        Self { index, random, model, appends, pages, generation: 0, trust, kept }
+        let (pages, controls, kept) = (PageWrites::of(index), Controls::of(index), Vec::new());
+        let (generation, requests) = (0, 0);
+        Self { index, random, model, appends, pages, controls, requests, generation, trust, kept }
     }
 
     fn path(name: &str) -> String {
@@ -98,9 +106,10 @@ impl Actor {
 
     /// One random operation; `false` once the server is gone.
     fn step(&mut self, client: &mut Client) -> Result<bool, String> {
-        match self.random.between(0, 4) {
+        match self.random.between(0, 5) {
             0 => return self.append(client),
             1 => return self.put_page(client),
+            2 => return self.control(client),
             _ => {}
         }
         let name = format!("{}-{}", self.index, self.random.between(0, NAMES));
@@ -160,11 +169,32 @@ impl Actor {
         Ok(response.status == CREATED || response.status == BUSY)
     }
 
+    /// What the next request is called.
+    fn next_id(&mut self) -> String {
+        self.requests += 1;
+        format!("client {} request {}", self.index, self.requests)
+    }
+
+    /// Changes a lease or an access policy.
+    fn control(&mut self, client: &mut Client) -> Result<bool, String> {
+        let id = self.next_id();
+        let change = self.controls.next(&mut self.random, &id);
+        let Some(response) = change.send(client)? else { return Ok(false) };
+        self.controls.answered();
+        let kept = self.trust.keep(&response, &change.object);
+        self.kept.push(kept.map_err(|error| format!("{}: {error}", change.asked))?);
+        Ok(true)
+    }
+
     fn attempt(&mut self, client: &mut Client, what: Attempt<'_>, request: &Request<'_>) -> Answer {
         let Attempt { name, asked, status, new } = what;
         self.model.touched.insert(name.to_owned());
-        self.model.pending = Some((name.to_owned(), asked, new.clone()));
-        let Ok(response) = client.send(request) else { return Ok(None) };
+        let id = self.next_id();
+        let (name_of, new_state) = (name.to_owned(), new.clone());
+        self.model.pending = Some(Pending { name: name_of, asked, id: id.clone(), new: new_state });
+        let headers = [request.headers, &[("x-ms-client-request-id", id.as_str())]].concat();
+        let request = Request { headers: &headers, ..*request };
+        let Ok(response) = client.send(&request) else { return Ok(None) };
         if response.status != status {
             let text = response.text();
             return Err(format!("{asked} of {name} answered {}: {text}", response.status));
@@ -344,7 +374,7 @@ impl Actor {
             let observed = observe(client, &name, &state)?;
             self.model.settle(&name, &observed, endings)?;
         }
-        Ok(())
+        self.controls.verify(client, endings)
     }
 }
 

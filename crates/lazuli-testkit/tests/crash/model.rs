@@ -145,12 +145,25 @@ impl State {
     }
 }
 
+/// A request without an answer.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// The name it is about.
+    pub(crate) name: String,
+    /// What was asked.
+    pub(crate) asked: &'static str,
+    /// What the client calls the request.
+    pub(crate) id: String,
+    /// The state it would make.
+    pub(crate) new: State,
+}
+
 /// What one client knows: it alone writes the names in it.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) names: BTreeMap<String, State>,
-    /// The one request without an answer: the name, what was asked, and the state it would make.
-    pub(crate) pending: Option<(String, &'static str, State)>,
+    /// The one request without an answer.
+    pub(crate) pending: Option<Pending>,
     /// The names written to since the last verification.
     pub(crate) touched: BTreeSet<String>,
 }
@@ -162,6 +175,33 @@ pub(crate) struct Endings {
     pub(crate) new: u64,
     /// Both states are the same, for instance after a deletion of nothing.
     pub(crate) either: u64,
+    /// What the clients called the requests that had no effect.
+    pub(crate) without_effect: Vec<String>,
+    /// And those that had theirs.
+    pub(crate) with_effect: Vec<String>,
+}
+
+impl Endings {
+    /// Notes how the request `id` ended, given whether the state is the one before it and whether
+    /// it is the one after it.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub(crate) fn settle(&mut self, (is_old, is_new): (bool, bool), id: String) -> Result<(), ()> {
+        match (is_old, is_new) {
+            (true, true) => self.either += 1,
+            (true, false) => {
+                self.old += 1;
+                self.without_effect.push(id);
+            }
+            (false, true) => {
+                self.new += 1;
+                self.with_effect.push(id);
+            }
+            (false, false) => return Err(()),
+        }
+        Ok(())
+    }
 }
 
 impl Model {
@@ -174,8 +214,8 @@ impl Model {
     ) -> Result<(), String> {
         let old = self.names.entry(name.to_owned()).or_default();
         let against_old = old.differences(observed);
-        let pending = self.pending.take_if(|(pending, _, _)| pending == name);
-        let Some((_, asked, mut new)) = pending else {
+        let pending = self.pending.take_if(|pending| pending.name == name);
+        let Some(Pending { asked, id, mut new, .. }) = pending else {
             return if against_old.is_empty() {
                 Ok(())
             } else {
@@ -183,20 +223,16 @@ impl Model {
             };
         };
         let against_new = new.differences(observed);
-        match (against_old.is_empty(), against_new.is_empty()) {
-            (true, true) => endings.either += 1,
-            (true, false) => endings.old += 1,
-            (false, true) => {
-                endings.new += 1;
-                new.adopt(observed);
-                *old = new;
-            }
-            (false, false) => {
-                return Err(format!(
-                    "{name}: neither before nor after an unanswered {asked}\n  \
-                     before: {old:?}: {against_old:?}\n  after: {new:?}: {against_new:?}"
-                ));
-            }
+        let states = (against_old.is_empty(), against_new.is_empty());
+        endings.settle(states, id).map_err(|()| {
+            format!(
+                "{name}: neither before nor after an unanswered {asked}\n  \
+                 before: {old:?}: {against_old:?}\n  after: {new:?}: {against_new:?}"
+            )
+        })?;
+        if states == (false, true) {
+            new.adopt(observed);
+            *old = new;
         }
         Ok(())
     }

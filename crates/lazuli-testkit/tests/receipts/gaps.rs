@@ -1,14 +1,13 @@
 //! Reads that a crash costs their entries: all were answered within the gap that the log declares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use lazuli_testkit::{ACCOUNT, Client, Random, Request, Server};
+use lazuli_testkit::{ACCOUNT, Client, Random, Request, Server, view};
 
 use crate::parties::{Outcome, folder, logged, make_container, put, start, status, wait_for};
-use crate::view::view;
 
 /// How often the server is killed.
 const KILLS: usize = 3;
@@ -97,7 +96,8 @@ fn reads_without_an_entry_were_answered_in_the_declared_gap() -> Outcome<()> {
         wait_for("what was there before the kill is sealed", || {
             Ok((status(&server)?["segments"].as_u64().unwrap_or(0) > open).then_some(()))
         })?;
-        let logged = view(&server, ACCOUNT)?.requests;
+        let entries = view(&server, ACCOUNT)?.entries;
+        let logged: BTreeSet<_> = entries.into_iter().map(|entry| entry.request).collect();
         for (id, at_ms) in &answered {
             if logged.contains(id) {
                 kept += usize::from(*at_ms < from);

@@ -8,12 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use lazuli_evidence::Digest;
 use lazuli_evidence::spine::{Leaf, What};
-use lazuli_testkit::{ACCOUNT, Client, Server};
+use lazuli_testkit::{ACCOUNT, Client, Server, view};
 use lazuli_tlog::Tile;
 use lazuli_tlog::tile::new_bundles;
 
 use crate::parties::{Outcome, folder, make_container, put, start, status, wait_for};
-use crate::view::view;
 
 /// The second tenant, and its key.
 const OTHER: &str = "quietneighbour";

@@ -7,8 +7,8 @@ use std::path::Path;
 use lazuli_evidence::heads::{self, Head};
 use lazuli_evidence::spine::{self, Leaf, What};
 use lazuli_evidence::{
-    ABSENT, DayKeys, Digest, Entry, GROUPS, Group, Kind, NO_PREVIOUS, Opening, Place, Receipt,
-    Sealed, account_label, day_of, leaf_hash, receipt_text, segment,
+    ABSENT, DayKeys, Digest, Entry, GROUPS, Group, Kind, NO_PREVIOUS, Opened, Opening, Place,
+    Receipt, Sealed, account_label, day_of, leaf_hash, receipt_text, segment,
 };
 use lazuli_tlog::key::{Algorithm, NoteSigner};
 use lazuli_tlog::tile::{Tile, TileKind};
@@ -34,6 +34,17 @@ impl Logged {
     pub(crate) fn opening(&self) -> String {
         let values = self.values.each_ref().map(Vec::as_slice);
         Opening::new(&self.entry(), &self.salts, values).to_header()
+    }
+
+    /// The opening with some groups sealed, as where there is no room for all of them.
+    pub(crate) fn opening_without(&self, groups: &[Group]) -> String {
+        let values = self.values.each_ref().map(Vec::as_slice);
+        let entry = self.entry();
+        let mut opening = Opening::new(&entry, &self.salts, values);
+        for group in groups {
+            opening.groups[group.place()] = Opened::Sealed(self.commitments[group.place()]);
+        }
+        opening.to_header()
     }
 }
 

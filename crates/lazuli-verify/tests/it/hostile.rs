@@ -1,11 +1,15 @@
 //! What a hostile party may hand over: huge claims, floods and tricks. The right code, no panic.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use lazuli_evidence::segment;
 use lazuli_evidence::spine;
 use lazuli_tlog::{Checkpoint, Hash, NoteSigner, TreeHead};
 use lazuli_verify::report::Exit;
 
-use crate::builder::{ORIGIN, small, write};
+use crate::builder::{ORIGIN, files, policy_text, small, write};
 use crate::bundle_builder::{Bundle, push, seal};
 use crate::{bundle_report, log_report};
 
@@ -115,4 +119,120 @@ fn items_that_claim_too_much_are_refused() {
         let place = "contradiction: data/entries item 0: ";
         assert!(report.to_string().contains(&format!("{place}{finding}")), "{finding}: {report}");
     }
+}
+
+/// What the program may take of the memory, in KiB.
+const MEMORY_KIB: u64 = 256 * 1024;
+
+/// Runs the program where it gets no more memory than that, and gives its code and what it printed.
+fn run_limited(arguments: &[&str]) -> (Option<i32>, String) {
+    let limited = format!("ulimit -v {MEMORY_KIB} && exec \"$0\" \"$@\"");
+    let program = env!("CARGO_BIN_EXE_lazuli-verify");
+    let done = Command::new("sh").args(["-c", &limited, program]).args(arguments).output().unwrap();
+    let text = [done.stdout, done.stderr].concat();
+    (done.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A file that says to have `length` bytes and takes no space.
+fn sparse(path: &Path, length: u64) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::File::create(path).unwrap().set_len(length).unwrap();
+}
+
+/// The files of a bundle or a log that tell lengths and counts, with what a hostile party puts there.
+fn hostile_items() -> Vec<(&'static str, Vec<u8>)> {
+    let item = |bytes: &[u8]| {
+        let mut out = Vec::new();
+        push(&mut out, bytes);
+        out
+    };
+    // An entry of a bundle, up to its path, the length of which is 2^62.
+    let long = item(b"\x87\x01\x01\x01\x5b\x40\0\0\0\0\0\0\0");
+    // The same with a list of opened groups of 2^63 items.
+    let mut many = b"\x87\x01\x01\x01\x40\x40\xf6".to_vec();
+    many.extend_from_slice(b"\x9b\x80\0\0\0\0\0\0\0");
+    // A million items that are as short as can be: a count that unpacks.
+    let flood = item(b"\xf6").repeat(1_000_000);
+    let deep = item(&vec![0x81; 1_000_000]);
+    let texts =
+        item(&[b"\x87".as_slice(), &b"\x7b\x7f\xff\xff\xff\xff\xff\xff\xff".repeat(9)].concat());
+    vec![
+        ("longest", b"\xff\xff\xff\xff".to_vec()),
+        ("long", long),
+        ("many", item(&many)),
+        ("flood", flood),
+        ("deep", deep),
+        ("texts", texts),
+    ]
+}
+
+#[test]
+fn no_bundle_makes_the_program_take_more_memory() {
+    let place = tempfile::tempdir().unwrap();
+    let policy = place.path().join("policy");
+    write(&policy, policy_text().as_bytes());
+    let bundle = place.path().join("bundle");
+    let [bundle_name, policy_name] = [&bundle, &policy].map(|path| path.to_str().unwrap());
+    let arguments = ["bundle", bundle_name, "--policy", policy_name];
+    let log = small();
+    Bundle::new(&log, crate::builder::label("alpha")).write(&bundle);
+    let (code, text) = run_limited(&arguments);
+    assert_eq!(code, Some(0), "the limit is enough for what is honest: {text}");
+    for file in ["data/entries", "data/heads"] {
+        for (name, bytes) in hostile_items() {
+            Bundle::new(&log, crate::builder::label("alpha")).write(&bundle);
+            write(&bundle.join(file), &bytes);
+            seal(&bundle);
+            let (code, text) = run_limited(&arguments);
+            assert_eq!(code, Some(1), "{file}, {name}: {text}");
+            assert!(text.contains(&format!("contradiction: {file} item 0: ")), "{name}: {text}");
+            assert!(text.contains("\nNot proved by this evidence\n"), "{name}: {text}");
+        }
+    }
+    // Files that say to be long: the manifest, a tile, the checkpoint, the claims.
+    for file in ["manifest-sha256.txt", "data/log/checkpoint", "data/log/tile/0/000.p/8"] {
+        Bundle::new(&log, crate::builder::label("alpha")).write(&bundle);
+        sparse(&bundle.join(file), 1 << 33);
+        let (code, text) = run_limited(&arguments);
+        assert_eq!(code, Some(1), "{file}: {text}");
+        assert!(text.contains(file), "{file} is named: {text}");
+    }
+}
+
+#[test]
+fn no_log_makes_the_program_take_more_memory() {
+    let place = tempfile::tempdir().unwrap();
+    let policy = place.path().join("policy");
+    write(&policy, policy_text().as_bytes());
+    let folder = place.path().join("log");
+    let [folder_name, policy_name] = [&folder, &policy].map(|path| path.to_str().unwrap());
+    let arguments = ["log", folder_name, "--policy", policy_name];
+    let log = small();
+    log.write(&folder);
+    assert_eq!(run_limited(&arguments).0, Some(0));
+    let tiles = files(&folder).into_iter().filter(|path| path.starts_with("tile/"));
+    for path in tiles.chain(["checkpoint".to_owned(), "seg/0000000002".to_owned()]) {
+        let file = folder.join(&path);
+        let good = fs::read(&file).unwrap();
+        // A segment's file may be long, and is read as a whole.
+        let pairs = if path.starts_with("seg/") { 20_000_000 } else { 200_000 };
+        let prefixes = [
+            // Entries that say to be as long as can be, without end; hashes without end.
+            b"\xff\xff".repeat(pairs),
+            // A segment with 2^63 entries of 4 GiB.
+            [segment::MAGIC, b"\x02\x1b\x80\0\0\0\0\0\0\0\xff\xff\xff\xff"].concat(),
+            vec![0x9f; 1_000_000],
+        ];
+        for bytes in prefixes {
+            write(&file, &bytes);
+            let (code, text) = run_limited(&arguments);
+            assert_eq!(code, Some(1), "{path}: {text}");
+            assert!(text.contains(&path), "{path} is named: {text}");
+        }
+        sparse(&file, 1 << 40);
+        let (code, text) = run_limited(&arguments);
+        assert!(code == Some(1) && text.contains(&path), "{path}: {code:?}: {text}");
+        write(&file, &good);
+    }
+    assert_eq!(run_limited(&arguments).0, Some(0), "all is as it was");
 }

@@ -23,6 +23,46 @@ fn a_log_of_the_server_verifies() {
 }
 
 #[test]
+fn the_witnessed_checkpoint_is_taken_where_the_newest_lacks_a_quorum() {
+    let place = tempfile::tempdir().unwrap();
+    let mut log = small();
+    let old = log.checkpoint(&[1, 2]).to_string();
+    let size = log.tree.size();
+    log.add("alpha", Kind::Write, "PutBlob");
+    log.close();
+    log.write(place.path());
+    let [newest, witnessed] = ["checkpoint", "witnessed"].map(|name| place.path().join(name));
+    fs::write(&newest, log.checkpoint(&[1]).to_string()).unwrap();
+    assert_eq!(log_report(place.path()).exit(), Exit::BelowQuorum);
+    fs::write(&witnessed, &old).unwrap();
+    let report = log_report(place.path());
+    let text = report.to_string();
+    assert_eq!(report.exit(), Exit::Verified, "{text}");
+    let all = log.tree.size();
+    let fact = format!("witnessed: enough witnesses vouch for the first {size} leaves of {all}\n");
+    assert!(text.contains(&fact), "{text}");
+    assert!(text.contains(&format!("\n- that others were shown the leaves from {size} on")));
+    // It has to be of this log, of these leaves, and to have the quorum itself.
+    let mut other = Log::new();
+    other.add("beta", Kind::Read, "GetBlob");
+    other.close();
+    for (wrong, exit, finding) in [
+        (small().checkpoint(&[2]).to_string(), Exit::BelowQuorum, "no quorum of witnesses either"),
+        (other.checkpoint(&[1, 2]).to_string(), Exit::Contradiction, "contradiction: witnessed: "),
+        (old.replace("witness", "w1tness"), Exit::Contradiction, "contradiction: witnessed: "),
+        ("nonsense".to_owned(), Exit::Contradiction, "contradiction: witnessed: not a checkpoint"),
+    ] {
+        fs::write(&witnessed, wrong).unwrap();
+        let report = log_report(place.path());
+        assert_eq!(report.exit(), exit, "{report}");
+        assert!(report.to_string().contains(finding), "{finding}: {report}");
+    }
+    fs::write(&newest, log.checkpoint(&[1, 2]).to_string()).unwrap();
+    let report = log_report(place.path());
+    assert_eq!(report.exit(), Exit::Verified, "it is not needed here: {report}");
+}
+
+#[test]
 fn logs_of_many_sizes_verify_with_full_and_partial_tiles() {
     let mut log = Log::new();
     for round in 0..600_u32 {

@@ -62,6 +62,8 @@ fn wrong_calls_end_with_64_and_say_why() {
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.starts_with("error: ") && text.contains(message), "{arguments:?}: {text}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("\n\nNot proved by this evidence\n- anything: "), "{text}");
     }
     assert_eq!(run(&["--help"]).status.code(), Some(0));
     assert_eq!(run(&["--version"]).status.code(), Some(0));

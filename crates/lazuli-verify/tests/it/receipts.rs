@@ -4,7 +4,7 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lazuli_evidence::{Kind, Upgrade};
+use lazuli_evidence::{Group, Kind, Upgrade};
 use lazuli_tlog::TlogProof;
 use lazuli_verify::folder::Folder;
 use lazuli_verify::promise;
@@ -51,6 +51,27 @@ fn expect(report: &Report, exit: Exit, finding: &str) {
     assert_eq!(report.exit(), exit, "{text}");
     assert!(text.contains(finding), "{finding}: {text}");
     assert!(text.contains("\nNot proved by this evidence\n- "), "{text}");
+}
+
+#[test]
+fn an_opening_may_seal_groups_and_the_report_says_which() {
+    let Client { receipt, logged, .. } = client();
+    let opening = logged.opening_without(&[Group::Object, Group::Client]);
+    let report = report(&format!("{receipt}x-lz-opening: {opening}\n"), None);
+    expect(&report, Exit::Verified, "\n  object: sealed\n");
+    expect(
+        &report,
+        Exit::Verified,
+        "\n- what the entry says of its client: the opening seals it\n",
+    );
+    assert!(!report.to_string().contains("object07"), "{report}");
+    assert_eq!(logged.opening_without(&[]), logged.opening());
+    let all = logged.opening_without(&Group::ALL);
+    expect(
+        &self::report(&format!("{receipt}x-lz-opening: {all}\n"), None),
+        Exit::Verified,
+        "\n  result: sealed\n",
+    );
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::path::Path;
 
 use lazuli_evidence::heads::{self, Head};
 use lazuli_evidence::spine::{count_commitment, count_salt};
-use lazuli_evidence::{DayKeys, Digest, Kind, Place, Record, Sealed, Upgrade, day_of, leaf_hash};
+use lazuli_evidence::{
+    DayKeys, Digest, Group, Kind, Place, Record, Sealed, Upgrade, day_of, leaf_hash,
+};
 use lazuli_tlog::{Hash, TlogProof};
 use lazuli_verify::cbor::hex;
 use lazuli_verify::promise;
@@ -189,12 +191,18 @@ fn receipts() -> Vec<Value> {
         TlogProof { extra, index: leaf as u64, path, checkpoint }.to_string()
     };
     let both = format!("{receipt}{opening}");
+    let partly = |logged: &Logged| {
+        let opening = logged.opening_without(&[Group::Client, Group::Object]);
+        format!("{receipt}x-lz-opening: {opening}\n")
+    };
     vec![
         saved("receipt and opening", &both),
         saved(
             "the opening of another entry",
             &format!("{receipt}x-lz-opening: {}\n", other.opening()),
         ),
+        saved("receipt and an opening that seals groups", &partly(&logged)),
+        saved("an opening that seals groups of another entry", &partly(&other)),
         saved("proof", &proof(3, &logged, &[1, 2])),
         saved("proof at another place", &proof(4, &logged, &[1, 2])),
         saved("proof without a quorum", &proof(3, &logged, &[1])),
@@ -253,7 +261,7 @@ fn the_vectors_are_up_to_date() {
     made.extend(receipts());
     made.extend(all_bundles());
     let verdicts = made.iter().map(|vector| vector["good"] == true);
-    assert_eq!(verdicts.filter(|good| !good).count(), 12, "each way to be wrong is refused");
+    assert_eq!(verdicts.filter(|good| !good).count(), 13, "each way to be wrong is refused");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors.json");
     if std::env::var_os("LAZULI_BLESS").is_some() {
         // One vector a line, so that a change can be read.

@@ -5,7 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 
-use lazuli_tlog::{Checkpoint, Frontier, NoteSigner, append_entry, leaf_hash};
+use lazuli_tlog::key::Algorithm;
+use lazuli_tlog::{Checkpoint, Cosigner, Frontier, NoteSigner, append_entry, leaf_hash};
 
 use crate::program::{Done, Server, run};
 use crate::raw::{call, send};
@@ -162,6 +163,10 @@ fn show(listener: &TcpListener, signed: &str, bundle: &[u8], questions: usize) {
             let count = stream.read(&mut part).unwrap();
             request.extend_from_slice(part.get(..count).unwrap());
         }
+        if request.starts_with(b"GET /any/witnessed HTTP/1.1\r\n") {
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap();
+            continue;
+        }
         let is_checkpoint = request.starts_with(b"GET /any/checkpoint HTTP/1.1\r\n");
         assert!(is_checkpoint || request.starts_with(b"GET /any/tile/entries/000.p/"));
         let body = if is_checkpoint { signed.as_bytes() } else { bundle };
@@ -209,4 +214,27 @@ fn a_log_of_another_kind_is_followed_until_it_contradicts_itself() {
     let done = run(folder, &arguments);
     assert_eq!(done.status, Some(2));
     assert!(done.stderr.starts_with("error: cannot use the policy p: line 1"), "{done:?}");
+}
+
+#[test]
+fn a_single_look_that_raises_an_alarm_has_a_status_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/any", listener.local_addr().unwrap());
+    let (policy, signed, bundle) = other_log(1, 10);
+    let name = "witness.test".parse().unwrap();
+    let witness = Cosigner::from_seed(name, Algorithm::CosignatureV1, &[9; 32]).unwrap();
+    let log = policy.lines().next().unwrap();
+    let policy = format!("{log}\nwitness w {}\nquorum w\n", witness.verifier());
+    fs::write(folder.join("p"), policy).unwrap();
+    let arguments = ["log", "monitor", &url, "--policy", "p", "--state", "s.json", "--once"];
+    let seen = std::thread::scope(|scope| {
+        scope.spawn(|| show(&listener, &signed, &bundle, 3));
+        run(folder, &arguments)
+    });
+    assert_eq!(seen.status, Some(3), "{seen:?}");
+    assert_eq!(seen.stdout, "10 leaves, 10 new, 0 of 1 witnesses\n");
+    assert!(seen.stderr.starts_with("alarm: UNWITNESSED, "), "{seen:?}");
+    assert!(seen.stderr.contains("\nerror: 1 alarms\nhint: "), "{seen:?}");
 }

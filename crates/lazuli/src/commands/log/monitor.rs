@@ -21,6 +21,10 @@ use crate::cli::LogMonitor;
 use crate::failure::{Failure, While as _};
 use crate::output;
 
+/// What to do about an alarm.
+const ALARMED: &str =
+    "the log does not contradict itself, but somebody should look at what it says";
+
 /// Follows the log until it contradicts itself, or looks once.
 pub(crate) fn run(arguments: &LogMonitor) -> Result<(), Failure> {
     let doing = format!("use the policy {}", arguments.policy.display());
@@ -48,7 +52,10 @@ pub(crate) fn run(arguments: &LogMonitor) -> Result<(), Failure> {
         }
         look.notices.iter().for_each(output::notice);
         if arguments.once {
-            return Ok(());
+            return match look.alarms() {
+                0 => Ok(()),
+                alarms => Err(Failure::alarm(format!("{alarms} alarms")).hint(ALARMED)),
+            };
         }
         std::thread::sleep(Duration::from_secs(arguments.interval));
     }

@@ -85,10 +85,12 @@ impl Remote {
         if let Some(witnessed) = self.checkpoint("witnessed")? {
             return Ok(witnessed);
         }
-        match self.checkpoint("checkpoint")? {
-            Some(signed) => Ok(signed),
-            None => self.need("checkpoint", 0).and(Err(Failure::new("there is no checkpoint"))),
-        }
+        let newest = self.checkpoint("checkpoint")?;
+        newest.ok_or_else(|| {
+            let what = format!("{}/checkpoint: the log shows no checkpoint", self.base);
+            let hint = "a log that was stopped shows none: `/health/ready` of its server says why";
+            Failure::new(what).hint(hint)
+        })
     }
 
     /// The bytes of a tile; `None` if there is none. A partial one may be gone when its full one is

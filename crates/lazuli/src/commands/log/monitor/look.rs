@@ -15,6 +15,10 @@ use super::state::State;
 use crate::commands::log::remote::Remote;
 use crate::failure::Failure;
 
+/// Leaves that a quorum of witnesses may be behind without an alarm: they answer within seconds, and
+/// about one leaf a second comes.
+const YOUNG_LEAVES: u64 = 10;
+
 /// Why a look did not end well.
 pub(super) enum Trouble {
     /// The log contradicts itself, or what was seen of it.
@@ -62,6 +66,11 @@ impl<'a> Look<'a> {
         Self { remote, policy, notices: Vec::new(), seen: Seen::default(), signed: None }
     }
 
+    /// How many of the notices are alarms.
+    pub(super) fn alarms(&self) -> usize {
+        self.notices.iter().filter(|notice| notice.starts_with("alarm: ")).count()
+    }
+
     /// Looks, and notes in `state` what was seen.
     pub(super) fn take(&mut self, state: &mut State) -> Result<(), Trouble> {
         let signed = self.remote.checkpoint("checkpoint")?;
@@ -104,7 +113,8 @@ impl<'a> Look<'a> {
         self.notices.push(match size {
             Some(size) => {
                 let behind = head.size.saturating_sub(size);
-                format!("alarm: the witnesses are {behind} leaves behind: {size} are witnessed")
+                let word = if behind > YOUNG_LEAVES { "alarm" } else { "note" };
+                format!("{word}: the witnesses are {behind} leaves behind: {size} are witnessed")
             }
             None => {
                 "alarm: UNWITNESSED, no quorum of witnesses vouches for the checkpoint".to_owned()

@@ -107,6 +107,22 @@ pub const BLOB_TAGS: AccessSpec = object(&[SasPermissions::of(&[Tags])]);
 /// Sets immutability policies and legal holds.
 pub const BLOB_IMMUTABILITY: AccessSpec = object(&[SasPermissions::of(&[SetImmutability])]);
 
+/// What the owner of a container, or of what another service has in its place, opens to others.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    /// What everybody may do.
+    pub(crate) public: PublicAccess,
+    /// Its stored access policies.
+    pub(crate) policies: Vec<SignedIdentifier>,
+}
+
+impl Opened {
+    /// The stored access policy of this name.
+    pub(crate) fn policy(&self, id: &str) -> Option<&SignedIdentifier> {
+        self.policies.iter().find(|policy| policy.id == id)
+    }
+}
+
 /// What a container allows everybody; nothing if there is none.
 pub fn public(container: Option<&ContainerRow>) -> PublicAccess {
     match container.map(|row| row.public_access) {

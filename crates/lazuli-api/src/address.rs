@@ -6,8 +6,10 @@
 
 use std::net::IpAddr;
 
-use lazuli_model::{ErrorCode, Refusal};
+use lazuli_model::{ErrorCode, Refusal, Service};
 use lazuli_wire::percent;
+
+use crate::spec::Level;
 
 /// What a request's target names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +114,36 @@ pub enum Resource {
     Container(String),
     /// A blob in a container.
     Blob(String, String),
+}
+
+impl Resource {
+    /// What a request to `service` names, given its `restype`.
+    pub fn of(service: Service, address: &Address<'_>, restype: Option<&str>) -> Self {
+        match service {
+            Service::Blob | Service::Dfs | Service::Queue | Service::Table => {
+                address.resource(restype)
+            }
+        }
+    }
+
+    /// The level of the operations on it.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Account => Level::Account,
+            Self::Container(_) => Level::Container,
+            Self::Blob(..) => Level::Blob,
+        }
+    }
+
+    /// The container, or what another service has in its place, and the blob, as far as they are
+    /// named: what a token is signed for and what has stored access policies.
+    pub fn names(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Account => (None, None),
+            Self::Container(container) => (Some(container), None),
+            Self::Blob(container, blob) => (Some(container), Some(blob)),
+        }
+    }
 }
 
 impl Address<'_> {

@@ -10,6 +10,7 @@ use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 use lazuli_wire::query::Query;
 use lazuli_wire::{error_body, headers};
 
+use crate::access::Opened;
 use crate::accountable::{self, Caller};
 use crate::address::{self, Resource};
 use crate::call::{Call, Head};
@@ -92,10 +93,12 @@ impl Api {
         let address = address::resolve(&request.target, host, request.secure, is_account)?;
         observation.account = Some(address.account.clone());
         let query = Query::parse(address.query)?;
-        *versions =
-            self.versions_of((&address.account, inherited), &query, &request.headers).await?;
+        *versions = self
+            .versions_of((request.service, &address.account, inherited), &query, &request.headers)
+            .await?;
         check_client_request_id(&request.headers)?;
-        let resource = address.resource(query.get_non_empty("restype"));
+        let restype = query.get_non_empty("restype");
+        let resource = Resource::of(request.service, &address, restype);
         let head = Head {
             service: request.service,
             method: &request.method,
@@ -159,15 +162,11 @@ impl Api {
         name: &mut &'static str,
     ) -> Result<Reply, Refusal> {
         if *head.method == Method::OPTIONS {
-            *name = "PreflightBlobRequest";
+            *name = cors::preflight_name(head.service);
             return cors::preflight(self, head).await;
         }
-        let level = match head.resource {
-            Resource::Account => Level::Account,
-            Resource::Container(_) => Level::Container,
-            Resource::Blob(..) => Level::Blob,
-        };
-        let operation = operations::route(level, head.method, &head.query, head.headers)?;
+        let place = (head.service, head.resource.level());
+        let operation = operations::route(place, head.method, &head.query, head.headers)?;
         *name = operation.spec.name;
         let admitted = self.admit(head, operation).await;
         if let Err(refusal) = &admitted {
@@ -206,11 +205,7 @@ impl Api {
         head: &Head<'_>,
         operation: &Operation,
     ) -> Result<(Granted, Caller), Refusal> {
-        let (container, blob) = match &head.resource {
-            Resource::Account => (None, None),
-            Resource::Container(container) => (Some(container.as_str()), None),
-            Resource::Blob(container, blob) => (Some(container.as_str()), Some(blob.as_str())),
-        };
+        let (container, blob) = head.resource.names();
         let auth = AuthRequest {
             method: head.method.as_str(),
             path: head.address.path,
@@ -230,23 +225,33 @@ impl Api {
         let anonymous = matches!(principal, lazuli_auth::Principal::Anonymous);
         let needs_container = principal.policy_id().is_some()
             || (anonymous && spec.anonymous != AnonymousAccess::Never);
-        let row = match container.filter(|_| needs_container) {
-            Some(name) => self.store.find_container(&head.address.account, name).await?,
-            None => None,
+        let opened = match container.filter(|_| needs_container) {
+            Some(name) => self.opened(head, name).await?,
+            None => Opened::default(),
         };
-        let policy = match (principal.policy_id(), &row) {
-            (Some(id), Some(row)) => row.policies.iter().find(|policy| policy.id == id),
-            _ => None,
-        };
+        let policy = principal.policy_id().and_then(|id| opened.policy(id));
         let policy = policy.map(crate::access::policy);
         let caller = Caller::of(&principal);
         let principal = principal.into_effective(policy.as_ref(), &auth)?;
         let context = AccessContext {
             service: head.service,
             requested_version: head.requested_version,
-            public_access: crate::access::public(row.as_ref()),
+            public_access: opened.public,
         };
         Ok((authorise(spec, &principal, &context)?, caller))
+    }
+
+    /// What the addressed container, or what another service has in its place, opens to others.
+    async fn opened(&self, head: &Head<'_>, name: &str) -> Result<Opened, Refusal> {
+        let account = &head.address.account;
+        match head.service {
+            Service::Blob | Service::Dfs => {
+                let row = self.store.find_container(account, name).await?;
+                let public = crate::access::public(row.as_ref());
+                Ok(Opened { public, policies: row.map(|row| row.policies).unwrap_or_default() })
+            }
+            Service::Queue | Service::Table => Ok(Opened::default()),
+        }
     }
 
     /// Step 2: the version that decides behaviour. A part of a batch inherits the batch's.
@@ -254,7 +259,7 @@ impl Api {
     /// <https://learn.microsoft.com/rest/api/storageservices/versioning-for-the-azure-storage-services>
     async fn versions_of(
         &self,
-        (account, inherited): (&str, Option<ApiVersion>),
+        (service, account, inherited): (Service, &str, Option<ApiVersion>),
         query: &Query<'_>,
         request: &HeaderMap,
     ) -> Result<Versions, Refusal> {
@@ -270,7 +275,7 @@ impl Api {
         };
         let named = match given.or_else(parameter).or_else(token) {
             Some(version) => version,
-            None => self.store.default_version(account).await?.unwrap_or(UNVERSIONED),
+            None => self.store.default_version(service, account).await?.unwrap_or(UNVERSIONED),
         };
         let newer_than_known = named > ApiVersion::NEWEST;
         if named < ApiVersion::OLDEST
@@ -347,7 +352,8 @@ fn check_part(part: &Request, first: &mut Option<&'static str>) -> Result<(), Re
     let (_, query) = part.target.split_once('?').unwrap_or((&part.target, ""));
     let query = Query::parse(query)?;
     let level = if query.contains("restype") { Level::Container } else { Level::Blob };
-    let name = operations::route(level, &part.method, &query, &part.headers)?.spec.name;
+    let name =
+        operations::route((Service::Blob, level), &part.method, &query, &part.headers)?.spec.name;
     let allowed = matches!(name, "DeleteBlob" | "SetBlobTier");
     if allowed && *first.get_or_insert(name) == name {
         return Ok(());
@@ -410,7 +416,7 @@ const UNSUPPORTED_QUERY: &[(&str, &str)] =
 
 /// Refuses what would be a false success: a request for a feature that is not there.
 fn refuse_unsupported(spec: &Spec, head: &Head<'_>) -> Result<(), Refusal> {
-    if matches!(spec.status, Status::NotYet(_)) {
+    if matches!(spec.status, Status::NotYet(_)) || head.service != Service::Blob {
         return Ok(());
     }
     let sent = head.headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-ms-"));

@@ -71,6 +71,7 @@ macro_rules! stored {
 
 stored! {
     AccountRow = 1 "account row";
+    ServiceRow = 1 "service row";
     ContainerRow = 1 "container row";
     BlobRow = 1 "blob row";
     StagingRow = 1 "staging row";
@@ -87,6 +88,13 @@ stored! {
 pub struct AccountRow {
     /// Blob service properties.
     pub blob_service: ServiceProperties,
+}
+
+/// What the properties of a service other than Blob say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRow {
+    /// The properties.
+    pub properties: ServiceProperties,
 }
 
 /// A container.

@@ -2,7 +2,8 @@
 //!
 //! | first byte | key after it | row |
 //! |---|---|---|
-//! | `a` | account | [`AccountRow`]: what the service properties say |
+//! | `a` | account | [`AccountRow`]: what the Blob service's properties say |
+//! | `p` | service, account | [`ServiceRow`]: what another service's properties say |
 //! | `c` | account, 0, container | [`ContainerRow`] |
 //! | `b` | container id, blob name, 0, `0xff` | [`BlobRow`] of the base blob |
 //! | `b` | container id, blob name, 0, 1, snapshot | [`BlobRow`] of a snapshot |
@@ -25,6 +26,7 @@
 //! large, is a single row: the collector removes what hangs on the id afterwards.
 //!
 //! [`AccountRow`]: crate::rows::AccountRow
+//! [`ServiceRow`]: crate::rows::ServiceRow
 //! [`ContainerRow`]: crate::rows::ContainerRow
 //! [`BlobRow`]: crate::rows::BlobRow
 //! [`StagingRow`]: crate::rows::StagingRow
@@ -38,6 +40,7 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lazuli_base::Timestamp;
 use lazuli_engine::{ExtentId, KeyRange};
+use lazuli_model::Service;
 use serde::{Deserialize, Serialize};
 
 /// Identifies a container for as long as it exists; a container made anew has another.
@@ -71,6 +74,16 @@ pub fn run() -> Bytes {
 /// The key of an account's row.
 pub fn account(account: &str) -> Bytes {
     key(b'a', &[account.as_bytes()])
+}
+
+/// The key of the row of an account's service other than Blob.
+pub fn service(service: Service, account: &str) -> Bytes {
+    let letter = match service {
+        Service::Blob | Service::Dfs => b'b',
+        Service::Queue => b'q',
+        Service::Table => b't',
+    };
+    key(b'p', &[&[letter], account.as_bytes()])
 }
 
 /// The key of a container's row.

@@ -2,11 +2,12 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model>
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use lazuli_base::Timestamp;
 
-use crate::edm::{EdmValue, utf16_bytes};
+use crate::edm::{EdmValue, compare_ordinal, utf16_bytes};
 use crate::{ErrorCode, Refusal};
 
 /// The longest partition or row key, in bytes of UTF-16.
@@ -58,6 +59,28 @@ impl EntityKey {
     pub fn predicate(&self) -> String {
         let quoted = |text: &str| text.replace('\'', "''");
         format!("(PartitionKey='{}',RowKey='{}')", quoted(&self.partition), quoted(&self.row))
+    }
+}
+
+/// A part of a table's keys in their order: where it begins and where it ends, both included.
+/// Without a row key it begins with the first entity of its partition, or ends with the last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeySpan {
+    /// Where it begins.
+    pub first: Option<(String, Option<String>)>,
+    /// Where it ends.
+    pub last: Option<(String, Option<String>)>,
+}
+
+impl KeySpan {
+    /// Whether the key is within.
+    pub fn contains(&self, key: &EntityKey) -> bool {
+        let compare = |(partition, row): &(String, Option<String>)| {
+            let order = compare_ordinal(&key.partition, partition);
+            order.then(row.as_ref().map_or(Ordering::Equal, |row| compare_ordinal(&key.row, row)))
+        };
+        self.first.as_ref().is_none_or(|first| compare(first).is_ge())
+            && self.last.as_ref().is_none_or(|last| compare(last).is_le())
     }
 }
 

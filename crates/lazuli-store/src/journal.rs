@@ -12,13 +12,17 @@
 //!  5 request      [content length | null, [conditions], tier | null, version, bytes named | null]
 //!  6 result       [status | null, error code | null, entity tag | null]
 //!                 and, at the end of a long read, "complete" | "aborted"
-//!  7 content      ["md5" | "crc64", bytes]
+//!  7 content      ["md5" | "crc64" | "sha256", bytes]
 //! 10 client       [family, major version]
 //! 11 correlation  [request id, client request id | null]
 //! ```
 //!
 //! A read of a long body that is streamed has a second entry when it ends, with the bytes that were
 //! handed to the connection: the client may have got fewer. It has the request id of the first one.
+//!
+//! A change of an entity tells the entity as its address does, `(PartitionKey='p',RowKey='r')`, in
+//! the place of the blob, and has the SHA-256 of the bytes it came in; each change of a transaction
+//! has an entry.
 //!
 //! A copy also has an entry of kind read in the account that it copies from.
 //!
@@ -50,6 +54,7 @@ pub struct Entry<'a> {
     etag: Option<ETag>,
     status: Option<u16>,
     ending: Option<Ending>,
+    content: Option<Checksum>,
 }
 
 /// How a long read ended.
@@ -86,7 +91,8 @@ impl<'a> Entry<'a> {
     /// An entry of an operation, by its official name, in an account.
     pub const fn new(kind: Kind, operation: &'a str, account: &'a str) -> Self {
         let (object, bytes, etag, status) = (None, None, None, None);
-        Self { kind, operation, account, object, bytes, etag, status, ending: None }
+        let (ending, content) = (None, None);
+        Self { kind, operation, account, object, bytes, etag, status, ending, content }
     }
 
     /// An entry of the store's own work.
@@ -130,6 +136,12 @@ impl<'a> Entry<'a> {
         Self { status, ..self }
     }
 
+    /// The same entry with what commits to the content, where a request brings several.
+    #[must_use]
+    pub const fn content(self, content: Option<Checksum>) -> Self {
+        Self { content, ..self }
+    }
+
     /// The same entry as that of the end of a long read.
     #[must_use]
     pub const fn ended(self, ending: Ending) -> Self {
@@ -154,7 +166,8 @@ impl<'a> Entry<'a> {
         let request_end = out.len();
         self.write_result(&mut out, origin);
         let result_end = out.len();
-        if let Some(checksum) = origin.and_then(Origin::content) {
+        let content = self.content.as_ref().or(origin.and_then(Origin::content));
+        if let Some(checksum) = content {
             checksum.write(&mut out);
         }
         let (object, rest) = out.split_at(object_end);
@@ -214,6 +227,7 @@ impl Checksum {
         writer.array(2);
         match self {
             Self::Md5(md5) => writer.text("md5").bytes(md5),
+            Self::Sha256(sha256) => writer.text("sha256").bytes(sha256),
             Self::Crc64(crc64) => writer.text("crc64").bytes(&crc64.to_le_bytes()),
         };
     }

@@ -1,5 +1,5 @@
-//! Azure Storage's domain on the engine: containers, blobs, blocks, snapshots, tags and listings,
-//! each change one transaction, and the collector that takes back what nothing names any more.
+//! Azure Storage's domain on the engine: containers, blobs, blocks, snapshots, tags, tables, entities
+//! and listings, each change one transaction, and the collector that takes back what nothing names any more.
 //!
 //! No HTTP type appears here: the operations translate.
 
@@ -9,6 +9,8 @@ pub mod change;
 pub mod collector;
 pub mod container;
 pub mod copy;
+pub mod entity;
+pub mod entity_query;
 mod failures;
 pub mod find;
 pub mod fsck;
@@ -22,6 +24,7 @@ pub mod reads;
 pub mod rows;
 pub mod schema;
 pub mod service;
+pub mod table;
 pub mod txn;
 
 use std::collections::HashMap;

@@ -10,6 +10,7 @@ use lazuli_model::acl::{PublicAccess, SignedIdentifier};
 use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::ContentHeaders;
 use lazuli_model::copy::CopyState;
+use lazuli_model::edm::EdmValue;
 use lazuli_model::etag::ETag;
 use lazuli_model::lease::Lease;
 use lazuli_model::metadata::Metadata;
@@ -19,7 +20,7 @@ use lazuli_model::tier::{AccessTier, RehydratePriority};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{ContainerId, ManifestId, StagingId, StateId};
+use crate::schema::{ContainerId, ManifestId, StagingId, StateId, TableId};
 
 /// A row that cannot be decoded: it was written by a newer version, or it is damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +82,8 @@ stored! {
     GarbageRow = 1 "garbage row";
     TagRow = 1 "tag row";
     RunRow = 1 "run row";
+    TableRow = 1 "table row";
+    EntityRow = 1 "entity row";
 }
 
 /// What an account's service properties say.
@@ -250,7 +253,7 @@ pub struct ExtentHold {
 /// Work left for the collector.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GarbageRow {
-    /// For a deleted container, the account it belonged to.
+    /// For a deleted container or table, the account it belonged to.
     pub account: String,
 }
 
@@ -259,6 +262,28 @@ pub struct GarbageRow {
 pub struct TagRow {
     /// The container's name.
     pub container: String,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableRow {
+    /// The id its entities are keyed by.
+    pub id: TableId,
+    /// Its name, in the case it was made with.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Stored access policies.
+    pub policies: Vec<SignedIdentifier>,
+}
+
+/// An entity, but for its keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntityRow {
+    /// When it last changed; every change has a later one.
+    pub timestamp: Timestamp,
+    /// Its properties, in the order they were given.
+    pub properties: Vec<(String, EdmValue)>,
 }
 
 /// How often the store was opened to write: no two runs draw the same identifiers.

@@ -13,6 +13,8 @@
 //! | `r` | `e`, extent, holder | [`ExtentHold`]: what of an extent the holder still names |
 //! | `r` | `m`, manifest id, state id | empty: the state names the manifest |
 //! | `t` | account, 0, tag key, 0, value, 0, container id, blob name | [`TagRow`]: the tag index |
+//! | `T` | account, 0, table in lower case | [`TableRow`] |
+//! | `e` | table id, partition key, 0, row key, both as below | [`EntityRow`] |
 //! | `g` | kind, id | [`GarbageRow`]: work for the collector |
 //! | `R` | | [`RunRow`]: how often identifiers were begun anew |
 //! | `0xe9` | state id | the payload of a blob small enough to live here |
@@ -22,8 +24,13 @@
 //! its extensions: the key order of `b` rows is Azure's listing order, and a snapshot (first byte 1)
 //! comes before its base blob (`0xff`). First bytes 2 to `0xfe` of that suffix are left for versions.
 //!
-//! Containers, block stagings and manifests have an id of their own, so that deleting one, however
-//! large, is a single row: the collector removes what hangs on the id afterwards.
+//! Entities come in Azure's order, that of UTF-16 code units. UTF-8 has that order but for what is
+//! beyond the basic plane, which UTF-16 writes in surrogates, below its last characters. So the
+//! first bytes `0xee` and `0xef` of those, U+E000 to U+FFFF, are keyed as `0xf5` and `0xf6`, which
+//! UTF-8 does not have. Keys hold no zero byte.
+//!
+//! Containers, tables, block stagings and manifests have an id of their own, so that deleting one,
+//! however large, is a single row: the collector removes what hangs on the id afterwards.
 //!
 //! [`AccountRow`]: crate::rows::AccountRow
 //! [`ServiceRow`]: crate::rows::ServiceRow
@@ -36,11 +43,16 @@
 //! [`GarbageRow`]: crate::rows::GarbageRow
 //! [`RunRow`]: crate::rows::RunRow
 //! [`TagRow`]: crate::rows::TagRow
+//! [`TableRow`]: crate::rows::TableRow
+//! [`EntityRow`]: crate::rows::EntityRow
+
+use std::borrow::Cow;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lazuli_base::Timestamp;
 use lazuli_engine::{ExtentId, KeyRange};
 use lazuli_model::Service;
+use lazuli_model::entity::EntityKey;
 use serde::{Deserialize, Serialize};
 
 /// Identifies a container for as long as it exists; a container made anew has another.
@@ -58,6 +70,10 @@ pub struct StagingId(pub u64);
 /// Identifies a committed block list; snapshots and copies of a blob share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ManifestId(pub u64);
+
+/// Identifies a table for as long as it exists; a table made anew has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TableId(pub u64);
 
 const BASE: u8 = 0xff;
 const SNAPSHOT: u8 = 1;
@@ -260,11 +276,63 @@ pub fn tag_parts(key: &[u8]) -> Option<(&str, ContainerId, &str)> {
     Some((value, ContainerId(id), name))
 }
 
+/// The key of a table's row; `folded` is its name in lower case.
+pub fn table(account: &str, folded: &str) -> Bytes {
+    key(b'T', &[account.as_bytes(), &[0], folded.as_bytes()])
+}
+
+/// An account's tables.
+pub fn tables(account: &str) -> KeyRange {
+    KeyRange::prefix(table(account, ""))
+}
+
+/// The key of an entity's row.
+pub fn entity(table: TableId, at: &EntityKey) -> Bytes {
+    let id = table.0.to_be_bytes();
+    key(b'e', &[&id, &in_key_order(&at.partition), &[0], &in_key_order(&at.row)])
+}
+
+/// A table's entities.
+pub fn entities(table: TableId) -> KeyRange {
+    KeyRange::prefix(key(b'e', &[&table.0.to_be_bytes()]))
+}
+
+/// The first key after all entities of a partition, and before those of the next one.
+pub fn after_partition(table: TableId, partition: &str) -> Bytes {
+    key(b'e', &[&table.0.to_be_bytes(), &in_key_order(partition), &[1]])
+}
+
+/// The table's id and the entity's key in the key of an entity's row.
+pub fn entity_parts(key: &[u8]) -> Option<(TableId, EntityKey)> {
+    let id = TableId(u64::from_be_bytes(key.get(1..9)?.try_into().ok()?));
+    let rest = key.get(9..)?;
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    let (partition, row) =
+        (from_key_order(rest.get(..end)?)?, from_key_order(rest.get(end + 1..)?)?);
+    Some((id, EntityKey { partition, row }))
+}
+
+/// The bytes of a text in the order of its UTF-16 code units.
+fn in_key_order(text: &str) -> Cow<'_, [u8]> {
+    let last = |byte: &u8| matches!(byte, 0xee | 0xef);
+    if !text.as_bytes().iter().any(last) {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    text.bytes().map(|byte| if last(&byte) { byte + 7 } else { byte }).collect()
+}
+
+fn from_key_order(bytes: &[u8]) -> Option<String> {
+    let byte = |&byte: &u8| if matches!(byte, 0xf5 | 0xf6) { byte - 7 } else { byte };
+    String::from_utf8(bytes.iter().map(byte).collect()).ok()
+}
+
 /// The kinds of work the collector is left with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Garbage {
     /// Everything that hangs on a deleted container's id.
     Container(ContainerId),
+    /// The entities of a deleted table.
+    Table(TableId),
     /// The blocks of a staging that was committed or discarded.
     Staging(StagingId),
     /// A committed block list that lost a holder, perhaps its last.
@@ -275,6 +343,7 @@ pub enum Garbage {
 pub fn garbage(garbage: Garbage) -> Bytes {
     let (kind, id) = match garbage {
         Garbage::Container(id) => (b'c', id.0),
+        Garbage::Table(id) => (b't', id.0),
         Garbage::Staging(id) => (b's', id.0),
         Garbage::Manifest(id) => (b'm', id.0),
     };
@@ -291,6 +360,7 @@ pub fn garbage_of(key: &[u8]) -> Option<Garbage> {
     let id = u64::from_be_bytes(key.get(2..10)?.try_into().ok()?);
     match key.get(1)? {
         b'c' => Some(Garbage::Container(ContainerId(id))),
+        b't' => Some(Garbage::Table(TableId(id))),
         b's' => Some(Garbage::Staging(StagingId(id))),
         b'm' => Some(Garbage::Manifest(ManifestId(id))),
         _ => None,
@@ -330,6 +400,37 @@ mod tests {
     }
 
     #[test]
+    fn entity_keys_sort_by_code_units() {
+        let id = TableId(7);
+        let texts = [
+            "",
+            "a",
+            "a b",
+            "aa",
+            "b",
+            "\u{d7ff}",
+            "\u{10000}",
+            "\u{10ffff}",
+            "\u{e000}",
+            "\u{ffff}",
+        ];
+        let mut before = entities(id).start;
+        for partition in texts {
+            for row in texts {
+                let at = EntityKey::new(partition, row);
+                let key = entity(id, &at);
+                assert!(before < key, "{at:?}");
+                assert_eq!(entity_parts(&key), Some((id, at)));
+                before = key;
+            }
+            let after = after_partition(id, partition);
+            assert!(before < after);
+            before = after;
+        }
+        assert!(before < entities(TableId(8)).start);
+    }
+
+    #[test]
     fn keys_tell_what_made_them() {
         let taken = Timestamp::from_ticks(638_000_000_000_000_001);
         assert_eq!(blob_name(&blob(ContainerId(1), "x/y", None)), Some(("x/y", None)));
@@ -343,6 +444,7 @@ mod tests {
         );
         for work in [
             Garbage::Container(ContainerId(1)),
+            Garbage::Table(TableId(4)),
             Garbage::Staging(StagingId(2)),
             Garbage::Manifest(ManifestId(3)),
         ] {

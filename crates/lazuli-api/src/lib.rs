@@ -23,6 +23,7 @@ pub mod reference;
 pub mod reply;
 pub mod spec;
 pub mod spelling;
+pub mod table;
 pub mod upload;
 
 pub use accounts::Accounts;

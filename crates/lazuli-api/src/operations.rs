@@ -10,6 +10,10 @@ use crate::call::Call;
 use crate::reply::Reply;
 use crate::spec::{Level, Selector, Spec, Status};
 
+mod table;
+
+pub use table::TABLE;
+
 /// An operation: what it is, and what answers it.
 pub struct Operation {
     /// What it is.
@@ -112,7 +116,8 @@ pub static BLOB: &[Operation] = &[
 pub fn of(service: Service) -> &'static [Operation] {
     match service {
         Service::Blob => BLOB,
-        Service::Dfs | Service::Queue | Service::Table => &[],
+        Service::Table => TABLE,
+        Service::Dfs | Service::Queue => &[],
     }
 }
 

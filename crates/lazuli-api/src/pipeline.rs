@@ -19,7 +19,7 @@ use crate::message::{Body, BodyError, Observation, Request, RequestBody, Respons
 use crate::operations::{self, Operation};
 use crate::reply::Reply;
 use crate::spec::{Level, Spec, Status};
-use crate::{Api, Spelling, UnknownVersions};
+use crate::{Api, Spelling, UnknownVersions, table};
 
 /// The first version whose SAS tokens decide the behaviour of requests that name no version.
 const SAS_VERSION_DECIDES: ApiVersion = ApiVersion::new(2014, 2, 14);
@@ -98,10 +98,12 @@ impl Api {
             .await?;
         check_client_request_id(&request.headers)?;
         let restype = query.get_non_empty("restype");
-        let resource = Resource::of(request.service, &address, restype);
+        let resource = Resource::of(request.service, &address, restype)?;
+        let method = table::method(request.service, &request.method, &request.headers)?;
         let head = Head {
             service: request.service,
-            method: &request.method,
+            method: &method,
+            sent: &request.method,
             address,
             resource,
             query,
@@ -207,7 +209,7 @@ impl Api {
     ) -> Result<(Granted, Caller), Refusal> {
         let (container, blob) = head.resource.names();
         let auth = AuthRequest {
-            method: head.method.as_str(),
+            method: head.sent.as_str(),
             path: head.address.path,
             query: head.address.query,
             headers: head.headers,
@@ -225,7 +227,9 @@ impl Api {
         let anonymous = matches!(principal, lazuli_auth::Principal::Anonymous);
         let needs_container = principal.policy_id().is_some()
             || (anonymous && spec.anonymous != AnonymousAccess::Never);
-        let opened = match container.filter(|_| needs_container) {
+        // A transaction's address names no table, but a token for one does.
+        let place = container.or(principal.table());
+        let opened = match place.filter(|_| needs_container) {
             Some(name) => self.opened(head, name).await?,
             None => Opened::default(),
         };
@@ -250,7 +254,12 @@ impl Api {
                 let public = crate::access::public(row.as_ref());
                 Ok(Opened { public, policies: row.map(|row| row.policies).unwrap_or_default() })
             }
-            Service::Queue | Service::Table => Ok(Opened::default()),
+            Service::Table => {
+                let row = self.store.find_table(account, name).await?;
+                let policies = row.map(|row| row.policies).unwrap_or_default();
+                Ok(Opened { policies, ..Opened::default() })
+            }
+            Service::Queue => Ok(Opened::default()),
         }
     }
 
@@ -337,11 +346,15 @@ impl Api {
         }
         let status = refusal.status();
         let bodiless = request.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
+        let (kind, body) = match request.service {
+            Service::Table => table::error_body(request, refusal, request_id, self.clock.now()),
+            _ => ("application/xml", error_body::xml(refusal, request_id, self.clock.now())),
+        };
         let body = if bodiless {
             Body::Empty
         } else {
-            headers.insert("content-type", HeaderValue::from_static("application/xml"));
-            Body::Full(error_body::xml(refusal, request_id, self.clock.now()).into())
+            headers.insert("content-type", HeaderValue::from_static(kind));
+            Body::Full(body.into())
         };
         Response { status, headers, spelling: Spelling::default(), body }
     }

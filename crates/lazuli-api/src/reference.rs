@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use lazuli_model::Service;
 
 use crate::operations;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Selector, Spec, Status};
 
 /// The services, as the reference names them.
 const SERVICES: [(Service, &str); 3] =
@@ -35,11 +35,7 @@ pub fn markdown() -> String {
 }
 
 fn row(out: &mut String, spec: &Spec) {
-    let level = match spec.level {
-        Level::Account => "account",
-        Level::Container => "container",
-        Level::Blob => "blob",
-    };
+    let level = spec.level.name();
     let methods: Vec<&str> = spec.methods.iter().map(http::Method::as_str).collect();
     let selectors: Vec<String> = spec.selectors.iter().filter_map(selector).collect();
     let mut request = methods.join("/");

@@ -52,12 +52,7 @@ pub(crate) fn blob(version: ApiVersion, resource: &str, moment: &str, query: &Qu
 }
 
 /// The string-to-sign of a service SAS of the table service; `table` is in lower case.
-pub(crate) fn table(
-    version: ApiVersion,
-    account: &str,
-    table: &str,
-    query: &Query<'_>,
-) -> String {
+pub(crate) fn table(version: ApiVersion, account: &str, table: &str, query: &Query<'_>) -> String {
     let service = if version >= SERVICE_PREFIX { "/table" } else { "" };
     let resource = format!("{service}/{account}/{table}");
     let mut lines = vec![query.get("sp"), query.get("st"), query.get("se"), &resource];

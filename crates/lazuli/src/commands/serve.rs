@@ -148,7 +148,10 @@ async fn stop(
 async fn bind_services(
     config: &Config,
 ) -> Result<(Vec<(Listener, Service)>, Vec<Served>), Failure> {
-    let services = [(Service::Blob, "blob", "BlobEndpoint", config.blob_port)];
+    let services = [
+        (Service::Blob, "blob", "BlobEndpoint", config.blob_port),
+        (Service::Table, "table", "TableEndpoint", config.table_port),
+    ];
     let (mut listeners, mut served) = (Vec::new(), Vec::new());
     for (service, name, key, port) in services {
         let listener = bind(config, name, port).await?;

@@ -57,6 +57,8 @@ fn steps() -> Vec<Step> {
         step("tlog-vectors", "the log's vectors, by a check that is not ours", false, tlog_vectors),
         step("conformance-py", "the Python SDK, both halves", false, clients::python_suite),
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
+        step("conformance-py-tables", "the Python SDK for tables", false, clients::python_tables),
+        step("conformance-js-tables", "the JavaScript SDK for tables", false, clients::node_tables),
         step(
             "conformance-py-unlogged",
             "the Python SDK, with receipts",
@@ -341,6 +343,8 @@ fn crash(log: &Path) -> Outcome {
         "lazuli-testkit",
         "--test",
         "crash",
+        "--test",
+        "crash_tables",
         "--test",
         "full_disk",
     ];

@@ -44,4 +44,4 @@ pub use key::{AccountKey, AccountKeys, InvalidKey};
 pub use permission::{Permission, SasPermissions, UnknownPermission};
 pub use policy::{AccessPolicy, EffectiveGrant};
 pub use shared_key::Scheme;
-pub use sign::{AccountSas, ServiceSasToken, account_sas, service_sas, sign_shared_key};
+pub use sign::{AccountSas, ServiceSasToken, account_sas, service_sas, sign_shared_key, table_sas};

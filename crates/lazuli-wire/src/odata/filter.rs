@@ -139,6 +139,12 @@ impl Lexer<'_> {
             };
             return value.map(Token::Constant).ok_or_else(|| syntax("a constant does not parse"));
         }
+        // Operators may stand against a parenthesis; another word there is a function's name.
+        let operator =
+            ["and", "or", "not"].contains(&word.as_str()) || Comparison::parse(&word).is_some();
+        if self.rest.starts_with('(') && !operator {
+            return Err(unsupported("a function"));
+        }
         Ok(match word.as_str() {
             "true" => Token::Constant(EdmValue::Boolean(true)),
             "false" => Token::Constant(EdmValue::Boolean(false)),
@@ -237,9 +243,6 @@ impl Parser<'_> {
         match self.advance()? {
             Some(Token::Constant(value)) => Ok(Operand::Constant(value)),
             Some(Token::Word(word)) if word == "null" => Err(unsupported("null")),
-            Some(Token::Word(_)) if self.next == Some(Token::Open) => {
-                Err(unsupported("a function"))
-            }
             Some(Token::Word(word)) => Ok(Operand::Property(word)),
             _ => Err(syntax("an operand is missing")),
         }

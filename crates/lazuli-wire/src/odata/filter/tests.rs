@@ -93,6 +93,7 @@ fn what_is_no_filter_is_refused() {
         "A eq foo'x'",
         "A eq 1.8e308",
         "()",
+        "garbage (((",
         "A EQ 1",
         "A eq $b",
         &many,

@@ -105,8 +105,8 @@ impl Call {
         self
     }
 
-    /// Calls the account as its secondary.
-    pub(crate) fn path(&self, secondary: bool) -> String {
+    /// The target at the account, or at its secondary.
+    fn path(&self, secondary: bool) -> String {
         let suffix = if secondary { "-secondary" } else { "" };
         format!("/{ACCOUNT}{suffix}{}", self.target)
     }
@@ -334,8 +334,8 @@ impl Answer {
 
     /// The values of the members of a name that are plain texts, in the body's order.
     pub(crate) fn members(&self, name: &str) -> Vec<String> {
-        let text = self.text();
-        let after = text.split(&format!("\"{name}\":\"")).skip(1).map(str::to_owned);
+        let (text, open) = (self.text(), format!("\"{name}\":\""));
+        let after = text.split(open.as_str()).skip(1);
         after.map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
     }
 }

@@ -196,26 +196,26 @@ impl Bounds {
 
     fn intersected(&self, other: &Self) -> Self {
         Self {
-            first: pick(&self.first, &other.first, Ordering::Greater, true),
-            last: pick(&self.last, &other.last, Ordering::Less, true),
+            first: pick(self.first.as_ref(), other.first.as_ref(), Ordering::Greater, true),
+            last: pick(self.last.as_ref(), other.last.as_ref(), Ordering::Less, true),
         }
     }
 
     fn united(&self, other: &Self) -> Self {
         Self {
-            first: pick(&self.first, &other.first, Ordering::Less, false),
-            last: pick(&self.last, &other.last, Ordering::Greater, false),
+            first: pick(self.first.as_ref(), other.first.as_ref(), Ordering::Less, false),
+            last: pick(self.last.as_ref(), other.last.as_ref(), Ordering::Greater, false),
         }
     }
 }
 
 /// Of two bounds the one that is in this order to the other; with one missing, the other one if it
 /// `narrows`, and none if not.
-fn pick(a: &Option<String>, b: &Option<String>, wanted: Ordering, narrows: bool) -> Option<String> {
+fn pick(a: Option<&String>, b: Option<&String>, wanted: Ordering, narrows: bool) -> Option<String> {
     match (a, b) {
         (Some(a), Some(b)) if compare_ordinal(a, b) == wanted => Some(a.clone()),
         (Some(_), Some(b)) => Some(b.clone()),
-        (one, None) | (None, one) if narrows => one.clone(),
+        (one, None) | (None, one) if narrows => one.cloned(),
         _ => None,
     }
 }

@@ -124,11 +124,11 @@ fn range_of(table: TableId, query: &EntityQuery<'_>) -> Option<KeyRange> {
         start = start.max(schema::entity(table, &EntityKey::new(partition.as_str(), row)));
     }
     if let Some((partition, row)) = &query.span.last {
-        end = earlier(end, end_at(table, partition, row.as_deref()));
+        end_by(&mut end, end_at(table, partition, row.as_deref()));
     }
     start = start.max(reach_start(table, &reach));
     if let Some(last) = reach_end(table, &reach) {
-        end = earlier(end, last);
+        end_by(&mut end, last);
     }
     if let Some(from) = query.from {
         start = start.max(schema::entity(table, from));
@@ -137,8 +137,11 @@ fn range_of(table: TableId, query: &EntityQuery<'_>) -> Option<KeyRange> {
     (!empty).then_some(KeyRange { start, end })
 }
 
-fn earlier(end: Option<Bytes>, other: Bytes) -> Option<Bytes> {
-    Some(end.map_or(other.clone(), |end| end.min(other)))
+/// Ends a range no later than at `other`.
+fn end_by(end: &mut Option<Bytes>, other: Bytes) {
+    if end.as_ref().is_none_or(|end| other < *end) {
+        *end = Some(other);
+    }
 }
 
 /// The first key after an entity, or after a whole partition.

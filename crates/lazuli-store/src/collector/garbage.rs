@@ -112,7 +112,9 @@ impl Store {
                 return Ok(());
             }
             let mut txn = self.begin();
-            rows.iter().for_each(|row| txn.delete(row.key.clone()));
+            for row in &rows {
+                txn.delete(row.key.clone());
+            }
             let bytes: usize = rows.iter().map(|row| row.value.len()).sum();
             limit = if bytes > ENTITY_BYTES { ENTITIES_AT_FIRST } else { BATCH };
             self.removed(txn, rows.len(), collected).await?;

@@ -13,7 +13,7 @@ const VERSION: &str = "2021-12-02";
 
 /// One request, before it is signed.
 pub(crate) struct Request<'a> {
-    /// `GET` or `PUT`.
+    /// `GET`, `PUT` or `POST`.
     pub(crate) method: &'static str,
     /// The path below the account: `/container/blob`.
     pub(crate) path: &'a str,
@@ -23,6 +23,8 @@ pub(crate) struct Request<'a> {
     pub(crate) length: usize,
     /// Whether the body is a blob, which the request then says.
     pub(crate) is_blob: bool,
+    /// The type of the body; empty if it is not told.
+    pub(crate) content_type: &'a str,
 }
 
 /// Signs and writes request heads for one account.
@@ -30,6 +32,8 @@ pub(crate) struct Signer {
     key: hmac::Key,
     account: String,
     authority: String,
+    /// Whether requests go to the Table service, which signs less of them.
+    tables: bool,
     date: String,
     date_second: u64,
     text: String,
@@ -43,21 +47,31 @@ impl Signer {
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             account: account.to_owned(),
             authority: authority.to_owned(),
+            tables: false,
             date: String::new(),
             date_second: 0,
             text: String::with_capacity(512),
         })
     }
 
-    /// Writes the head of `request` into `head`.
-    pub(crate) fn write_head(&mut self, request: &Request<'_>, head: &mut String) {
-        self.refresh_date();
-        let Request { method, path, query, length, is_blob } = request;
+    /// The same for the Table service, or not.
+    pub(crate) fn of_tables(self, tables: bool) -> Self {
+        Self { tables, ..self }
+    }
+
+    /// Writes the text that is signed.
+    fn write_text(&mut self, request: &Request<'_>) {
+        let Request { method, path, query, length, is_blob, content_type } = request;
         let Self { account, date, text, .. } = self;
-        let signed_length = if *length == 0 { String::new() } else { length.to_string() };
-        let blob_type = if *is_blob { "x-ms-blob-type:BlockBlob\n" } else { "" };
         text.clear();
         // Writing to a string cannot fail.
+        if self.tables {
+            let resource = format_args!("/{account}/{account}{path}");
+            let _ = write!(text, "{method}\n\n{content_type}\n{date}\n{resource}");
+            return;
+        }
+        let signed_length = if *length == 0 { String::new() } else { length.to_string() };
+        let blob_type = if *is_blob { "x-ms-blob-type:BlockBlob\n" } else { "" };
         let _ = write!(
             text,
             "{method}\n\n\n{signed_length}\n\n\n\n\n\n\n\n\n\
@@ -66,6 +80,14 @@ impl Signer {
         for (name, value) in *query {
             let _ = write!(text, "\n{name}:{}", decode(value));
         }
+    }
+
+    /// Writes the head of `request` into `head`.
+    pub(crate) fn write_head(&mut self, request: &Request<'_>, head: &mut String) {
+        self.refresh_date();
+        self.write_text(request);
+        let Request { method, path, query, length, is_blob, content_type } = request;
+        let Self { account, date, text, .. } = self;
         let signature = STANDARD.encode(hmac::sign(&self.key, text.as_bytes()));
         head.clear();
         let _ = write!(head, "{method} /{account}{path}");
@@ -79,6 +101,12 @@ impl Signer {
              x-ms-version: {VERSION}\r\n",
             self.authority
         );
+        if !content_type.is_empty() {
+            let _ = write!(head, "Content-Type: {content_type}\r\n");
+        }
+        if self.tables {
+            head.push_str("Accept: application/json\r\nDataServiceVersion: 3.0\r\n");
+        }
         if *is_blob {
             head.push_str("x-ms-blob-type: BlockBlob\r\n");
         }
@@ -142,8 +170,7 @@ mod tests {
         let mut signer = Signer::new("h:1", "dev", "a2V5").expect("a key");
         let mut head = String::new();
         let query = [("comp", "list"), ("restype", "container")];
-        let request =
-            Request { method: "GET", path: "/c", query: &query, length: 0, is_blob: false };
+        let request = Request { query: &query, ..crate::tables::request("GET", "/c") };
         signer.write_head(&request, &mut head);
         assert!(
             head.starts_with("GET /dev/c?comp=list&restype=container HTTP/1.1\r\nHost: h:1\r\n")

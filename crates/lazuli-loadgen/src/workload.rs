@@ -10,6 +10,7 @@ use crate::arguments::{Arguments, Mode};
 use crate::connection::{Answer, Connection, Sink};
 use crate::measure::{Measured, Stopwatch};
 use crate::sign::{Request, Signer, encode};
+use crate::tables;
 
 /// The size of a block of a large blob, in bytes.
 const BLOCK_BYTES: usize = 8 << 20;
@@ -53,7 +54,7 @@ fn body(arguments: &Arguments) -> Vec<u8> {
     let length = match arguments.mode {
         Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn => arguments.bytes,
         Mode::Blocks => BLOCK_BYTES.min(arguments.bytes),
-        Mode::Get | Mode::GetLarge | Mode::List | Mode::Container => 0,
+        _ => 0,
     };
     let mut state = SCATTER;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -103,9 +104,9 @@ struct Client {
 impl Client {
     /// Connects.
     async fn new(shared: Rc<Shared>) -> Result<Self, String> {
-        let Arguments { authority, account, key, .. } = &shared.arguments;
+        let Arguments { authority, account, key, mode, .. } = &shared.arguments;
         let connection = Connection::open(authority).await?;
-        let signer = Signer::new(authority, account, key)?;
+        let signer = Signer::new(authority, account, key)?.of_tables(tables::is_mode(*mode));
         Ok(Self { shared, connection, signer, head: String::new(), measured: Measured::default() })
     }
 
@@ -164,7 +165,55 @@ impl Client {
                 self.put(&path, &[("restype", "container")], &[], false).await
             }
             Mode::List => Err("a listing is walked, not split".to_owned()),
+            _ => self.table_operation(&shared.arguments, first + number, number_scattered).await,
         }
+    }
+
+    /// One operation on the table.
+    async fn table_operation(
+        &mut self,
+        arguments: &Arguments,
+        number: u64,
+        scattered: u64,
+    ) -> Result<u64, String> {
+        const JSON: &str = "application/json";
+        let container = &arguments.container;
+        match arguments.mode {
+            Mode::Table => {
+                let body = format!("{{\"TableName\":\"{container}\"}}");
+                self.post(("/Tables", JSON), body.as_bytes(), 201).await
+            }
+            Mode::Insert => {
+                let body = tables::entity(number);
+                self.post((&format!("/{container}"), JSON), body.as_bytes(), 201).await
+            }
+            Mode::Upsert => {
+                let body = tables::transaction(arguments, number);
+                self.post(("/$batch", tables::BATCH), body.as_bytes(), 202).await
+            }
+            Mode::Point => self.get(&tables::address(container, scattered)).await,
+            _ => {
+                let filter = encode(&tables::range(scattered));
+                let (path, query) = (format!("/{container}()"), [("$filter", filter.as_str())]);
+                let request = Request { query: &query, ..tables::request("GET", &path) };
+                let answer = self.send(&request, &[], Sink::Discard).await?;
+                expect(&answer, 200)?;
+                Ok(answer.body_bytes)
+            }
+        }
+    }
+
+    /// Posts a body to the Table service.
+    async fn post(
+        &mut self,
+        (path, content_type): (&str, &str),
+        body: &[u8],
+        status: u16,
+    ) -> Result<u64, String> {
+        let request = Request { length: body.len(), content_type, ..tables::request("POST", path) };
+        let answer = self.send(&request, body, Sink::Discard).await?;
+        expect(&answer, status)?;
+        Ok(body.len() as u64)
     }
 
     /// Puts a body.
@@ -175,15 +224,16 @@ impl Client {
         body: &[u8],
         is_blob: bool,
     ) -> Result<u64, String> {
-        let request = Request { method: "PUT", path, query, length: body.len(), is_blob };
+        let (length, content_type) = (body.len(), "");
+        let request = Request { method: "PUT", path, query, length, is_blob, content_type };
         let answer = self.send(&request, body, Sink::Discard).await?;
         expect(&answer, 201)?;
         Ok(body.len() as u64)
     }
 
-    /// Gets a blob and drops it.
+    /// Gets a blob or an entity and drops it.
     async fn get(&mut self, path: &str) -> Result<u64, String> {
-        let request = Request { method: "GET", path, query: &[], length: 0, is_blob: false };
+        let request = tables::request("GET", path);
         let answer = self.send(&request, &[], Sink::Discard).await?;
         expect(&answer, 200)?;
         Ok(answer.body_bytes)
@@ -240,8 +290,7 @@ impl Client {
             query.push(("marker", &marker));
         }
         query.extend([("maxresults", PAGE_NAMES), ("restype", "container")]);
-        let request =
-            Request { method: "GET", path: &path, query: &query, length: 0, is_blob: false };
+        let request = Request { query: &query, ..tables::request("GET", &path) };
         let mut page = Vec::new();
         let answer = self.send(&request, &[], Sink::Keep(&mut page)).await?;
         expect(&answer, 200)?;

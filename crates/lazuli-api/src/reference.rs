@@ -29,7 +29,9 @@ pub fn markdown() -> String {
              | operation | level | request | success | state |\n\
              | --- | --- | --- | --- | --- |\n"
         );
-        operations.iter().for_each(|operation| row(&mut out, operation.spec));
+        for operation in operations {
+            row(&mut out, operation.spec);
+        }
     }
     out
 }

@@ -1,6 +1,6 @@
 //! What the operations that change an entity have in common.
 
-use lazuli_model::entity::{EntityKey, IfMatch};
+use lazuli_model::entity::{EntityKey, IfMatch, Properties};
 use lazuli_model::{ErrorCode, Refusal};
 use lazuli_store::entity::{Action, Change};
 use lazuli_wire::headers;
@@ -14,10 +14,11 @@ use crate::table::answer;
 /// What `If-Match` asks. `MissingRequiredHeader` without it, `InvalidInput` if it is malformed.
 pub(crate) fn condition(call: &Call<'_>) -> Result<IfMatch, Refusal> {
     // An empty header is there, and asks for nothing an entity has.
-    let text = headers::text(call.head.headers, "if-match")?;
-    text.map(token::if_match).unwrap_or_else(|| {
-        Err(Refusal::new(ErrorCode::MissingRequiredHeader).with_detail("HeaderName", "If-Match"))
-    })
+    let Some(text) = headers::text(call.head.headers, "if-match")? else {
+        let missing = Refusal::new(ErrorCode::MissingRequiredHeader);
+        return Err(missing.with_detail("HeaderName", "If-Match"));
+    };
+    token::if_match(text)
 }
 
 /// The change that a request asks for: of the entity it addresses, or else of the one in its body.
@@ -30,12 +31,7 @@ pub(crate) fn of(
 ) -> Result<Change, Refusal> {
     if matches!(action, Action::Delete(_)) {
         let key = addressed.cloned().unwrap_or_default();
-        return Ok(Change {
-            key,
-            action,
-            properties: lazuli_model::entity::Properties::default(),
-            content: Vec::new(),
-        });
+        return Ok(Change { key, action, properties: Properties::default(), content: Vec::new() });
     }
     let given = answer::read_entity(format, body)?;
     let key = match addressed {

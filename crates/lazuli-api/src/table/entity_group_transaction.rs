@@ -7,10 +7,11 @@
 
 use http::{Method, StatusCode};
 use lazuli_auth::Permission;
+use lazuli_base::Timestamp;
 use lazuli_model::entity::IfMatch;
 use lazuli_model::names::TableName;
 use lazuli_model::{ErrorCode, Refusal};
-use lazuli_store::entity::{Action, Change, Entity, Failed};
+use lazuli_store::entity::{Action, Change, Failed};
 use lazuli_wire::odata::changeset::{self, AnswerWriter, Batch, SubRequest};
 use lazuli_wire::odata::entity_json::{Frame, ShownEntity, entity_path};
 use lazuli_wire::odata::format::{self, Format, Metadata};
@@ -47,10 +48,17 @@ pub static SPEC: Spec = Spec {
 /// A part of a transaction, understood.
 struct Part {
     table: TableName,
-    change: Change,
     preference: Preference,
     format: Format,
     content_id: Option<String>,
+}
+
+/// A transaction that happened.
+struct Done {
+    parts: Vec<Part>,
+    changes: Vec<Change>,
+    /// When each entity changed.
+    made: Vec<Timestamp>,
 }
 
 /// Makes all changes of the body, or answers its query.
@@ -60,10 +68,10 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let id = call.api.entropy.uuid();
     let answer = match changeset::read(content_type, &body) {
         Ok(Batch::Changes(requests)) => match changes(&call, requests).await {
-            Ok((parts, made)) => {
+            Ok(Done { parts, changes, made }) => {
                 let mut answer = AnswerWriter::new(&id, true);
-                for (part, timestamp) in parts.iter().zip(made) {
-                    success(&call, &mut answer, part, timestamp);
+                for ((part, change), timestamp) in parts.iter().zip(&changes).zip(made) {
+                    success(&call, &mut answer, (part, change), timestamp);
                 }
                 answer
             }
@@ -87,32 +95,30 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     Ok(reply.full(answer.finish()))
 }
 
-async fn changes(
-    call: &Call<'_>,
-    requests: Vec<SubRequest>,
-) -> Result<(Vec<Part>, Vec<lazuli_base::Timestamp>), Failed> {
+async fn changes(call: &Call<'_>, requests: Vec<SubRequest>) -> Result<Done, Failed> {
     let mut parts: Vec<Part> = Vec::with_capacity(requests.len());
-    for (index, request) in requests.into_iter().enumerate() {
+    let mut changes = Vec::with_capacity(requests.len());
+    for (index, request) in requests.iter().enumerate() {
         let failed = |refusal| Failed { index, refusal };
-        let part = part(call, request).map_err(failed)?;
+        let (part, change) = part(call, request).map_err(failed)?;
         if parts.first().is_some_and(|first| first.table.folded() != part.table.folded()) {
             return Err(failed(ErrorCode::CommandsInBatchActOnDifferentPartitions.into()));
         }
         parts.push(part);
+        changes.push(change);
     }
     let Some(table) = parts.first().map(|first| first.table.clone()) else {
         return Err(Failed { index: 0, refusal: ErrorCode::InvalidInput.into() });
     };
-    let changes: Vec<Change> = parts.iter().map(|part| part.change.clone()).collect();
     let made = call.store().change_entities(call.account(), &table, &changes).await?;
-    Ok((parts, made))
+    Ok(Done { parts, changes, made })
 }
 
 /// Understands a part, and holds it against what the caller may do.
-fn part(call: &Call<'_>, request: SubRequest) -> Result<Part, Refusal> {
+fn part(call: &Call<'_>, request: &SubRequest) -> Result<(Part, Change), Refusal> {
     let text = |name| headers::text(&request.headers, name);
     let method = table::method(call.head.service, &request.method, &request.headers)?;
-    let resource = resource(call, &request)?;
+    let resource = resource(call, request)?;
     let condition = text("if-match")?.map(token::if_match).transpose()?;
     let (name, key) = match &resource {
         Resource::Table(table) => (table, None),
@@ -127,7 +133,8 @@ fn part(call: &Call<'_>, request: SubRequest) -> Result<Part, Refusal> {
     call.granted.require_entity(table.as_str(), &change.key)?;
     let format = format::negotiate(text("accept")?, None, call.version())?;
     let preference = Preference::parse(text("prefer")?);
-    Ok(Part { table, change, preference, format, content_id: request.content_id.clone() })
+    let content_id = request.content_id.clone();
+    Ok((Part { table, preference, format, content_id }, change))
 }
 
 /// What a part does, and what a token must permit for it.
@@ -219,10 +226,10 @@ fn query_answer(mut answer: AnswerWriter, reply: Reply) -> AnswerWriter {
 fn success(
     call: &Call<'_>,
     answer: &mut AnswerWriter,
-    part: &Part,
-    timestamp: lazuli_base::Timestamp,
+    (part, change): (&Part, &Change),
+    timestamp: Timestamp,
 ) {
-    let Part { change, table, .. } = part;
+    let table = &part.table;
     let inserts = change.action == Action::Insert;
     let with_content = inserts && part.preference == Preference::Content;
     let etag = token::etag(timestamp);
@@ -244,14 +251,12 @@ fn success(
     if with_content {
         status = StatusCode::CREATED;
         lines.push(("Content-Type", part.format.content_type(false)));
-        body = shown(call, part, timestamp);
+        body = shown(call, (part, change), timestamp);
     }
     answer.part(part.content_id.as_deref(), status, &lines, body.as_bytes());
 }
 
-fn shown(call: &Call<'_>, part: &Part, timestamp: lazuli_base::Timestamp) -> String {
-    let Change { key, properties, .. } = part.change.clone();
-    let entity = Entity { key, timestamp, properties };
+fn shown(call: &Call<'_>, (part, change): (&Part, &Change), timestamp: Timestamp) -> String {
     let metadata = match part.format {
         Format::Json(metadata) => metadata,
         Format::Atom => Metadata::Minimal,
@@ -259,7 +264,7 @@ fn shown(call: &Call<'_>, part: &Part, timestamp: lazuli_base::Timestamp) -> Str
     let endpoint = &call.head.address.endpoint;
     let table = part.table.as_str();
     let frame = Frame { metadata, endpoint, account: call.account(), table, select: None };
-    let Entity { key, properties, .. } = &entity;
+    let Change { key, properties, .. } = change;
     frame.entity(&ShownEntity { key, timestamp, properties })
 }
 

@@ -1,5 +1,7 @@
 //! Entity group transactions: all changes or none, and which one is at fault.
 
+use std::fmt::Write as _;
+
 use crate::harness::{Answer, Tables, get, send};
 
 /// A transaction of these requests: method, target below the account, further headers, body.
@@ -7,12 +9,13 @@ fn transaction(tables: &Tables, parts: &[(&str, &str, &str, &str)]) -> Answer {
     let mut body =
         String::from("--batch_1\r\nContent-Type: multipart/mixed; boundary=changeset_2\r\n\r\n");
     for (method, target, headers, content) in parts {
-        body.push_str(&format!(
+        let _ = write!(
+            body,
             "--changeset_2\r\nContent-Type: application/http\r\n\
              Content-Transfer-Encoding: binary\r\n\r\n\
              {method} http://127.0.0.1:10002/lazurite{target} HTTP/1.1\r\n\
              Content-Type: application/json\r\n{headers}\r\n{content}\r\n"
-        ));
+        );
     }
     body.push_str("--changeset_2--\r\n--batch_1--\r\n");
     let call = send("POST", "/$batch", body);

@@ -1,3 +1,5 @@
+//! Entities as they are written, as they are read, and what is refused.
+
 use proptest::prelude::*;
 
 use super::*;

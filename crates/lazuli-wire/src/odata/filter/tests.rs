@@ -1,3 +1,5 @@
+//! The grammar of filters: constants, precedence, and what is no filter.
+
 use lazuli_base::Timestamp;
 use proptest::prelude::*;
 

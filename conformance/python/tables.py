@@ -179,7 +179,7 @@ def tokens_reach_what_they_name():
     equal(rows(using(start_pk="b", end_pk="b", **reads)), ["b"])
     refuses(403, None, using(**reads).create_entity, entity("d", "d"))
     refuses(403, None, using(start_pk="b", **reads).get_entity, "a", "a")
-    client.set_table_access_policy({"p": TableAccessPolicy(None, hours_from_now(1), "r")})
+    client.set_table_access_policy({"p": TableAccessPolicy(expiry=hours_from_now(1), permission="r")})
     equal(client.get_table_access_policy()["p"].permission, "r")
     equal(rows(using(policy_id="p")), ["a", "b", "c"])
     token = generate_account_sas(CREDENTIAL, ResourceTypes(object=True),

@@ -210,6 +210,39 @@ test("a batch deletes and sets tiers", async () => {
   assert.equal(deleted.subResponsesFailedCount, 1);
 });
 
+test("a query answers with records, progress and errors", async () => {
+  const blob = container.getBlockBlobClient("query");
+  const data = "id,name\n1,ann\nx\n3,cid\n";
+  await blob.upload(data, data.length);
+  const ask = async (query, more = {}) => {
+    const [progress, errors] = [[], []];
+    const answer = await blob.query(query, {
+      onProgress: (told) => progress.push(told.loadedBytes),
+      onError: (error) => errors.push(error),
+      ...more,
+    });
+    const parts = await collect(answer.readableStreamBody);
+    return { text: Buffer.concat(parts).toString(), progress, errors };
+  };
+  const all = await ask("SELECT * FROM BlobStorage");
+  assert.deepEqual([all.text, all.errors, all.progress.at(-1)], [data, [], data.length]);
+  const some = await ask("SELECT name FROM BlobStorage WHERE id > 0", {
+    inputTextConfiguration: {
+      kind: "csv", recordSeparator: "\n", columnSeparator: ",", fieldQuote: '"', hasHeaders: true,
+    },
+    outputTextConfiguration: { kind: "json", recordSeparator: ";" },
+  });
+  assert.equal(some.text, '{"name":"ann"};{"name":"cid"};');
+  assert.deepEqual(some.errors.map((error) => [error.name, error.isFatal, error.position]), [
+    ["InvalidTypeConversion", false, data.indexOf("x")],
+  ]);
+  const fatal = await ask("SELECT * FROM BlobStorage", {
+    inputTextConfiguration: { kind: "json", recordSeparator: "\n" },
+  });
+  assert.deepEqual(fatal.errors.map((error) => [error.name, error.isFatal]), [["ParseError", true]]);
+  await refuses(400, "ErrorProcessingQueryExpression", blob.query("SELECT"));
+});
+
 test("a token is held to its limits", async () => {
   const blob = container.getBlockBlobClient("token");
   await blob.upload("x", 1);

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import time
 import uuid
 
 from azure.core import MatchConditions
@@ -171,6 +172,16 @@ def tiers_are_kept_and_archive_is_closed():
     client.set_standard_blob_tier("Archive")
     refuses(409, "BlobArchived", client.download_blob)
     equal(client.get_blob_properties().blob_tier, "Archive")
+    client.set_standard_blob_tier("Cool", rehydrate_priority="High")
+    found = client.get_blob_properties()
+    if found.blob_tier != "Cool":
+        equal(found.archive_status, "rehydrate-pending-to-cool")
+        refuses(409, "BlobBeingRehydrated", client.download_blob)
+    deadline = time.monotonic() + 30
+    while client.get_blob_properties().blob_tier != "Cool":
+        assert time.monotonic() < deadline, "the blob does not come back"
+        time.sleep(0.1)
+    equal(client.download_blob().readall(), b"x")
 
 
 @test

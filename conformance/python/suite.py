@@ -2,16 +2,21 @@
 
 # Importing a file registers its tests.
 import access
+import appends
+import arrow_lists
 import asynchronous
 import blobs
 import blocks
 import containers
 import copies
+import pages
+import queries
 import tags_and_batches
 from harness import main
 
 __all__ = [
-    "access", "asynchronous", "blobs", "blocks", "containers", "copies", "tags_and_batches",
+    "access", "appends", "arrow_lists", "asynchronous", "blobs", "blocks", "containers", "copies",
+    "pages", "queries", "tags_and_batches",
 ]
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ fuzz_target!(|data: &[u8]| {
         if_modified_since: next().and_then(moment),
         if_unmodified_since: next().and_then(moment),
         if_tags: next().and_then(|line| TagExpression::parse("x-ms-if-tags", line).ok()),
+        ..Conditions::default()
     };
     let tags = TagSet::default();
     let modified = Timestamp::from_unix_seconds(1_760_000_000);

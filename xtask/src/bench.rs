@@ -8,6 +8,7 @@
 mod contender;
 mod items;
 mod limits;
+mod lists;
 mod table;
 
 use std::fs;
@@ -54,8 +55,13 @@ const ITEMS: &[(&str, &str, Item)] = &[
     ("small", "4 KiB Put Blob and Get Blob at 1, 16 and 64 connections", items::small),
     ("large", "64 MiB as one Put Blob, and Get Blob of it", items::large),
     ("blocks", "1 GiB as Put Blocks of 8 MiB and a list, and Get Blob of it", items::blocks),
+    ("append", "4 KiB Append Block to one blob from 16 connections", items::append),
+    ("query", "a query of 1 GiB of delimited text", items::query),
+    ("pages", "4 KiB Put Page at random, snapshot and copy of a large page blob", items::pages),
     ("log", "what the transparency log costs", items::log),
     ("many", "listing, start and memory with many blobs", items::many),
+    ("tags", "finding 10 blobs by their tags among many", lists::tags),
+    ("list-snapshots", "listing blobs that have many snapshots", lists::snapshots),
     ("idle", "start and memory with an empty store", items::idle),
     ("table", "entities: insert, upsert in transactions, point and range reads", items::table),
     ("space", "use of space after overwriting 200 blobs of 1 MiB", items::space),

@@ -63,9 +63,33 @@ pub(crate) fn python_suite(log: &Path) -> Outcome {
     own_suite(python_command("suite.py"), log, (report::plain_counts, true))
 }
 
+/// The suite of copies between two servers, of which the one tested may read from the other.
+pub(crate) fn between_servers(log: &Path) -> Outcome {
+    let options = || Options { data: None, blob_port: 0, logs: true };
+    let mut source = match Server::start(options()) {
+        Ok(server) => server,
+        Err(message) => return Outcome::failed(message),
+    };
+    let mut command = Command::new(setup::python());
+    command.arg(workspace::root().join("conformance/python/between.py"));
+    command.env("AZ_SOURCE", source.blob_url()).env("AZCOPY", setup::azcopy());
+    let guard = ["--copy-source-hosts", "127.0.0.1", "--copy-source-networks", "127.0.0.0/8"];
+    let target = Server::start_with(options(), &guard);
+    let mut outcome = suite_against(target, command, log, report::plain_counts);
+    add_server_end(&mut outcome, &mut source);
+    outcome
+}
+
 /// The same against a server without a transparency log.
 pub(crate) fn python_suite_unlogged(log: &Path) -> Outcome {
     own_suite(python_command("suite.py"), log, (report::plain_counts, false))
+}
+
+/// The core of the Python suite in every service version that the SDK speaks.
+pub(crate) fn python_versions(log: &Path) -> Outcome {
+    let mut command = Command::new(setup::python());
+    command.arg(workspace::root().join("conformance/python/versions.py"));
+    own_suite(command, log, (report::plain_counts, true))
 }
 
 /// The JavaScript suite of the repository.
@@ -107,8 +131,19 @@ type Counts = fn(&str) -> Option<(u64, u64)>;
 
 /// Runs a suite of the repository, of which every test must pass, against a server that keeps a
 /// transparency log or none.
-fn own_suite(mut command: Command, log: &Path, (counts, logs): (Counts, bool)) -> Outcome {
-    let mut server = match Server::start(Options { data: None, blob_port: 0, logs }) {
+fn own_suite(command: Command, log: &Path, (counts, logs): (Counts, bool)) -> Outcome {
+    let server = Server::start(Options { data: None, blob_port: 0, logs });
+    suite_against(server, command, log, counts)
+}
+
+/// Runs a suite of the repository against a server that was started for it.
+fn suite_against(
+    server: Result<Server, String>,
+    mut command: Command,
+    log: &Path,
+    counts: Counts,
+) -> Outcome {
+    let mut server = match server {
         Ok(server) => server,
         Err(message) => return Outcome::failed(message),
     };

@@ -25,7 +25,7 @@ const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
     -Cdebug-assertions=on -Coverflow-checks=on";
 
 /// How long each target runs unless `LAZULI_FUZZ_SECONDS` says otherwise.
-const SECONDS: u64 = 30;
+const SECONDS: u64 = 15;
 
 /// The longest that building the targets may take.
 const BUILD_LIMIT: Duration = Duration::from_mins(15);

@@ -59,7 +59,10 @@ struct Script {
 /// The blocks of a guide as one script that ends at the first command that fails, and ends what it
 /// started.
 fn script(guide: &str) -> Script {
-    let mut text = String::from("set -euo pipefail\ntrap 'kill $(jobs -p) 2> /dev/null' EXIT\n");
+    let mut text = String::from(
+        "set -Eeuo pipefail\ntrap 'echo \"failed: $BASH_COMMAND\"' ERR\n\
+         trap 'kill $(jobs -p) 2> /dev/null' EXIT\n",
+    );
     let mut steps = 0;
     let mut language = None;
     for line in guide.lines() {

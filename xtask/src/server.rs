@@ -49,6 +49,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the release binary and waits until its listeners accept.
     pub(crate) fn start(options: Options) -> Result<Self, String> {
+        Self::start_with(options, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(options: Options, arguments: &[&str]) -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = workspace::scratch().join(format!("server-{}-{number}", std::process::id()));
@@ -65,6 +70,7 @@ impl Server {
         for port in ["--queue-port", "--table-port", "--dfs-port", "--admin-port"] {
             command.args([port, "0"]);
         }
+        command.args(arguments);
         command.current_dir(&folder).stdin(Stdio::null()).stdout(log).stderr(second);
         let begun = Instant::now();
         let child = command

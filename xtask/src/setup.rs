@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use crate::{process, workspace};
 
-/// Python packages: the official SDKs, the HTTP client of its asynchronous half, and the signatures
-/// of the transparency log (ML-DSA-44 came with version 48).
+/// Python packages: the official SDKs, the HTTP client of their asynchronous half, the reader of Arrow
+/// streams, and the signatures of the transparency log (ML-DSA-44 came with version 48).
 const PYTHON_PACKAGES: &[&str] = &[
     "azure-storage-blob==12.31.1",
     "azure-data-tables==12.7.0",
     "aiohttp>=3.14,<4",
+    "nanoarrow>=0.9,<1",
     "cryptography>=48",
 ];
 

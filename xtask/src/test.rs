@@ -54,20 +54,33 @@ fn steps() -> Vec<Step> {
         step("setup", "Python, Node and Debian packages for the clients", false, install),
         step("crash", "kill -9 under load, in rounds", false, crash),
         step("receipts", "receipts, witnesses and gaps on the real programs", false, receipts),
+        step("large-bundle", "100,000 entries of evidence, verified at once", false, large_bundle),
         step("tlog-vectors", "the log's vectors, by a check that is not ours", false, tlog_vectors),
         step("conformance-py", "the Python SDK, both halves", false, clients::python_suite),
+        step(
+            "conformance-py-versions",
+            "the Python SDK in each of its versions",
+            false,
+            clients::python_versions,
+        ),
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
         step("conformance-py-tables", "the Python SDK for tables", false, clients::python_tables),
         step("conformance-js-tables", "the JavaScript SDK for tables", false, clients::node_tables),
         step(
+            "conformance-between",
+            "copies from server to server, azcopy among them",
+            false,
+            clients::between_servers,
+        ),
+        step(
             "conformance-py-unlogged",
-            "the Python SDK, with receipts",
+            "the Python SDK, without a transparency log",
             false,
             clients::python_suite_unlogged,
         ),
         step(
             "conformance-js-unlogged",
-            "the JavaScript SDK, with receipts",
+            "the JavaScript SDK, without a transparency log",
             false,
             clients::node_suite_unlogged,
         ),
@@ -233,10 +246,14 @@ fn format_check(log: &Path) -> Outcome {
     outcome
 }
 
+/// What is left out of the programs unless asked for, and tested all the same.
+const FEATURES: &[&str] = &["--features", "lazuli-witness/ml-dsa"];
+
 /// The lints of every crate, as errors.
 fn clippy(log: &Path) -> Outcome {
-    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    one_check(process::cargo(&arguments), log)
+    let mut command = process::cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
+    command.args(FEATURES).args(["--", "-D", "warnings"]);
+    one_check(command, log)
 }
 
 /// The checks of `cargo xtask tidy`.
@@ -266,6 +283,7 @@ fn unit_tests(log: &Path) -> Outcome {
             "--color=never",
             "--hide-progress-bar",
         ];
+        arguments.extend(FEATURES);
         // nextest refuses a filter that names what is not there.
         if crash_suite().is_file() {
             arguments.extend(["-E", "not binary(crash)"]);
@@ -273,7 +291,7 @@ fn unit_tests(log: &Path) -> Outcome {
         return counted(process::cargo(&arguments), log, report::nextest_counts);
     }
     let mut command = process::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    command.args(["--lib", "--bins", "--tests", "--color=never"]);
+    command.args(["--lib", "--bins", "--tests", "--color=never"]).args(FEATURES);
     command.env("LAZULI_CRASH_ROUNDS", "1");
     counted(command, log, |output| Some(report::cargo_test_counts(output)))
 }
@@ -321,13 +339,19 @@ fn install(_log: &Path) -> Outcome {
     outcome
 }
 
-/// The vectors of `lazuli-tlog`, held against an implementation in Python that shares no code.
+/// The vectors of `lazuli-tlog` and `lazuli-verify`, held against an implementation in Python that
+/// shares no code.
 fn tlog_vectors(log: &Path) -> Outcome {
     let mut command = Command::new(setup::python());
     command.arg(workspace::root().join("conformance/tlog/tlog_check.py"));
     let vectors = workspace::root().join("crates/lazuli-tlog/tests");
     command.args(["vectors.json", "vectors_ml_dsa.json"].map(|name| vectors.join(name)));
-    counted(command, log, report::plain_counts)
+    let mut outcome = counted(command, log, report::plain_counts);
+    let mut command = Command::new(setup::python());
+    command.arg(workspace::root().join("conformance/tlog/evidence_check.py"));
+    command.arg(workspace::root().join("crates/lazuli-verify/tests/vectors.json"));
+    outcome.add(counted(command, &log.with_extension("evidence.log"), report::plain_counts));
+    outcome
 }
 
 /// The crash suite: a server killed again and again under load.
@@ -360,6 +384,14 @@ fn receipts(log: &Path) -> Outcome {
     let mut command = process::cargo(&suite);
     command.args(["--", "--nocapture", "--include-ignored"]);
     command.env("LAZULI_BINARY", workspace::lazuli_binary());
+    counted(command, log, |output| Some(report::cargo_test_counts(output)))
+}
+
+/// Evidence as large as is promised, in the build that users verify it with.
+fn large_bundle(log: &Path) -> Outcome {
+    let suite = ["test", "--release", "--locked", "-p", "lazuli-verify", "--test", "it"];
+    let mut command = process::cargo(&suite);
+    command.args(["--", "--nocapture", "a_large_bundle_verifies"]);
     counted(command, log, |output| Some(report::cargo_test_counts(output)))
 }
 

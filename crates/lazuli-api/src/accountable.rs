@@ -48,6 +48,7 @@ impl Caller {
                 SasKind::Account { .. } => "account-sas",
                 SasKind::Service(_) => "service-sas",
             },
+            Principal::Session { .. } => "session",
             Principal::Anonymous => "anonymous",
         };
         let policy = principal.policy_id().map(str::to_owned);
@@ -111,9 +112,10 @@ impl Api {
         if spec.is_read() && store.logs_reads() {
             let account = &*head.address.account;
             let asks = first(head.headers, RECEIPT_HEADER).is_some_and(|value| value == "1");
+            let bytes = bytes(head, reply);
             let entry = Entry::new(Kind::Read, spec.name, account)
                 .object(object(head))
-                .bytes(bytes(head, reply))
+                .bytes(bytes)
                 .etag(etag(&reply.headers))
                 .status(Some(reply.status));
             if asks || self.strict_reads.contains(account) {
@@ -121,10 +123,9 @@ impl Api {
             } else {
                 store.queue_read(&entry).await?;
             }
-            long_read::follow(head, spec, store, reply);
+            long_read::follow(head, spec, (store, bytes), reply);
         }
-        let proof = store.origin().and_then(Origin::proof);
-        if let Some(receipt) = proof.and_then(|proof| proof.receipts().pop()) {
+        if let Some(receipt) = store.origin().and_then(Origin::receipt) {
             add(&receipt, &mut reply.headers);
         }
         Ok(())

@@ -1,6 +1,7 @@
-//! Copy sources: the blob a URL names, if it is on this server, and whether the caller may read it.
+//! Copy sources: the blob a URL names, whether it is on this server, and, if it is, whether the
+//! caller may read it. Of a source elsewhere, its server decides that.
 //!
-//! A source is authorised by the token in its URL, by being public, or, for Copy Blob only, by
+//! A source here is authorised by the token in its URL, by being public, or, for Copy Blob only, by
 //! being in the account whose key signed the request.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/copy-blob#request-headers>
@@ -21,8 +22,17 @@ use crate::access;
 use crate::accountable::Caller;
 use crate::address::{self, Resource};
 use crate::call::{Call, too_large};
+use crate::remote_source::RemoteSource;
 
 const HEADER: &str = "x-ms-copy-source";
+
+/// The header that authorises the reading of a source elsewhere.
+pub(crate) const AUTHORIZATION: &str = "x-ms-copy-source-authorization";
+
+/// Azure's own endpoints. A name below one is that of an account there, even if an account here is
+/// called the same, unless requests come to this server under it.
+const AZURE: &[&str] =
+    &["core.windows.net", "core.usgovcloudapi.net", "core.chinacloudapi.cn", "storage.azure.net"];
 
 /// Whether a source may be read because the caller holds the key of its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +66,17 @@ impl SourceBlob {
     }
 }
 
+/// Where a copy source is.
+#[derive(Clone, Debug)]
+pub(crate) enum Located {
+    /// On this server.
+    Here(SourceBlob),
+    /// On another.
+    There(RemoteSource),
+}
+
 /// The state of a source whose content was verified; nothing if none was asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Verified(Option<ETag>);
 
 impl Verified {
@@ -71,28 +90,52 @@ impl Verified {
 }
 
 impl Call<'_> {
-    /// The blob that `x-ms-copy-source` names.
+    /// The blob that `x-ms-copy-source` names, here or elsewhere.
     ///
-    /// `CannotVerifyCopySource` with the status of what is wrong with it; 501 for one elsewhere.
-    pub(crate) async fn copy_source(&self, own: OwnAccount) -> Result<SourceBlob, Refusal> {
+    /// `CannotVerifyCopySource` with the status of what is wrong with one that is here; nothing is
+    /// known yet of one elsewhere.
+    pub(crate) async fn locate_source(&self, own: OwnAccount) -> Result<Located, Refusal> {
         let text = self.required_header(HEADER)?;
         let source = copy_source::parse(HEADER, text)?;
-        let default_port = if source.secure { 443 } else { 80 };
-        let host = if source.port == default_port {
-            source.host.to_owned()
-        } else {
-            format!("{}:{}", source.host, source.port)
-        };
+        let host = host_of(&source);
+        let by_token = self.head.headers.contains_key(AUTHORIZATION);
+        let here = self.is_here(&host);
+        if by_token && (here || !self.spec.reads_header(AUTHORIZATION)) {
+            return Err(crate::pipeline::not_implemented(
+                "Authorization of copy sources by token",
+                &format!("asked for by `{AUTHORIZATION}`, with a source on this server"),
+            ));
+        }
+        if here {
+            return Ok(Located::Here(self.source_here(&source, own).await?));
+        }
+        Ok(Located::There(RemoteSource::new(text, &source)))
+    }
+
+    /// The blob that `x-ms-copy-source` names, for operations that take one on this server only.
+    ///
+    /// As [`Call::locate_source`]; 501 for one elsewhere.
+    pub(crate) async fn copy_source(&self, own: OwnAccount) -> Result<SourceBlob, Refusal> {
+        match self.locate_source(own).await? {
+            Located::Here(source) => Ok(source),
+            Located::There(_) => Err(crate::pipeline::not_implemented(
+                self.spec.title,
+                "with a source on another server",
+            )),
+        }
+    }
+
+    /// A source on this server.
+    async fn source_here(
+        &self,
+        source: &copy_source::CopySource<'_>,
+        own: OwnAccount,
+    ) -> Result<SourceBlob, Refusal> {
+        let host = host_of(source);
         let target = match source.raw_query {
             "" => source.raw_path.to_owned(),
             query => format!("{}?{query}", source.raw_path),
         };
-        if !self.is_here(&host) {
-            return Err(crate::pipeline::not_implemented(
-                self.spec.title,
-                "with a source on another server",
-            ));
-        }
         let is_account = |name: &str| self.api.accounts.contains(name);
         let address = address::resolve(&target, Some(&host), source.secure, is_account)
             .map_err(|refusal| unverified(&refusal))?;
@@ -164,6 +207,15 @@ impl Call<'_> {
         let port = |host: &str| host.rsplit_once(':').map(|(_, port)| port.to_owned());
         let label = host.split_once('.').map_or("", |(label, _)| label);
         let address = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let domain = |host: &str| {
+            let (name, _) = host.rsplit_once(':').unwrap_or((host, ""));
+            name.split_once('.').map(|(_, domain)| domain.to_ascii_lowercase())
+        };
+        let is_azure =
+            domain(host).is_some_and(|domain| AZURE.iter().any(|azure| domain.ends_with(azure)));
+        if is_azure && domain(host) != domain(own) {
+            return false;
+        }
         address.parse::<std::net::IpAddr>().is_err()
             && self.api.accounts.contains(label.trim_end_matches("-secondary"))
             && (port(host).is_none() || port(host) == port(own))
@@ -211,8 +263,17 @@ impl Call<'_> {
     }
 }
 
+/// Host and, unless it is the scheme's own, port of a source.
+fn host_of(source: &copy_source::CopySource<'_>) -> String {
+    if source.port == if source.secure { 443 } else { 80 } {
+        source.host.to_owned()
+    } else {
+        format!("{}:{}", source.host, source.port)
+    }
+}
+
 /// What is wrong with a source is told as the source's answer.
-fn unverified(refusal: &Refusal) -> Refusal {
+pub(crate) fn unverified(refusal: &Refusal) -> Refusal {
     Refusal::new(ErrorCode::CannotVerifyCopySource)
         .with_status(refusal.status())
         .with_message(refusal.message().to_owned())

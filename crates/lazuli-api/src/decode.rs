@@ -7,8 +7,9 @@ use lazuli_model::lease::LeaseId;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tag_expression::TagExpression;
 use lazuli_model::tags::TagSet;
-use lazuli_model::tier::AccessTier;
+use lazuli_model::tier::{AccessTier, RehydratePriority};
 use lazuli_store::blob::{BlobPath, Terms};
+use lazuli_store::tier::Retiering;
 use lazuli_wire::headers;
 
 use crate::call::Call;
@@ -110,6 +111,8 @@ impl Call<'_> {
                 .declared(names.tags)?
                 .map(|text| TagExpression::parse(names.tags, text))
                 .transpose()?,
+            if_tier_modified_since: date("x-ms-access-tier-if-modified-since")?,
+            if_tier_unmodified_since: date("x-ms-access-tier-if-unmodified-since")?,
         })
     }
 
@@ -158,6 +161,14 @@ impl Call<'_> {
         let Some(text) = self.header("x-ms-tags")? else { return Ok(TagSet::default()) };
         self.granted.require(lazuli_auth::Permission::Tags)?;
         TagSet::from_header(text)
+    }
+
+    /// A tier with the urgency in `x-ms-rehydrate-priority`, which tells how long an archived blob
+    /// is on its way back.
+    pub fn retiering(&self, tier: AccessTier) -> Result<Retiering, Refusal> {
+        let priority = self.header("x-ms-rehydrate-priority")?;
+        let priority = priority.map(RehydratePriority::parse).transpose()?.unwrap_or_default();
+        Ok(Retiering { tier, priority, wait: self.api.rehydration.of(priority) })
     }
 
     /// The tier in `x-ms-access-tier`.

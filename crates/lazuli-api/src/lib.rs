@@ -20,7 +20,12 @@ pub mod pipeline;
 pub mod properties;
 pub mod public_log;
 pub mod reference;
+mod remote_blob;
+pub mod remote_copies;
+mod remote_source;
 pub mod reply;
+mod since;
+mod source_range;
 pub mod spec;
 pub mod spelling;
 pub mod table;
@@ -35,10 +40,14 @@ pub use spelling::Spelling;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lazuli_base::{Clock, Entropy};
 use lazuli_engine::BoxFuture;
+use lazuli_fetch::{Fetcher, Guard, Roots};
+use lazuli_model::tier::RehydratePriority;
 use lazuli_store::Store;
+use tokio::sync::Notify;
 
 /// What a listener serves requests with.
 pub trait Handler: Send + Sync + 'static {
@@ -53,8 +62,13 @@ pub struct Api {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) versions: UnknownVersions,
+    pub(crate) rehydration: Rehydration,
     /// Accounts whose reads are answered only once they are logged durably.
     pub(crate) strict_reads: HashSet<String>,
+    /// Who reads copy sources on other servers.
+    pub(crate) fetcher: Fetcher,
+    /// Told when a copy from another server was begun.
+    pub(crate) copy_begun: Arc<Notify>,
 }
 
 /// What becomes of requests that name a version newer than [`lazuli_model::ApiVersion::NEWEST`].
@@ -67,6 +81,34 @@ pub enum UnknownVersions {
     Refuse,
 }
 
+/// How long an archived blob takes to come back online once it is asked to.
+///
+/// Azure takes up to 15 hours, with high priority mostly less than one. Here no byte has to be
+/// fetched from anywhere, so that the wait is for show: long enough to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rehydration {
+    /// With standard priority.
+    pub standard: Duration,
+    /// With high priority.
+    pub high: Duration,
+}
+
+impl Rehydration {
+    /// The wait with a priority.
+    pub fn of(&self, priority: RehydratePriority) -> Duration {
+        match priority {
+            RehydratePriority::Standard => self.standard,
+            RehydratePriority::High => self.high,
+        }
+    }
+}
+
+impl Default for Rehydration {
+    fn default() -> Self {
+        Self { standard: Duration::from_secs(10), high: Duration::from_secs(1) }
+    }
+}
+
 impl Api {
     /// The services of `accounts` on `store`.
     pub fn new(
@@ -76,7 +118,26 @@ impl Api {
         entropy: Arc<dyn Entropy>,
         versions: UnknownVersions,
     ) -> Self {
-        Self { store, accounts, clock, entropy, versions, strict_reads: HashSet::new() }
+        let (fetcher, rehydration) =
+            (Fetcher::new(Guard::default(), Roots::default()), Rehydration::default());
+        let (strict_reads, copy_begun) = (HashSet::new(), Arc::default());
+        Self {
+            store,
+            accounts,
+            clock,
+            entropy,
+            versions,
+            rehydration,
+            strict_reads,
+            fetcher,
+            copy_begun,
+        }
+    }
+
+    /// Sets how long archived blobs take to come back.
+    #[must_use]
+    pub fn with_rehydration(self, rehydration: Rehydration) -> Self {
+        Self { rehydration, ..self }
     }
 
     /// Has the reads of these accounts, too, answered only once their entries are durable. Means
@@ -85,6 +146,12 @@ impl Api {
     pub fn with_strict_reads(mut self, accounts: impl IntoIterator<Item = String>) -> Self {
         self.strict_reads.extend(accounts);
         self
+    }
+
+    /// Has copy sources on other servers read by `fetcher`; without one, none is admitted.
+    #[must_use]
+    pub fn with_fetcher(self, fetcher: Fetcher) -> Self {
+        Self { fetcher, ..self }
     }
 }
 

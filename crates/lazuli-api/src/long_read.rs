@@ -41,11 +41,15 @@ struct Named {
     snapshot: Option<Timestamp>,
 }
 
-/// Has the end of the body of an answer entered, if it is streamed and long.
-pub(crate) fn follow(head: &Head<'_>, spec: &Spec, store: &Store, reply: &mut Reply) {
-    let told = reply.headers.get("content-length").and_then(|value| value.to_str().ok());
-    let length: Option<u64> = told.and_then(|text| text.parse().ok());
-    if *head.method == Method::HEAD || length.is_some_and(|length| length < LONG_BYTES_MIN) {
+/// Has the end of the body of an answer entered, if it is streamed and long. `bytes` is how many it
+/// has, if that is known.
+pub(crate) fn follow(
+    head: &Head<'_>,
+    spec: &Spec,
+    (store, bytes): (&Store, Option<u64>),
+    reply: &mut Reply,
+) {
+    if *head.method == Method::HEAD || bytes.is_some_and(|bytes| bytes < LONG_BYTES_MIN) {
         return;
     }
     let body = match std::mem::replace(&mut reply.body, Body::Empty) {

@@ -19,7 +19,7 @@ use crate::message::{Body, BodyError, Observation, Request, RequestBody, Respons
 use crate::operations::{self, Operation};
 use crate::reply::Reply;
 use crate::spec::{Level, Spec, Status};
-use crate::{Api, Spelling, UnknownVersions, table};
+use crate::{Api, Spelling, UnknownVersions, since, table};
 
 /// The first version whose SAS tokens decide the behaviour of requests that name no version.
 const SAS_VERSION_DECIDES: ApiVersion = ApiVersion::new(2014, 2, 14);
@@ -180,6 +180,7 @@ impl Api {
                 .with_message("Write operations are not allowed."));
         }
         check_timeout(&head.query)?;
+        since::check(operation.spec, head.version)?;
         refuse_unsupported(operation.spec, head)?;
         refuse_snapshot(operation.spec, head)?;
         // Where nobody keeps a log it is not written down who sent a request, and costs nothing.
@@ -191,6 +192,7 @@ impl Api {
         };
         let call = Call::new(self, operation.spec, head, (granted, &store), body);
         let mut reply = (operation.handle)(call).await?;
+        since::hide_newer(operation.spec, head.version, &mut reply.headers);
         self.account_for(head, operation.spec, &store, &mut reply).await?;
         debug_assert!(
             reply.headers.keys().all(|name| operation.spec.sets_header(name.as_str())),
@@ -304,6 +306,7 @@ impl Api {
         versions: Versions,
         observation: &mut Observation,
     ) -> Response {
+        let copy_source = outcome.as_ref().err().map(copy_source_headers).unwrap_or_default();
         let mut response = match outcome {
             Ok(reply) => {
                 let Reply { status, headers, spelling, body } = reply;
@@ -326,6 +329,11 @@ impl Api {
         if versions.newer_than_known {
             let known = versions.served;
             set("warning", &format!("299 - \"served as version {known}, the newest known\""));
+        }
+        if versions.served >= COPY_SOURCE_HEADERS {
+            for (name, value) in &copy_source {
+                set(name, value);
+            }
         }
         own.insert(SERVER, HeaderValue::from_static(server_name(request.service)));
         if let Some(id) = headers::first(&request.headers, "x-ms-client-request-id")
@@ -358,6 +366,20 @@ impl Api {
         };
         Response { status, headers, spelling: Spelling::default(), body }
     }
+}
+
+/// The version since which what is wrong with a copy source is told in headers, too.
+const COPY_SOURCE_HEADERS: ApiVersion = ApiVersion::new(2025, 11, 5);
+
+/// What a refusal tells of a copy source, as headers.
+fn copy_source_headers(refusal: &Refusal) -> Vec<(&'static str, String)> {
+    let header = |element: &str| match element {
+        "CopySourceStatusCode" => Some("x-ms-copy-source-status-code"),
+        "CopySourceErrorCode" => Some("x-ms-copy-source-error-code"),
+        _ => None,
+    };
+    let details = refusal.details().iter();
+    details.filter_map(|(element, text)| Some((header(element)?, text.clone()))).collect()
 }
 
 /// A batch has deletes or tier changes, not both and nothing else: no batch in a batch.
@@ -418,9 +440,7 @@ const UNSUPPORTED_HEADERS: &[(&str, &str)] = &[
     ("x-ms-immutability-policy-until-date", "Immutability policies"),
     ("x-ms-immutability-policy-mode", "Immutability policies"),
     ("x-ms-legal-hold", "Legal holds"),
-    ("x-ms-copy-source-authorization", "Authorization of copy sources by token"),
     ("x-ms-file-request-intent", "Copies from file shares"),
-    ("x-ms-seal-blob", "Append blobs"),
 ];
 
 /// Features that query parameters ask for and that are not built.

@@ -4,8 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazuli_auth::{Granted, Permission};
 use lazuli_base::Timestamp;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::DEFAULT_CONTENT_TYPE;
 use lazuli_model::tier::AccessTier;
+use lazuli_store::pages::{PageRole, Paged};
 use lazuli_store::rows::BlobRow;
 use lazuli_wire::date;
 
@@ -24,7 +26,14 @@ impl Reply {
             .fixed("x-ms-server-encrypted", "true")
             .fixed("accept-ranges", "bytes");
         let tags = Some(row.tags.len()).filter(|count| *count > 0 && granted.may(Permission::Tags));
-        let reply = reply.optional("x-ms-tag-count", tags).content(row, granted).copy(row);
+        let appended = row.appended();
+        let reply = reply
+            .optional("x-ms-tag-count", tags)
+            .content(row, granted)
+            .copy(row)
+            .optional("x-ms-blob-committed-block-count", appended.map(|blob| blob.blocks))
+            .optional("x-ms-blob-sealed", appended.and_then(|blob| blob.sealed.then_some("true")))
+            .paged(row);
         if snapshot {
             return reply;
         }
@@ -32,6 +41,21 @@ impl Reply {
             .fixed("x-ms-lease-status", row.lease.status(now))
             .fixed("x-ms-lease-state", row.lease.state(now));
         reply.optional("x-ms-lease-duration", row.lease.duration(now))
+    }
+
+    /// What only page blobs have.
+    fn paged(self, row: &BlobRow) -> Self {
+        let Some(paged) = Paged::of(row).filter(|_| row.blob_type == BlobType::Page) else {
+            return self;
+        };
+        let reply = self.header("x-ms-blob-sequence-number", paged.sequence);
+        match &paged.role {
+            PageRole::Plain => reply,
+            PageRole::Snapshot => reply.fixed("x-ms-incremental-copy", "true"),
+            PageRole::Destination(copy) => reply
+                .fixed("x-ms-incremental-copy", "true")
+                .header("x-ms-copy-destination-snapshot", date::iso7(copy.made)),
+        }
     }
 
     /// Content properties, but for those a service SAS overrides.
@@ -62,9 +86,12 @@ impl Reply {
             .optional("x-ms-copy-status-description", copy.description.as_ref())
     }
 
-    /// Tier properties.
+    /// Tier properties, of a blob that has a tier.
     #[must_use]
     pub fn tier(self, row: &BlobRow) -> Self {
+        if !AccessTier::applies_to(row.blob_type) {
+            return self;
+        }
         let reply = self.fixed("x-ms-access-tier", row.tier.unwrap_or(AccessTier::DEFAULT).name());
         match row.tier {
             None => reply.fixed("x-ms-access-tier-inferred", "true"),

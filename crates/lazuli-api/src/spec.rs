@@ -212,7 +212,8 @@ impl Spec {
     /// Whether it changes nothing: the journal has an entry of it because it is answered, not
     /// because it commits something.
     pub fn is_read(&self) -> bool {
-        matches!(self.methods.first(), Some(&(Method::GET | Method::HEAD)))
+        let is_query = || self.selectors.contains(&Selector::Query("comp", "query"));
+        matches!(self.methods.first(), Some(&(Method::GET | Method::HEAD))) || is_query()
     }
 
     /// Whether the operation declares that it reads this request header (lower case).

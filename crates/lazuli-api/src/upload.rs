@@ -132,7 +132,7 @@ impl Call<'_> {
 /// Both checksums of a body. CRC-64 runs at memory speed and is taken in place; MD5 is an order of
 /// magnitude slower, so that of a large body is taken on the blocking pool, a batch at a time,
 /// while the next bytes arrive.
-struct Hashes {
+pub(crate) struct Hashes {
     crc64: Crc64,
     md5: Md5State,
 }
@@ -146,7 +146,8 @@ enum Md5State {
 type Running = tokio::task::JoinHandle<Md5>;
 
 impl Hashes {
-    fn new(want_md5: bool, expected: Option<u64>) -> Self {
+    /// Those of a body of `expected` bytes, if that is known.
+    pub(crate) fn new(want_md5: bool, expected: Option<u64>) -> Self {
         let md5 = match expected {
             _ if !want_md5 => Md5State::Unwanted,
             Some(len) if len <= HASH_INLINE_MAX => Md5State::Here(Md5::new()),
@@ -155,7 +156,8 @@ impl Hashes {
         Self { crc64: Crc64::new(), md5 }
     }
 
-    async fn update(&mut self, bytes: &Bytes) -> Result<(), Refusal> {
+    /// Takes the next bytes.
+    pub(crate) async fn update(&mut self, bytes: &Bytes) -> Result<(), Refusal> {
         self.crc64.update(bytes);
         match &mut self.md5 {
             Md5State::Unwanted => {}
@@ -174,7 +176,8 @@ impl Hashes {
         Ok(())
     }
 
-    async fn finish(self) -> Result<(Option<[u8; 16]>, u64), Refusal> {
+    /// The MD5, if it was wanted, and the CRC-64.
+    pub(crate) async fn finish(self) -> Result<(Option<[u8; 16]>, u64), Refusal> {
         let md5 = match self.md5 {
             Md5State::Unwanted => None,
             Md5State::Here(md5) => Some(md5.finish()),

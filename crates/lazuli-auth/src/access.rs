@@ -16,6 +16,9 @@ use crate::refusal::{failed, unauthorised};
 /// The first request version whose anonymous refusals are bearer challenges.
 const CHALLENGE: ApiVersion = ApiVersion::new(2019, 12, 12);
 
+/// The permission to read blobs.
+const READ: SasPermissions = SasPermissions::of(&[Permission::Read]);
+
 /// What one operation asks of its caller. Account keys may call every operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessSpec {
@@ -85,6 +88,8 @@ pub enum EffectivePrincipal {
     Owner,
     /// A bearer of a shared access signature.
     Sas(Box<EffectiveGrant>),
+    /// A holder of a session of the addressed container.
+    Session,
     /// Somebody unknown.
     Anonymous,
 }
@@ -214,6 +219,7 @@ pub fn authorise(
     match principal {
         EffectivePrincipal::Owner => Ok(Granted::owner()),
         EffectivePrincipal::Sas(grant) => authorise_sas(spec, grant, context.service),
+        EffectivePrincipal::Session => authorise_session(spec),
         EffectivePrincipal::Anonymous => authorise_anonymous(spec, context),
     }
 }
@@ -258,8 +264,15 @@ fn authorise_sas(
     })
 }
 
+/// A session reads blobs, and nothing else.
+fn authorise_session(spec: &AccessSpec) -> Result<Granted, Refusal> {
+    if spec.resource_types == ResourceTypes::OBJECT && spec.any_of == [READ] {
+        return Ok(Granted::of(READ));
+    }
+    Err(ErrorCode::AuthorizationPermissionMismatch.into())
+}
+
 fn authorise_anonymous(spec: &AccessSpec, context: &AccessContext) -> Result<Granted, Refusal> {
-    const READ: SasPermissions = SasPermissions::of(&[Permission::Read]);
     const READ_AND_LIST: SasPermissions = SasPermissions::of(&[Permission::Read, Permission::List]);
 
     let permissions = match (spec.anonymous, context.public_access) {

@@ -18,7 +18,7 @@ use crate::policy::AccessPolicy;
 use crate::query::{Plus, Query};
 use crate::refusal::{failed, malformed_header};
 use crate::shared_key::{Credential, Scheme};
-use crate::{sas, shared_key};
+use crate::{sas, session, shared_key};
 
 /// The head of a request, with what addressing has found out about it.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,11 @@ pub enum Principal {
     },
     /// A bearer of a shared access signature.
     Sas(Box<SasGrant>),
+    /// A holder of a session of the addressed container.
+    Session {
+        /// The place of the key that the session's was derived from.
+        key_index: usize,
+    },
     /// Somebody who brought no authorisation.
     Anonymous,
 }
@@ -82,7 +87,7 @@ impl Principal {
     pub fn policy_id(&self) -> Option<&str> {
         match self {
             Self::Sas(grant) => grant.policy_id.as_deref(),
-            Self::AccountKey { .. } | Self::Anonymous => None,
+            Self::AccountKey { .. } | Self::Session { .. } | Self::Anonymous => None,
         }
     }
 
@@ -93,14 +98,14 @@ impl Principal {
                 SasKind::Service(SasResource::Table { table, .. }) => Some(table),
                 _ => None,
             },
-            Self::AccountKey { .. } | Self::Anonymous => None,
+            Self::AccountKey { .. } | Self::Session { .. } | Self::Anonymous => None,
         }
     }
 
     /// The place of the account key that signed the request or the token, if one did.
     pub fn key_index(&self) -> Option<usize> {
         match self {
-            Self::AccountKey { key_index } => Some(*key_index),
+            Self::AccountKey { key_index } | Self::Session { key_index } => Some(*key_index),
             Self::Sas(grant) => Some(grant.key_index),
             Self::Anonymous => None,
         }
@@ -117,6 +122,7 @@ impl Principal {
     ) -> Result<EffectivePrincipal, Refusal> {
         Ok(match self {
             Self::AccountKey { .. } => EffectivePrincipal::Owner,
+            Self::Session { .. } => EffectivePrincipal::Session,
             Self::Anonymous => EffectivePrincipal::Anonymous,
             Self::Sas(grant) => {
                 let effective = grant.with_policy(policy)?;
@@ -160,12 +166,16 @@ pub fn authenticate(
         Scheme::SharedKey
     } else if scheme.eq_ignore_ascii_case("SharedKeyLite") {
         Scheme::SharedKeyLite
+    } else if scheme.eq_ignore_ascii_case("Session") {
+        return session::verify(request, &query, rest, keys);
     } else if scheme.eq_ignore_ascii_case("Bearer") {
         return Err(refuse_bearer(request.secure));
     } else {
         return Err(malformed_header("the scheme of Authorization is not supported"));
     };
     let credential = Credential::parse(scheme, rest)?;
+    // An unknown account fails like a wrong signature.
+    let keys = keys.keys(request.account).unwrap_or_default();
     let key_index = shared_key::verify(request, &query, &credential, keys)?;
     Ok(Principal::AccountKey { key_index })
 }

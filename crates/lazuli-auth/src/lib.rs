@@ -3,7 +3,7 @@
 //! Everything here is pure: no socket, no file, no clock. The steps are split so that a caller can
 //! look up a stored access policy between them:
 //!
-//! 1. [`authenticate`] verifies the signature (Shared Key, Shared Key Lite, SAS) and parses;
+//! 1. [`authenticate`] verifies the signature (Shared Key, Shared Key Lite, SAS, session) and parses;
 //! 2. [`Principal::into_effective`] merges the stored access policy a SAS names, if any;
 //! 3. [`authorise`] checks a SAS's times, address and protocol, then holds the caller against the
 //!    [`AccessSpec`] of the operation and yields what is [`Granted`].
@@ -24,6 +24,7 @@ mod query;
 mod refusal;
 mod sas;
 mod sas_layout;
+mod session;
 mod shared_key;
 mod sign;
 
@@ -43,5 +44,6 @@ pub use grant::{
 pub use key::{AccountKey, AccountKeys, InvalidKey};
 pub use permission::{Permission, SasPermissions, UnknownPermission};
 pub use policy::{AccessPolicy, EffectiveGrant};
+pub use session::{NONCE_BYTES, Session, create_session};
 pub use shared_key::Scheme;
 pub use sign::{AccountSas, ServiceSasToken, account_sas, service_sas, sign_shared_key, table_sas};

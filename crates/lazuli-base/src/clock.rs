@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 /// Ticks in one second: a tick is 100 nanoseconds.
 pub const TICKS_PER_SECOND: u64 = 10_000_000;
 
+const TICKS_PER_MILLISECOND: u64 = TICKS_PER_SECOND / 1000;
+
 /// Ticks between 0001-01-01T00:00:00Z and 1970-01-01T00:00:00Z.
 const UNIX_EPOCH_TICKS: u64 = 621_355_968_000_000_000;
 
@@ -41,6 +43,13 @@ impl Timestamp {
     pub const fn unix_seconds(self) -> i64 {
         let ticks = if self.0 > i64::MAX as u64 { i64::MAX } else { self.0 as i64 };
         (ticks - UNIX_EPOCH_TICKS as i64).div_euclid(TICKS_PER_SECOND as i64)
+    }
+
+    /// Whole milliseconds since 1970-01-01T00:00:00Z, as the transparency log tells times; 0 before
+    /// the first second of 1970.
+    pub fn unix_millis(self) -> u64 {
+        let seconds = u64::try_from(self.unix_seconds()).unwrap_or(0);
+        seconds * 1000 + u64::from(self.subsecond_ticks()) / TICKS_PER_MILLISECOND
     }
 
     /// The fraction of the second, in ticks (0 to 9,999,999).
@@ -124,6 +133,14 @@ impl Clock for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn milliseconds_count_from_1970() {
+        let at = Timestamp::from_unix_seconds(1_760_000_000);
+        let later = Timestamp::from_ticks(at.ticks() + 1_239_999);
+        assert_eq!((at.unix_millis(), later.unix_millis()), (1_760_000_000_000, 1_760_000_000_123));
+        assert_eq!(Timestamp::from_unix_seconds(-1).unix_millis(), 0);
+    }
 
     #[test]
     fn unix_seconds_round_trip() {

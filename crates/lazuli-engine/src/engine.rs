@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lazuli_base::SystemEntropy;
+
 use crate::disk::{self, Disk, SystemDisk};
 use crate::embedded::meta::{self, EmbeddedMeta};
 use crate::embedded::queue::Bounds;
@@ -13,6 +15,7 @@ use crate::embedded::store::{self, Store, StoreError};
 use crate::embedded::trees::Sizes;
 use crate::extent_files::{self, ExtentFiles};
 use crate::headroom::Headroom;
+use crate::identity::{self, DataId, IDENTITY_FILE, Identity};
 use crate::memory::{MemoryExtents, MemoryMeta};
 use crate::meta::Version;
 use crate::scribe::{Desk, Scribe};
@@ -62,6 +65,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// The disk for extents and the engine's own small files.
     pub disk: Arc<dyn Disk>,
+    /// The identity of the data directory if it has none yet.
+    pub new_id: DataId,
 }
 
 impl Options {
@@ -78,6 +83,7 @@ impl Options {
             queue_commits: 8192,
             queue_bytes: 64 << 20,
             disk: Arc::new(SystemDisk),
+            new_id: DataId::draw(&SystemEntropy),
         }
     }
 }
@@ -133,6 +139,7 @@ pub struct Engine {
     /// What the engine counts.
     pub stats: Arc<Stats>,
     desk: Desk,
+    identity: Option<Identity>,
     embedded: Option<Embedded>,
 }
 
@@ -154,6 +161,7 @@ impl Engine {
             meta: Arc::new(meta),
             extents: Arc::new(MemoryExtents::default()),
             stats: Arc::default(),
+            identity: None,
             embedded: None,
         }
     }
@@ -181,7 +189,8 @@ impl Engine {
             extent_bytes,
         });
         let desk = Arc::clone(&meta.desk);
-        Ok(Self { meta, extents: Arc::new(extents), stats, desk, embedded: None })
+        let extents = Arc::new(extents);
+        Ok(Self { meta, extents, stats, desk, identity: None, embedded: None })
     }
 
     /// Opens the store in a data directory, creating it if the directory is missing or empty.
@@ -191,7 +200,7 @@ impl Engine {
         let data = options.data_dir.clone();
         create_dir_durably(&*options.disk, &data).map_err(io_error(&data))?;
         let lock = lock(&data)?;
-        let previous = prepare(&options)?;
+        let (previous, identity) = prepare(&options)?;
         let stats = Arc::new(Stats::default());
         let disk = Arc::clone(&options.disk);
         let extents_dir = data.join(state::EXTENTS_DIR);
@@ -243,6 +252,7 @@ impl Engine {
             extents: Arc::clone(&files) as Arc<dyn Extents>,
             stats,
             desk,
+            identity: Some(identity),
             embedded: Some(Embedded {
                 meta,
                 store,
@@ -254,10 +264,19 @@ impl Engine {
         })
     }
 
-    /// Has `scribe` write the journal from the next commit on. To be called before the store is
-    /// used, once the scribe has read the journal; a second one changes nothing.
+    /// Which data directory the store is in; `None` if it is in memory.
+    pub fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
+    /// Has `scribe` write the journal from the next commit on, and room kept for commits of entries
+    /// alone, which are taken on a full disk as long as that lasts. To be called before the store
+    /// is used, once the scribe has read the journal; a second one changes nothing.
     pub fn write_journal_with(&self, scribe: Arc<dyn Scribe>) {
         let _ = self.desk.set(scribe);
+        if let Some(embedded) = &self.embedded {
+            embedded.store.keep_reserve();
+        }
     }
 
     /// Answers the commits that wait, refuses new ones, makes everything durable, and notes that the
@@ -323,19 +342,29 @@ pub(crate) fn lock(data: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Checks what the directory is and makes it one of ours if it is empty; returns how it was left.
-fn prepare(options: &Options) -> Result<State, OpenError> {
+/// Checks what the directory is and makes it one of ours if it is empty; returns how it was left,
+/// and which one it is.
+fn prepare(options: &Options) -> Result<(State, Identity), OpenError> {
     let (disk, data) = (&*options.disk, &options.data_dir);
     let format = data.join(state::FORMAT_FILE);
-    if read_format(disk, data)?.is_none() {
-        let ours = [state::LOCK_FILE, "FORMAT.new", "lost+found"];
+    let is_new = read_format(disk, data)?.is_none();
+    if is_new {
+        let ours = [state::LOCK_FILE, "FORMAT.new", IDENTITY_FILE, "IDENTITY.new", "lost+found"];
         let names = disk.list(data).map_err(io_error(data))?;
         if names.iter().any(|name| !ours.contains(&name.as_str())) {
             return Err(OpenError::NotAStore(data.clone()));
         }
+        // Before the format: a directory that has one was given its identity when it was made.
+        identity::write(disk, data, options.new_id)?;
         let text = state::format_text(state::FORMAT_VERSION);
         disk::replace_file(disk, &format, text.as_bytes()).map_err(io_error(&format))?;
     }
+    let id = if let Some(id) = identity::read(disk, data)? {
+        id
+    } else {
+        identity::write(disk, data, options.new_id)?;
+        options.new_id
+    };
     crate::fsck::shadow::discard(data).map_err(io_error(data))?;
     let previous = read_state(disk, data)?;
     let meta_dir = data.join(state::META_DIR);
@@ -355,7 +384,7 @@ fn prepare(options: &Options) -> Result<State, OpenError> {
     if previous.clean {
         sums::verify_quickly(data, &previous.files).map_err(OpenError::Damaged)?;
     }
-    Ok(previous)
+    Ok((previous, Identity { id, is_new }))
 }
 
 /// Verifies `FORMAT`; `None` if there is none.

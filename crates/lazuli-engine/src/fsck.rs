@@ -22,6 +22,7 @@ use crate::engine::{self, OpenError, io_error};
 use crate::extent_files::walk::{Walk, walk};
 use crate::extent_files::{extent_of, path_of};
 use crate::frame::Span;
+use crate::identity::{self, IDENTITY_FILE};
 use crate::meta::{KeyRange, MetaError, Row, Version};
 use crate::scrub::Damage;
 use crate::state::{self, State};
@@ -146,6 +147,11 @@ impl Fsck {
             Err(OpenError::Damaged(what)) => self.found(state::FORMAT_FILE, None, what),
             Err(error) => return Err(error),
         }
+        match identity::read(&*self.disk, &self.data) {
+            Ok(_) => {}
+            Err(OpenError::Damaged(what)) => self.found(IDENTITY_FILE, None, what),
+            Err(error) => return Err(error),
+        }
         let lock_len = self.data.join(state::LOCK_FILE).metadata().map_or(0, |meta| meta.len());
         if lock_len != 0 {
             self.found(state::LOCK_FILE, Some(0), "the lock file is not empty");
@@ -183,11 +189,13 @@ impl Fsck {
             state::FORMAT_FILE,
             state::STATE_FILE,
             state::LOCK_FILE,
+            IDENTITY_FILE,
             state::META_DIR,
             state::EXTENTS_DIR,
             "lost+found",
             "FORMAT.new",
             "STATE.new",
+            "IDENTITY.new",
         ];
         for name in self.disk.list(&self.data).map_err(io_error(&self.data))? {
             if !known.contains(&name.as_str()) {

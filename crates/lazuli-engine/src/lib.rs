@@ -13,6 +13,7 @@ pub mod extents;
 mod frame;
 pub mod fsck;
 mod headroom;
+mod identity;
 pub mod memory;
 pub mod meta;
 mod pins;
@@ -26,6 +27,7 @@ mod wal;
 pub use engine::{Durability, Engine, OpenError, Options};
 pub use extents::{ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Room, Settled};
 pub use fsck::Fsck;
+pub use identity::{DataId, Identity, NotAnId};
 pub use meta::{
     ASCENDING, Commit, CommitError, Committed, Expect, JournalRow, KeyRange, Meta, MetaError, Row,
     Version,

@@ -59,7 +59,8 @@ pub struct Commit {
     pub since: Version,
     /// Payloads this commit names; the committer makes them durable before the commit.
     pub payloads: Vec<Settled>,
-    /// How much of the disk it may use. What only deletes may always use the reserve.
+    /// How much of the disk it may use. What only deletes may always use the reserve; so may what
+    /// only has entries, and beyond it what a store that is written by a scribe keeps for these.
     pub room: Room,
 }
 

@@ -42,6 +42,10 @@ pub struct Entered {
 pub trait Proof: Send + Sync + Debug {
     /// A receipt for each entry, in order.
     fn receipts(&self) -> Vec<Receipt>;
+
+    /// The receipt of the entry at `index` of the commit, made alone: a commit may have entries of
+    /// many requests. `None` if there is no such entry, or it is not durable.
+    fn receipt(&self, index: usize) -> Option<Receipt>;
 }
 
 /// What a client gets to hold the server to its word. Opaque to the engine.

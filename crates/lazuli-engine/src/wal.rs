@@ -8,6 +8,9 @@
 //! A store that was not closed in good order goes on in a new segment; segments whose rows are all
 //! in tables are put aside as spares, oldest first, one durable step each.
 //!
+//! Segments can be kept in reserve, for records that must be logged on a full disk too: ordinary
+//! records never go into them.
+//!
 //! A torn record at the end of the last segment was never acknowledged. What is torn elsewhere, or
 //! has whole records behind it, or is neither as written nor as before, is damage.
 
@@ -37,6 +40,18 @@ const GENERATION_MAX: u32 = u32::MAX / 2 - 1;
 /// zeros takes the disk from the commits.
 const SPARES_MAX: usize = 8;
 
+/// Segments kept in reserve, once they are asked for.
+const RESERVED: usize = 2;
+
+/// Where the room for a record may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Supply {
+    /// Spares, and new files.
+    Ordinary,
+    /// Spares, and what is kept in reserve: nothing that a full disk could refuse.
+    Reserved,
+}
+
 /// A record that could not be logged.
 #[derive(Debug)]
 pub(crate) enum LogError {
@@ -61,6 +76,10 @@ struct State {
     /// Segments with records, oldest first; the last one is the open one, if one is open.
     live: VecDeque<Segment>,
     spares: Vec<Spare>,
+    /// Those that only [`Supply::Reserved`] may take.
+    reserved: Vec<Spare>,
+    /// How many of these there are to be.
+    reserved_wanted: usize,
     next_generation: u32,
     /// The last record's sequence number.
     previous: u64,
@@ -82,6 +101,8 @@ struct Open {
     next: u32,
     blocks: u32,
     dirty: bool,
+    /// Who may write to it.
+    supply: Supply,
 }
 
 /// A segment with records.
@@ -146,6 +167,8 @@ impl Wal {
             open: None,
             live: logged.segments.into(),
             spares,
+            reserved: Vec::new(),
+            reserved_wanted: 0,
             next_generation,
             previous: logged.last,
             buffers: Buffers::default(),
@@ -158,12 +181,32 @@ impl Wal {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has segments kept in reserve from now on. [`Wal::prepare`] makes them.
+    pub(crate) fn keep_reserve(&self) {
+        self.state().reserved_wanted = RESERVED;
+    }
+
+    /// Whether fewer segments are in reserve than there are to be.
+    pub(crate) fn lacks_reserve(&self) -> bool {
+        let state = self.state();
+        state.reserved.len() < state.reserved_wanted
+    }
+
     /// Logs a record, and makes it durable if `sync`; fills in the number of the one before it.
-    pub(crate) fn append(&self, mut record: Record, sync: bool) -> Result<Record, LogError> {
+    pub(crate) fn append(
+        &self,
+        mut record: Record,
+        sync: bool,
+        supply: Supply,
+    ) -> Result<Record, LogError> {
         let mut state = self.state();
         let count = Record::blocks(record.body.len());
-        if state.open.as_ref().is_none_or(|open| open.blocks - open.next < count) {
-            self.switch(&mut state, count)?;
+        let fits = |open: &Open| {
+            open.blocks - open.next >= count
+                && (open.supply == Supply::Ordinary || supply == Supply::Reserved)
+        };
+        if !state.open.as_ref().is_some_and(fits) {
+            self.switch(&mut state, count, supply)?;
         }
         let State { open, live, previous, buffers, .. } = &mut *state;
         let (Some(open), Some(segment)) = (open, live.back_mut()) else {
@@ -196,7 +239,7 @@ impl Wal {
     }
 
     /// Goes on in another segment, with room for `count` blocks besides its head.
-    fn switch(&self, state: &mut State, count: u32) -> Result<(), LogError> {
+    fn switch(&self, state: &mut State, count: u32, supply: Supply) -> Result<(), LogError> {
         if let Some(open) = &mut state.open {
             // Only the last segment may end in a torn record.
             open.sync().map_err(LogError::Unknown)?;
@@ -208,15 +251,18 @@ impl Wal {
             return Err(LogError::Refused(io::Error::other(what)));
         }
         state.next_generation = generation + 1;
-        let ready = state.spares.iter().position(|spare| spare.bytes >= wanted);
-        let made = match ready.map(|index| state.spares.remove(index)) {
-            Some(spare) => Ok(spare),
-            None => self.create(generation, wanted.max(self.segment_bytes), false),
+        let (ready, of) = state.take_ready(wanted, supply);
+        let made = match (ready, supply) {
+            (Some(spare), _) => Ok(spare),
+            (None, Supply::Reserved) => Err(io::ErrorKind::StorageFull.into()),
+            (None, Supply::Ordinary) => {
+                self.create(generation, wanted.max(self.segment_bytes), false)
+            }
         };
         let made = made.and_then(|spare| self.begin(&spare, generation).map(|file| (spare, file)));
         let (spare, file) = made.map_err(LogError::Refused)?;
         let blocks = u32::try_from(spare.bytes / BLOCK_BYTES as u64).unwrap_or(u32::MAX);
-        state.open = Some(Open { file, generation, next: 0, blocks, dirty: false });
+        state.open = Some(Open { file, generation, next: 0, blocks, dirty: false, supply: of });
         state.live.push_back(Segment { generation, bytes: spare.bytes, reach: [0; 3] });
         Ok(())
     }
@@ -244,7 +290,9 @@ impl Wal {
         while self.oldest().is_some_and(|reach| covers(flushed, reach)) {
             let mut state = self.state();
             let Some(segment) = state.live.front().cloned() else { return Ok(()) };
-            let keep = segment.bytes == self.segment_bytes && state.spares.len() < SPARES_MAX;
+            let lacks = state.reserved.len() < state.reserved_wanted;
+            let keep =
+                segment.bytes == self.segment_bytes && (lacks || state.spares.len() < SPARES_MAX);
             drop(state);
             // In order and one by one: a power cut must not bring back one without those behind it.
             let path = self.dir.join(segment_name(segment.generation));
@@ -253,7 +301,8 @@ impl Wal {
                 self.disk.rename(&path, &spare)?;
                 self.disk.sync_dir(&self.dir)?;
                 state = self.state();
-                state.spares.push(Spare { path: spare, bytes: segment.bytes });
+                let spare = Spare { path: spare, bytes: segment.bytes };
+                if lacks { &mut state.reserved } else { &mut state.spares }.push(spare);
             } else {
                 self.disk.remove(&path)?;
                 self.disk.sync_dir(&self.dir)?;
@@ -273,10 +322,26 @@ impl Wal {
             self.disk.sync_dir(&self.dir)?;
             state.live.pop_front();
         }
-        for spare in state.spares.drain(..) {
+        let State { spares, reserved, .. } = &mut *state;
+        for spare in spares.drain(..).chain(reserved.drain(..)) {
             self.disk.remove(&spare.path)?;
         }
         self.disk.sync_dir(&self.dir)
+    }
+}
+
+impl State {
+    /// Takes a spare with room for `wanted` bytes, if there is one that may be taken, and tells who
+    /// may write to it.
+    fn take_ready(&mut self, wanted: u64, supply: Supply) -> (Option<Spare>, Supply) {
+        let take = |spares: &mut Vec<Spare>| {
+            let ready = spares.iter().position(|spare| spare.bytes >= wanted);
+            ready.map(|index| spares.remove(index))
+        };
+        match take(&mut self.spares) {
+            None if supply == Supply::Reserved => (take(&mut self.reserved), Supply::Reserved),
+            spare => (spare, Supply::Ordinary),
+        }
     }
 }
 

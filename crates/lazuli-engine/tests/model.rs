@@ -72,6 +72,7 @@ fn commit(changes: &[(u8, Option<u8>)], expect: Vec<Expect>, entries: u8) -> Com
         puts: puts.collect(),
         deletes: deletes.collect(),
         entries: (0..entries).map(|n| Bytes::from(vec![n])).collect(),
+        unproved: false,
         payloads: Vec::new(),
         room: Room::Free,
     }

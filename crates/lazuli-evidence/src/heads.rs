@@ -12,6 +12,10 @@
 //! that no root can hold two heads for one account. Where the way ends at nothing or at the leaf of
 //! another account, the account is proved not to be there.
 
+mod map;
+
+pub use map::HeadsMap;
+
 use std::collections::BTreeMap;
 
 use crate::cbor::{Reader, Writer};
@@ -37,7 +41,7 @@ pub fn value(label: &Digest, head: &Head) -> Digest {
     sha256(&[b"lz/head/1", label, &head.seq.to_be_bytes(), &head.hash])
 }
 
-/// The root of the map.
+/// The root of the map, made anew: [`HeadsMap`] follows a map that changes.
 pub fn root(map: &BTreeMap<Digest, Head>) -> Digest {
     subtree(&leaves(map), 0)
 }

@@ -22,6 +22,28 @@ pub(crate) enum Mode {
     Fill,
     /// Overwrites `--count` blobs of `--bytes`, round after round.
     Churn,
+    /// Makes `--ops` empty append blobs.
+    AppendBlobs,
+    /// Appends blocks of `--bytes` to one blob; to the next of `--count` once that is full.
+    Append,
+    /// Puts one blob of `--bytes` of delimited text, in blocks.
+    Csv,
+    /// Queries the blob that `csv` made, of `--bytes`, for the half of its records.
+    Query,
+    /// Makes `--ops` page blobs of `--bytes`, all of them zeros.
+    PageBlobs,
+    /// Writes `--bytes` to one of `--count` places of a page blob, in a scattered order.
+    PutPage,
+    /// The same in the order of the places.
+    FillPages,
+    /// Copies one blob to new names, each complete when it is answered.
+    Copy,
+    /// Tags `--ops` blobs: all alike, and the first ten with a rare tag.
+    Tag,
+    /// Finds the blobs with both tags, of which there must be `--count`.
+    Find,
+    /// Takes snapshots of `--count` blobs, round after round.
+    Snapshot,
     /// Makes the container.
     Container,
     /// Makes the table.
@@ -46,6 +68,17 @@ const MODES: &[(&str, Mode)] = &[
     ("list", Mode::List),
     ("fill", Mode::Fill),
     ("churn", Mode::Churn),
+    ("append-blobs", Mode::AppendBlobs),
+    ("append", Mode::Append),
+    ("csv", Mode::Csv),
+    ("query", Mode::Query),
+    ("page-blobs", Mode::PageBlobs),
+    ("put-page", Mode::PutPage),
+    ("fill-pages", Mode::FillPages),
+    ("copy", Mode::Copy),
+    ("tag", Mode::Tag),
+    ("find", Mode::Find),
+    ("snapshot", Mode::Snapshot),
     ("container", Mode::Container),
     ("table", Mode::Table),
     ("insert", Mode::Insert),
@@ -84,7 +117,7 @@ pub(crate) struct Arguments {
     pub(crate) bytes: usize,
     /// The number of the first blob, so that two runs do not share names.
     pub(crate) first: u64,
-    /// The number of blobs that `get` and `churn` choose among.
+    /// The number of blobs that `get`, `churn` and `append` choose among.
     pub(crate) count: u64,
 }
 

@@ -21,10 +21,17 @@ pub(crate) struct Request<'a> {
     pub(crate) query: &'a [(&'a str, &'a str)],
     /// The length of the body in bytes.
     pub(crate) length: usize,
-    /// Whether the body is a blob, which the request then says.
-    pub(crate) is_blob: bool,
-    /// The type of the body; empty if it is not told.
+    /// Further headers whose names begin with `x-ms-`, sorted by name.
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    /// The type of the body; empty if it is not told. Only the Table service's signature has it.
     pub(crate) content_type: &'a str,
+}
+
+impl<'a> Request<'a> {
+    /// A request without query, headers and body.
+    pub(crate) fn new(method: &'static str, path: &'a str) -> Self {
+        Self { method, path, query: &[], length: 0, headers: &[], content_type: "" }
+    }
 }
 
 /// Signs and writes request heads for one account.
@@ -61,7 +68,7 @@ impl Signer {
 
     /// Writes the text that is signed.
     fn write_text(&mut self, request: &Request<'_>) {
-        let Request { method, path, query, length, is_blob, content_type } = request;
+        let Request { method, path, query, length, headers, content_type } = request;
         let Self { account, date, text, .. } = self;
         text.clear();
         // Writing to a string cannot fail.
@@ -71,12 +78,14 @@ impl Signer {
             return;
         }
         let signed_length = if *length == 0 { String::new() } else { length.to_string() };
-        let blob_type = if *is_blob { "x-ms-blob-type:BlockBlob\n" } else { "" };
-        let _ = write!(
-            text,
-            "{method}\n\n\n{signed_length}\n\n\n\n\n\n\n\n\n\
-             {blob_type}x-ms-date:{date}\nx-ms-version:{VERSION}\n/{account}/{account}{path}"
-        );
+        let _ = write!(text, "{method}\n\n\n{signed_length}\n\n\n\n\n\n\n\n\n");
+        let date_place = headers.partition_point(|(name, _)| *name < "x-ms-date");
+        let (before, after) = headers.split_at(date_place);
+        let dated = [("x-ms-date", date.as_str())];
+        for (name, value) in before.iter().chain(&dated).chain(after) {
+            let _ = writeln!(text, "{name}:{value}");
+        }
+        let _ = write!(text, "x-ms-version:{VERSION}\n/{account}/{account}{path}");
         for (name, value) in *query {
             let _ = write!(text, "\n{name}:{}", decode(value));
         }
@@ -86,7 +95,7 @@ impl Signer {
     pub(crate) fn write_head(&mut self, request: &Request<'_>, head: &mut String) {
         self.refresh_date();
         self.write_text(request);
-        let Request { method, path, query, length, is_blob, content_type } = request;
+        let Request { method, path, query, length, headers, content_type } = request;
         let Self { account, date, text, .. } = self;
         let signature = STANDARD.encode(hmac::sign(&self.key, text.as_bytes()));
         head.clear();
@@ -107,8 +116,8 @@ impl Signer {
         if self.tables {
             head.push_str("Accept: application/json\r\nDataServiceVersion: 3.0\r\n");
         }
-        if *is_blob {
-            head.push_str("x-ms-blob-type: BlockBlob\r\n");
+        for (name, value) in *headers {
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         let _ = write!(head, "Authorization: SharedKey {account}:{signature}\r\n\r\n");
     }
@@ -170,7 +179,7 @@ mod tests {
         let mut signer = Signer::new("h:1", "dev", "a2V5").expect("a key");
         let mut head = String::new();
         let query = [("comp", "list"), ("restype", "container")];
-        let request = Request { query: &query, ..crate::tables::request("GET", "/c") };
+        let request = Request { query: &query, ..Request::new("GET", "/c") };
         signer.write_head(&request, &mut head);
         assert!(
             head.starts_with("GET /dev/c?comp=list&restype=container HTTP/1.1\r\nHost: h:1\r\n")

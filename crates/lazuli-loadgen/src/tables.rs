@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use crate::arguments::{Arguments, Mode};
-use crate::sign::Request;
 
 /// The type of a transaction's body.
 pub(crate) const BATCH: &str = "multipart/mixed; boundary=batch_0";
@@ -17,11 +16,6 @@ const TOGETHER: u64 = 100;
 /// Whether the mode talks to the Table service.
 pub(crate) const fn is_mode(mode: Mode) -> bool {
     matches!(mode, Mode::Table | Mode::Insert | Mode::Upsert | Mode::Point | Mode::Range)
-}
-
-/// A request without query and body.
-pub(crate) fn request<'a>(method: &'static str, path: &'a str) -> Request<'a> {
-    Request { method, path, query: &[], length: 0, is_blob: false, content_type: "" }
 }
 
 fn keys(number: u64) -> (String, String) {

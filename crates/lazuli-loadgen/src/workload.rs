@@ -1,5 +1,7 @@
 //! The workloads: what each connection sends, one request after the other.
 
+mod tags;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
@@ -14,6 +16,15 @@ use crate::tables;
 
 /// The size of a block of a large blob, in bytes.
 const BLOCK_BYTES: usize = 8 << 20;
+
+/// The header of requests that make a block blob.
+const BLOCK_BLOB: &[(&str, &str)] = &[("x-ms-blob-type", "BlockBlob")];
+
+/// The header of requests that make an append blob.
+const APPEND_BLOB: &[(&str, &str)] = &[("x-ms-blob-type", "AppendBlob")];
+
+/// The most blocks that an append blob takes.
+const APPENDS_MAX: u64 = 50_000;
 
 /// The names on a page of a listing.
 const PAGE_NAMES: &str = "5000";
@@ -52,9 +63,31 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Measured, String> {
 /// The bytes that are sent as a blob or block: a pattern that does not repeat at a page's size.
 fn body(arguments: &Arguments) -> Vec<u8> {
     let length = match arguments.mode {
-        Mode::Put | Mode::Fill | Mode::PutLarge | Mode::Churn => arguments.bytes,
+        Mode::Put
+        | Mode::Fill
+        | Mode::PutLarge
+        | Mode::Churn
+        | Mode::Append
+        | Mode::PutPage
+        | Mode::FillPages => arguments.bytes,
         Mode::Blocks => BLOCK_BYTES.min(arguments.bytes),
-        _ => 0,
+        Mode::Csv => return lines(BLOCK_BYTES.min(arguments.bytes)),
+        Mode::Get
+        | Mode::GetLarge
+        | Mode::List
+        | Mode::Query
+        | Mode::Container
+        | Mode::AppendBlobs
+        | Mode::PageBlobs
+        | Mode::Snapshot
+        | Mode::Tag
+        | Mode::Find
+        | Mode::Copy
+        | Mode::Table
+        | Mode::Insert
+        | Mode::Upsert
+        | Mode::Point
+        | Mode::Range => 0,
     };
     let mut state = SCATTER;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -65,6 +98,29 @@ fn body(arguments: &Arguments) -> Vec<u8> {
         bytes.extend_from_slice(&state.to_le_bytes());
     }
     bytes.truncate(length);
+    bytes
+}
+
+/// The query that is measured: the third column is above 100 in every second record, about.
+const QUERY: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><QueryRequest>\
+    <QueryType>SQL</QueryType>\
+    <Expression>SELECT * FROM BlobStorage WHERE _3 &gt; 100</Expression></QueryRequest>";
+
+/// Delimited text of whole lines, each of eight columns.
+fn lines(length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 128);
+    let mut number: u64 = 0;
+    while bytes.len() + 128 < length {
+        let third = (number.wrapping_mul(SCATTER) >> 32) % 200;
+        let line = format!(
+            "{number},name of {number},{third},2024-05-01T10:11:12Z,true,{}.25,some words,end\n",
+            number % 1000
+        );
+        bytes.extend_from_slice(line.as_bytes());
+        number += 1;
+    }
+    bytes.resize(length.saturating_sub(1), b'x');
+    bytes.push(b'\n');
     bytes
 }
 
@@ -148,21 +204,59 @@ impl Client {
         match mode {
             Mode::Put | Mode::Fill | Mode::PutLarge => {
                 let path = format!("/{container}/{}", name(first + number));
-                self.put(&path, &[], &shared.body, true).await
+                self.put(&path, &[], &shared.body, BLOCK_BLOB).await
             }
             Mode::Churn => {
                 let path = format!("/{container}/{}", name(first + number % count));
-                self.put(&path, &[], &shared.body, true).await
+                self.put(&path, &[], &shared.body, BLOCK_BLOB).await
             }
             Mode::Get => self.get(&format!("/{container}/{}", name(number_scattered))).await,
             Mode::GetLarge => self.get(&format!("/{container}/{}", name(*first))).await,
-            Mode::Blocks => {
+            Mode::Query => {
+                let path = format!("/{container}/{}", name(*first));
+                self.query(&path).await?;
+                // What is measured is how fast the blob is read.
+                Ok(*bytes as u64)
+            }
+            Mode::Blocks | Mode::Csv => {
                 let path = format!("/{container}/{}", name(first + number));
                 self.put_blocks(&path, *bytes, &shared.body).await
             }
             Mode::Container => {
                 let path = format!("/{container}");
-                self.put(&path, &[("restype", "container")], &[], false).await
+                self.put(&path, &[("restype", "container")], &[], &[]).await
+            }
+            Mode::AppendBlobs => {
+                let path = format!("/{container}/{}", name(first + number));
+                self.put(&path, &[], &[], APPEND_BLOB).await
+            }
+            Mode::Append => {
+                // One blob takes all appends at a time, until it has as many as it may have.
+                let blob = first + (number / APPENDS_MAX) % count;
+                let path = format!("/{container}/{}", name(blob));
+                self.put(&path, &[("comp", "appendblock")], &shared.body, &[]).await
+            }
+            Mode::PageBlobs => {
+                let path = format!("/{container}/{}", name(first + number));
+                self.put_page_blob(&path, *bytes).await
+            }
+            Mode::PutPage | Mode::FillPages => {
+                let scattered = (number.wrapping_mul(SCATTER) >> 20) % count;
+                let place = if *mode == Mode::PutPage { scattered } else { number % count };
+                let path = format!("/{container}/{}", name(*first));
+                self.put_page(&path, place * *bytes as u64, &shared.body).await
+            }
+            Mode::Copy => {
+                let Arguments { authority, account, .. } = &shared.arguments;
+                let source = format!("http://{authority}/{account}/{container}/{}", name(*first));
+                let path = format!("/{container}/{}", name(first + 1 + number));
+                self.put(&path, &[], &[], &[("x-ms-copy-source", source.as_str())]).await
+            }
+            Mode::Tag => self.tag(&format!("/{container}/{}", name(first + number)), number).await,
+            Mode::Find => self.find(*count).await,
+            Mode::Snapshot => {
+                let path = format!("/{container}/{}", name(first + number % count));
+                self.put(&path, &[("comp", "snapshot")], &[], &[]).await
             }
             Mode::List => Err("a listing is walked, not split".to_owned()),
             _ => self.table_operation(&shared.arguments, first + number, number_scattered).await,
@@ -195,7 +289,7 @@ impl Client {
             _ => {
                 let filter = encode(&tables::range(scattered));
                 let (path, query) = (format!("/{container}()"), [("$filter", filter.as_str())]);
-                let request = Request { query: &query, ..tables::request("GET", &path) };
+                let request = Request { query: &query, ..Request::new("GET", &path) };
                 let answer = self.send(&request, &[], Sink::Discard).await?;
                 expect(&answer, 200)?;
                 Ok(answer.body_bytes)
@@ -210,7 +304,7 @@ impl Client {
         body: &[u8],
         status: u16,
     ) -> Result<u64, String> {
-        let request = Request { length: body.len(), content_type, ..tables::request("POST", path) };
+        let request = Request { length: body.len(), content_type, ..Request::new("POST", path) };
         let answer = self.send(&request, body, Sink::Discard).await?;
         expect(&answer, status)?;
         Ok(body.len() as u64)
@@ -222,21 +316,47 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
         body: &[u8],
-        is_blob: bool,
+        headers: &[(&str, &str)],
     ) -> Result<u64, String> {
-        let (length, content_type) = (body.len(), "");
-        let request = Request { method: "PUT", path, query, length, is_blob, content_type };
+        let length = body.len();
+        let request = Request { query, length, headers, ..Request::new("PUT", path) };
         let answer = self.send(&request, body, Sink::Discard).await?;
-        expect(&answer, 201)?;
+        // A copy is accepted, all else is made.
+        let copies = headers.iter().any(|(name, _)| *name == "x-ms-copy-source");
+        expect(&answer, if copies { 202 } else { 201 })?;
         Ok(body.len() as u64)
+    }
+
+    /// Makes a page blob.
+    async fn put_page_blob(&mut self, path: &str, bytes: usize) -> Result<u64, String> {
+        let length = bytes.to_string();
+        let headers =
+            [("x-ms-blob-content-length", length.as_str()), ("x-ms-blob-type", "PageBlob")];
+        self.put(path, &[], &[], &headers).await
+    }
+
+    /// Writes pages at an offset.
+    async fn put_page(&mut self, path: &str, offset: u64, body: &[u8]) -> Result<u64, String> {
+        let range = format!("bytes={offset}-{}", offset + body.len() as u64 - 1);
+        let headers = [("x-ms-page-write", "update"), ("x-ms-range", range.as_str())];
+        self.put(path, &[("comp", "page")], body, &headers).await
     }
 
     /// Gets a blob or an entity and drops it.
     async fn get(&mut self, path: &str) -> Result<u64, String> {
-        let request = tables::request("GET", path);
+        let request = Request::new("GET", path);
         let answer = self.send(&request, &[], Sink::Discard).await?;
         expect(&answer, 200)?;
         Ok(answer.body_bytes)
+    }
+
+    /// Queries a blob and drops the answer.
+    async fn query(&mut self, path: &str) -> Result<(), String> {
+        let query = [("comp", "query")];
+        let length = QUERY.len();
+        let request = Request { query: &query, length, ..Request::new("POST", path) };
+        let answer = self.send(&request, QUERY.as_bytes(), Sink::Discard).await?;
+        expect(&answer, 200)
     }
 
     /// Puts a blob in blocks and commits their list.
@@ -247,14 +367,14 @@ impl Client {
             let block = body.get(..body.len().min(bytes - sent)).unwrap_or_default();
             // Twelve digits are a valid base64 text of nine bytes.
             let id = format!("{sent:012}");
-            self.put(path, &[("blockid", &id), ("comp", "block")], block, false).await?;
+            self.put(path, &[("blockid", &id), ("comp", "block")], block, &[]).await?;
             list.push_str("<Latest>");
             list.push_str(&id);
             list.push_str("</Latest>");
             sent += block.len();
         }
         list.push_str("</BlockList>");
-        self.put(path, &[("comp", "blocklist")], list.as_bytes(), false).await?;
+        self.put(path, &[("comp", "blocklist")], list.as_bytes(), &[]).await?;
         Ok(bytes as u64)
     }
 
@@ -290,7 +410,7 @@ impl Client {
             query.push(("marker", &marker));
         }
         query.extend([("maxresults", PAGE_NAMES), ("restype", "container")]);
-        let request = Request { query: &query, ..tables::request("GET", &path) };
+        let request = Request { query: &query, ..Request::new("GET", &path) };
         let mut page = Vec::new();
         let answer = self.send(&request, &[], Sink::Keep(&mut page)).await?;
         expect(&answer, 200)?;
@@ -334,7 +454,17 @@ fn next_marker(page: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::next_marker;
+    use super::{lines, next_marker};
+
+    #[test]
+    fn delimited_text_has_its_length_and_ends_with_a_line() {
+        for length in [1, 100, 10_000] {
+            let text = lines(length);
+            assert_eq!((text.len(), text.last()), (length, Some(&b'\n')));
+        }
+        let text = String::from_utf8(lines(1_000)).expect("text");
+        assert_eq!(text.lines().next().map(|line| line.split(',').count()), Some(8));
+    }
 
     #[test]
     fn the_marker_is_found_at_the_end_of_a_page() {

@@ -5,8 +5,10 @@
 //!
 //! ```text
 //! lazuli heads 1
-//! ORIGIN BOOT SIZE ROOT      one line a log, the root in base64
+//! ORIGIN BOOT SIZE ROOT DATA      one line a log
 //! ```
+//! The root is in base64. DATA is the identity of the data directory that the log is in; lines that
+//! were written before directories had one lack it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lazuli_engine::DataId;
 use lazuli_tlog::{Hash, TreeHead};
 
 use crate::files;
@@ -43,6 +46,17 @@ impl Default for SignedHead {
         Self::new()
     }
 }
+
+/// What a file of heads says of one log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) last: SignedHead,
+    /// The data directory that the log is in.
+    pub(crate) data: Option<DataId>,
+}
+
+/// The logs in a file of heads, by their names.
+pub(crate) type Lines = BTreeMap<String, Line>;
 
 /// Why a head was not stored.
 #[derive(Debug)]
@@ -75,6 +89,7 @@ pub struct HeadStore {
     origin: String,
     /// `None` keeps it in memory, for a store that is kept there, too.
     path: Option<PathBuf>,
+    data: Option<DataId>,
     last: Mutex<SignedHead>,
 }
 
@@ -82,9 +97,16 @@ impl HeadStore {
     /// The head of the log `origin` in the file at `path`; a new one if the file has none.
     pub fn open(path: Option<&Path>, origin: &str) -> Result<Self, HeadError> {
         let known = path.map(read_all).transpose()?.unwrap_or_default();
-        let last = known.get(origin).copied().unwrap_or_default();
+        let Line { last, data } = known.get(origin).copied().unwrap_or_default();
         let path = path.map(Path::to_path_buf);
-        Ok(Self { origin: origin.to_owned(), path, last: Mutex::new(last) })
+        Ok(Self { origin: origin.to_owned(), path, data, last: Mutex::new(last) })
+    }
+
+    /// Has the file tell from the next head on that the log is in this data directory.
+    #[must_use]
+    pub(crate) fn of_data(mut self, data: DataId) -> Self {
+        self.data = Some(data);
+        self
     }
 
     /// What was last stored.
@@ -98,25 +120,31 @@ impl HeadStore {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = &self.path {
             let mut all = read_all(path)?;
-            if all.get(&self.origin).copied().unwrap_or_default() != *last {
+            if all.get(&self.origin).copied().unwrap_or_default().last != *last {
                 return Err(HeadError::Moved(path.clone()));
             }
-            all.insert(self.origin.clone(), next);
-            files::replace(path, write_all(&all).as_bytes())
-                .map_err(|error| HeadError::Io(path.clone(), error))?;
+            all.insert(self.origin.clone(), Line { last: next, data: self.data });
+            replace_all(path, &all)?;
         }
         *last = next;
         Ok(())
     }
 }
 
-fn read_all(path: &Path) -> Result<BTreeMap<String, SignedHead>, HeadError> {
+/// The logs in the file at `path`; none if there is no file.
+pub(crate) fn read_all(path: &Path) -> Result<Lines, HeadError> {
     let text = files::read(path).map_err(|error| HeadError::Io(path.to_path_buf(), error))?;
-    let Some(text) = text else { return Ok(BTreeMap::new()) };
+    let Some(text) = text else { return Ok(Lines::new()) };
     parse(&text).ok_or_else(|| HeadError::Damaged(path.to_path_buf()))
 }
 
-fn parse(text: &str) -> Option<BTreeMap<String, SignedHead>> {
+/// Makes `lines` the content of the file at `path`, durably.
+pub(crate) fn replace_all(path: &Path, lines: &Lines) -> Result<(), HeadError> {
+    files::replace(path, write_all(lines).as_bytes())
+        .map_err(|error| HeadError::Io(path.to_path_buf(), error))
+}
+
+fn parse(text: &str) -> Option<Lines> {
     let mut lines = text.lines();
     if lines.next() != Some(FIRST_LINE) || !text.ends_with('\n') {
         return None;
@@ -128,17 +156,23 @@ fn parse(text: &str) -> Option<BTreeMap<String, SignedHead>> {
             let (boot, size) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
             let root = STANDARD.decode(words.next()?).ok()?.try_into().ok()?;
             let head = TreeHead { size, root: Hash(root) };
-            words.next().is_none().then_some((origin, SignedHead { boot, head }))
+            let data = words.next().map(str::parse).transpose().ok()?;
+            let line = Line { last: SignedHead { boot, head }, data };
+            words.next().is_none().then_some((origin, line))
         })
         .collect()
 }
 
-fn write_all(heads: &BTreeMap<String, SignedHead>) -> String {
+fn write_all(lines: &Lines) -> String {
     let mut text = format!("{FIRST_LINE}\n");
-    for (origin, SignedHead { boot, head }) in heads {
+    for (origin, Line { last: SignedHead { boot, head }, data }) in lines {
         let root = STANDARD.encode(head.root.as_bytes());
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{origin} {boot} {} {root}", head.size);
+        let _ = write!(text, "{origin} {boot} {} {root}", head.size);
+        if let Some(data) = data {
+            let _ = write!(text, " {data}");
+        }
+        text.push('\n');
     }
     text
 }

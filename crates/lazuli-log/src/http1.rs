@@ -16,9 +16,10 @@ const HEADERS_MAX: usize = 64;
 /// The most bytes that the lines between chunks may have.
 const CHUNK_LINE_BYTES_MAX: usize = 1024;
 
-/// An address of the form `http://HOST[:PORT][/PATH]`.
+/// An address of the form `http://HOST[:PORT][/PATH]`, or the same with `https`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
+    is_tls: bool,
     authority: String,
     path: String,
 }
@@ -26,7 +27,7 @@ pub struct Url {
 /// Why a text is not an address that can be used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UrlError {
-    /// It does not begin with `http://`: there is no TLS here.
+    /// It begins neither with `http://` nor with `https://`.
     Scheme,
     /// It has no host, or letters that a host, port or path cannot have.
     Malformed,
@@ -35,8 +36,8 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Scheme => "it does not begin with `http://`",
-            Self::Malformed => "it is not `http://HOST[:PORT][/PATH]`",
+            Self::Scheme => "it begins neither with `http://` nor with `https://`",
+            Self::Malformed => "it is not `http://HOST[:PORT][/PATH]` or the same with `https`",
         })
     }
 }
@@ -47,7 +48,9 @@ impl FromStr for Url {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let rest = text.strip_prefix("http://").ok_or(UrlError::Scheme)?;
+        let plain = text.strip_prefix("http://").map(|rest| (rest, false));
+        let tls = || text.strip_prefix("https://").map(|rest| (rest, true));
+        let (rest, is_tls) = plain.or_else(tls).ok_or(UrlError::Scheme)?;
         let end = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let is_visible = |byte: u8| byte.is_ascii_graphic();
@@ -64,15 +67,19 @@ impl FromStr for Url {
         if !is_good {
             return Err(UrlError::Malformed);
         }
-        let authority =
-            if port.is_some() { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Self { authority, path: path.trim_end_matches('/').to_owned() })
+        let authority = match (port, is_tls) {
+            (Some(_), _) => authority.to_owned(),
+            (None, false) => format!("{authority}:80"),
+            (None, true) => format!("{authority}:443"),
+        };
+        Ok(Self { is_tls, authority, path: path.trim_end_matches('/').to_owned() })
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.path)
+        let scheme = if self.is_tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority, self.path)
     }
 }
 
@@ -80,6 +87,18 @@ impl Url {
     /// Host and port, as one connects to them.
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// Whether the connection is to be encrypted.
+    pub const fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// The host alone: a name, or an address without brackets.
+    pub fn host(&self) -> &str {
+        let host =
+            self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, _)| host);
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
 
     /// A request for what is at `below`, a path with or without a query, under this address.
@@ -93,7 +112,7 @@ impl Url {
     }
 
     fn request(&self, method: &str, below: &str, body: &[u8]) -> Vec<u8> {
-        let Self { authority, path } = self;
+        let Self { authority, path, .. } = self;
         let length = match method {
             "GET" => String::new(),
             _ => format!("Content-Length: {}\r\n", body.len()),
@@ -282,7 +301,11 @@ mod tests {
         assert!(url.get("x?y=1").starts_with(b"GET /x?y=1 HTTP/1.1\r\nHost: [::1]:8080\r\nConn"));
         let plain: Url = "http://[::1]/log".parse().unwrap();
         assert_eq!(plain.to_string(), "http://[::1]:80/log");
-        assert_eq!("https://a".parse::<Url>(), Err(UrlError::Scheme));
+        assert_eq!((plain.is_tls(), plain.host()), (false, "::1"));
+        let tls: Url = "https://witness.example/w".parse().unwrap();
+        assert_eq!((tls.is_tls(), tls.host()), (true, "witness.example"));
+        assert_eq!(tls.to_string(), "https://witness.example:443/w");
+        assert_eq!("ftp://a".parse::<Url>(), Err(UrlError::Scheme));
         for text in ["", "http://", "http:///a", "http://a:x", "http://a:70000", "http://:1"] {
             assert!(text.parse::<Url>().is_err(), "{text}");
         }

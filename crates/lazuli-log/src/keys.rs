@@ -6,6 +6,7 @@
 //! log SIGNER           the key that signs checkpoints, as a signed-note signer key
 //! receipts SIGNER      the key that signs receipts
 //! segments SECRET      what commitments to the counts of segments are salted with
+//! data IDENTITY        the data directory that the log is in; older files lack it
 //! account NAME KEY BLIND
 //! ```
 //! Secrets are base64. The file is written before a key is used, and only its owner may read it.
@@ -19,6 +20,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazuli_base::Entropy;
+use lazuli_engine::DataId;
 use lazuli_evidence::{Digest, account_label, receipt_key_name};
 use lazuli_tlog::{KeyName, NoteSigner};
 
@@ -58,6 +60,8 @@ pub struct Keys {
     fast: Ed25519KeyPair,
     /// Salts the counts of segments.
     pub segments: [u8; 32],
+    /// The data directory that the log is in, where the file tells.
+    pub(crate) data: Option<DataId>,
     accounts: BTreeMap<String, AccountKey>,
 }
 
@@ -101,31 +105,46 @@ impl Keys {
         accounts: &[String],
         entropy: &dyn Entropy,
     ) -> Result<Self, KeysError> {
-        let io = |path: &Path| {
-            let path = path.to_path_buf();
-            move |error| KeysError::Io(path, error)
+        let (mut keys, is_drawn) = match path.map(Self::read).transpose()?.flatten() {
+            Some(keys) => (keys, false),
+            None => (Self::draw(origin, entropy)?, true),
         };
-        let text = path.map(|path| files::read(path).map_err(io(path))).transpose()?.flatten();
-        let (mut keys, mut is_new) = match (text, path) {
-            (Some(text), Some(path)) => {
-                (parse(&text).ok_or_else(|| KeysError::Damaged(path.to_path_buf()))?, false)
-            }
-            _ => (Self::draw(origin, entropy)?, true),
-        };
-        for account in accounts.iter().map(String::as_str).chain([STORE_ACCOUNT]) {
-            if !keys.accounts.contains_key(account) {
-                let key = AccountKey { log_key: secret(entropy), blind: secret(entropy) };
-                keys.accounts.insert(account.to_owned(), key);
-                is_new = true;
-            }
-        }
+        let is_new = keys.complete(accounts, entropy) || is_drawn;
         if let Some(path) = path.filter(|_| is_new) {
-            files::replace(path, keys.to_text().as_bytes()).map_err(io(path))?;
+            keys.save(path)?;
         }
         Ok(keys)
     }
 
-    fn draw(origin: Option<&str>, entropy: &dyn Entropy) -> Result<Self, KeysError> {
+    /// The keys in the file at `path`; `None` if there is no file.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, KeysError> {
+        let text = files::read(path).map_err(|error| KeysError::Io(path.to_path_buf(), error))?;
+        let parsed = |text: String| parse(&text).ok_or(KeysError::Damaged(path.to_path_buf()));
+        text.map(parsed).transpose()
+    }
+
+    /// Writes the file, durably.
+    pub(crate) fn save(&self, path: &Path) -> Result<(), KeysError> {
+        files::replace(path, self.to_text().as_bytes())
+            .map_err(|error| KeysError::Io(path.to_path_buf(), error))
+    }
+
+    /// Draws the keys of those of `accounts` that have none, and of the store itself; tells whether
+    /// there were any.
+    pub(crate) fn complete(&mut self, accounts: &[String], entropy: &dyn Entropy) -> bool {
+        let mut is_new = false;
+        for account in accounts.iter().map(String::as_str).chain([STORE_ACCOUNT]) {
+            if !self.accounts.contains_key(account) {
+                let key = AccountKey { log_key: secret(entropy), blind: secret(entropy) };
+                self.accounts.insert(account.to_owned(), key);
+                is_new = true;
+            }
+        }
+        is_new
+    }
+
+    /// Draws the keys of a log without accounts.
+    pub(crate) fn draw(origin: Option<&str>, entropy: &dyn Entropy) -> Result<Self, KeysError> {
         let drawn = format!("lazuli.invalid/{:016x}", entropy.next_u64());
         let origin = origin.unwrap_or(&drawn);
         let signer = |name: &str| {
@@ -140,6 +159,7 @@ impl Keys {
             receipts,
             fast,
             segments: secret(entropy),
+            data: None,
             accounts: BTreeMap::new(),
         })
     }
@@ -182,6 +202,9 @@ impl Keys {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "receipts {}", self.receipts.to_secret_text());
         let _ = writeln!(text, "segments {}", STANDARD.encode(self.segments));
+        if let Some(data) = self.data {
+            let _ = writeln!(text, "data {data}");
+        }
         for (account, AccountKey { log_key, blind }) in &self.accounts {
             let name = if account == STORE_ACCOUNT { STORE_NAME } else { account };
             let (log_key, blind) = (STANDARD.encode(log_key), STANDARD.encode(blind));
@@ -198,12 +221,14 @@ fn secret(entropy: &dyn Entropy) -> [u8; 32] {
 }
 
 fn parse(text: &str) -> Option<Keys> {
-    let mut lines = text.strip_suffix('\n')?.lines();
+    let mut lines = text.strip_suffix('\n')?.lines().peekable();
     (lines.next()? == FIRST_LINE).then_some(())?;
     let log = NoteSigner::from_secret_text(lines.next()?.strip_prefix("log ")?).ok()?;
     let receipts = lines.next()?.strip_prefix("receipts ")?;
     let receipts = NoteSigner::from_secret_text(receipts).ok()?;
     let segments = base64(lines.next()?.strip_prefix("segments ")?)?;
+    let data = lines.next_if(|line| line.starts_with("data "));
+    let data = data.map(|line| line.strip_prefix("data ")?.parse().ok());
     let accounts = lines.map(|line| {
         let mut words = line.strip_prefix("account ")?.split(' ');
         let name = words.next()?;
@@ -212,7 +237,12 @@ fn parse(text: &str) -> Option<Keys> {
         words.next().is_none().then(|| (name.to_owned(), key))
     });
     let fast = fast(&receipts)?;
-    Some(Keys { log, receipts, fast, segments, accounts: accounts.collect::<Option<_>>()? })
+    let data = match data {
+        Some(data) => Some(data?),
+        None => None,
+    };
+    let accounts = accounts.collect::<Option<_>>()?;
+    Some(Keys { log, receipts, fast, segments, data, accounts })
 }
 
 /// The key of a signer: the seed that its text ends in, behind a byte for the algorithm.

@@ -133,10 +133,9 @@ impl std::fmt::Debug for Ledger {
     }
 }
 
-/// Milliseconds since 1970.
+/// The time in milliseconds since 1970.
 pub(crate) fn millis(clock: &dyn Clock) -> u64 {
-    let now = clock.now();
-    now.unix_seconds().max(0) as u64 * 1000 + u64::from(now.subsecond_ticks() / 10_000)
+    clock.now().unix_millis()
 }
 
 impl Ledger {

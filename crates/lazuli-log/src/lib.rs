@@ -7,10 +7,11 @@
 //! - [`spine`]: the public log in tiles, and its checkpoint.
 //! - [`head_store`]: the last head that was signed, kept where no backup of the data reaches it: a
 //!   log that was set back does not sign.
+//! - [`belonging`]: whether head store and keys are those of the data directory they lie beside.
 //! - [`keys`]: the keys of the log and of the accounts, kept apart from the data.
 //! - [`public`]: what outsiders may ask for, and the proofs that receipts are upgraded to.
 //! - [`witness`]: those who cosign checkpoints are asked to, and never waited for; [`http1`] is what
-//!   is spoken with them.
+//!   is spoken with them, in plain or through [`tls`].
 //! - [`admin`]: what the one who runs the server may ask for; [`account`] is the evidence about one
 //!   account, with all its fields opened.
 //! - [`stats`]: what the log counts.
@@ -21,6 +22,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod belonging;
 mod checkpoints;
 mod files;
 pub mod head_store;
@@ -32,10 +34,13 @@ mod principals;
 pub mod public;
 mod receipts;
 pub mod recover;
+mod reread;
 mod rows;
 pub mod sealer;
 pub mod spine;
 pub mod stats;
+mod stored;
+pub mod tls;
 pub mod witness;
 
 pub use log::{Log, OpenError, Parts, Running};

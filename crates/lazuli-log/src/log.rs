@@ -45,8 +45,8 @@ pub struct Parts {
     pub keys: Keys,
     /// Where the public files lie; in memory without one.
     pub files: Option<PathBuf>,
-    /// Where the last signed head is kept; in memory without one.
-    pub head_store: Option<PathBuf>,
+    /// The last signed head.
+    pub heads: HeadStore,
     /// The number of the site.
     pub site: u64,
     /// The SHA-256 of the configuration.
@@ -120,8 +120,9 @@ impl Log {
     /// or something else, opens all the same, takes no entry, and says why in
     /// [`Ledger::paused`].
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
-        let Parts { meta, clock, keys, files, head_store, site, config, witnesses, reads } = parts;
-        let heads = HeadStore::open(head_store.as_deref(), keys.origin())?;
+        let Parts { meta, clock, keys, files, heads, site, config, witnesses, reads } = parts;
+        // Salted: it covers the names of accounts, which nobody may try out on what is public.
+        let sealed_config = lazuli_tlog::Hash::of(&[b"lz/config/1", &keys.segments, &config]).0;
         let last = heads.last();
         heads.advance(SignedHead { boot: last.boot + 1, head: last.head })?;
         let now = millis(&*clock);
@@ -155,7 +156,8 @@ impl Log {
             public: Arc::clone(&public),
             waiting: start.closed.into(),
             events: Vec::new(),
-            digests: Digests { binary: [0; 32], config },
+            digests: Digests { binary: [0; 32], config: sealed_config },
+            map: None,
             heads_ms: now,
             beat_ms: now,
             stats: Arc::clone(&stats),

@@ -10,8 +10,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use lazuli_engine::{Meta, Version};
-use lazuli_evidence::{Record, Upgrade, leaf_hash};
+use lazuli_engine::Meta;
+use lazuli_evidence::{Upgrade, leaf_hash};
 use lazuli_tlog::{
     Hash, MemoryTree, Policy, SignedCheckpoint, Tile, TileHashes, TlogProof, consistency_proof,
     inclusion_proof,
@@ -21,6 +21,7 @@ use crate::checkpoints::Checkpoints;
 use crate::rows::{self, SegmentRow};
 use crate::spine::{CHECKPOINT, Files, POLICY, WITNESSED};
 use crate::stats::LogStats;
+use crate::stored::records;
 
 /// Commits read at a time for the entries of a segment.
 const PAGE: usize = 4096;
@@ -208,17 +209,10 @@ impl Public {
     /// The bytes of the entries of a closed segment; `None` if the journal has not all of them.
     pub(crate) async fn entries(&self, segment: u64, row: SegmentRow) -> Option<Vec<Vec<u8>>> {
         let mut entries = Vec::new();
-        let mut from = row.first;
-        while row.count > 0 && from <= row.last {
-            let page = self.meta.0.journal(Version(from), PAGE).await.ok()?;
-            from = page.last()?.0.0 + 1;
-            for stored in page.iter().flat_map(|(_, entries)| entries) {
-                if let Some(record) = Record::decode(stored).filter(|record| record.seg == segment)
-                {
-                    entries.push(record.entry.to_vec());
-                }
-            }
-        }
+        let read = records(&*self.meta.0, (segment, &row), PAGE, |record| {
+            entries.push(record.entry.to_vec());
+        });
+        read.await.ok()?;
         (entries.len() as u64 == row.count).then_some(entries)
     }
 }

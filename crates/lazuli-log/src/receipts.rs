@@ -138,12 +138,14 @@ impl EntryProof {
 
 impl Proof for CommitProof {
     fn receipts(&self) -> Vec<lazuli_engine::Receipt> {
-        let one = |entry: &EntryProof| {
-            let receipt = self.segment.receipt(&self.identity, entry.index)?.to_header();
-            let opening = entry.opening(&self.identity);
-            let opening = opening.filter(|opening| headers_fit(receipt.len(), opening.len()));
-            Some(lazuli_engine::Receipt { receipt, opening })
-        };
-        self.entries.iter().filter_map(one).collect()
+        (0..self.entries.len()).filter_map(|index| self.receipt(index)).collect()
+    }
+
+    fn receipt(&self, index: usize) -> Option<lazuli_engine::Receipt> {
+        let entry = self.entries.get(index)?;
+        let receipt = self.segment.receipt(&self.identity, entry.index)?.to_header();
+        let opening = entry.opening(&self.identity);
+        let opening = opening.filter(|opening| headers_fit(receipt.len(), opening.len()));
+        Some(lazuli_engine::Receipt { receipt, opening })
     }
 }

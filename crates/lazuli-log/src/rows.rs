@@ -55,6 +55,11 @@ fn key(kind: u8, rest: &[u8]) -> Bytes {
     key.freeze()
 }
 
+/// All rows of a log.
+pub(crate) fn all() -> KeyRange {
+    KeyRange::prefix([PREFIX].as_slice().to_vec())
+}
+
 pub(crate) fn leaf(index: u64) -> Bytes {
     key(b'l', &index.to_be_bytes())
 }

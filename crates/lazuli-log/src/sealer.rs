@@ -1,28 +1,35 @@
 //! Once a second, whatever the load: the open segment is closed, its leaf goes into the spine, and a
 //! checkpoint is signed.
 //!
-//! The order keeps the promises. The entries are read back as they are stored; the leaves and all that is needed to go on are one durable commit;
+//! The order keeps the promises. The leaves and all that is needed to go on are one durable commit;
 //! then the tiles follow, are read back, the head that is about to be signed is stored where no
-//! backup reaches it, and only then it is signed. What was not done before a crash is done after it.
+//! backup reaches it, and only then it is signed. What was not done before a crash is done after it,
+//! and what a full disk has no room for, once there is some.
+//!
+//! Before a segment becomes a leaf its entries are read back, too, and a log whose entries or tiles
+//! are not what was entered stops for good: it signs nothing that it would have to contradict.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use lazuli_base::{Clock, Oldest};
-use lazuli_engine::{Commit, Meta, MetaError, Version};
+use lazuli_engine::{Commit, Meta, Room};
+use lazuli_evidence::heads::{self, HeadsMap};
 use lazuli_evidence::spine::{
     Event, Heads, Leaf, Segment as SegmentLeaf, What, count_commitment, count_salt,
 };
-use lazuli_evidence::{Digest, Draft, Kind, Record, heads, leaf_hash};
-use lazuli_tlog::{Checkpoint, Frontier, Hash, TreeHead};
+use lazuli_evidence::{Digest, Draft, Kind};
+use lazuli_tlog::{Checkpoint, TreeHead};
 
-use crate::head_store::{HeadStore, SignedHead};
+use crate::head_store::{HeadError, HeadStore, SignedHead};
 use crate::keys::STORE_ACCOUNT;
 use crate::ledger::{Closed, Identity, Ledger, millis};
 use crate::public::Public;
 use crate::recover::Progress;
+use crate::reread::{self, RereadError};
 use crate::rows::{self, SegmentRow};
 use crate::spine::Spine;
 use crate::stats::LogStats;
@@ -32,8 +39,19 @@ use crate::witness::Client;
 const HEADS_INTERVAL_MS: u64 = 60_000;
 /// How often the log says that it is alive, in milliseconds.
 const HEARTBEAT_INTERVAL_MS: u64 = 10_000;
-/// Closed segments that may wait for the store before entries are refused.
+/// Closed segments that may wait for the store: beyond it, the open one goes on.
 const WAITING_MAX: usize = 3600;
+
+/// What the reason begins with for which a damaged log takes no entry.
+pub(crate) const DAMAGED: &str = "log-damaged";
+
+/// Why something was not written or signed.
+enum Failure {
+    /// It is tried again.
+    Later(String),
+    /// No entry is taken from now on.
+    Never(String),
+}
 
 /// Writes the spine. One for each log.
 pub struct Sealer {
@@ -49,6 +67,8 @@ pub struct Sealer {
     /// Events that are not in the spine yet.
     pub(crate) events: Vec<Event>,
     pub(crate) digests: Digests,
+    /// The map of heads as of the last segment that was written, once there was one to publish.
+    pub(crate) map: Option<HeadsMap>,
     pub(crate) heads_ms: u64,
     pub(crate) beat_ms: u64,
     pub(crate) stats: Arc<LogStats>,
@@ -111,12 +131,14 @@ impl Sealer {
             let boot = self.event(What::Boot, now);
             self.events.push(boot);
             let entries = vec![self.entry("Start")];
-            if let Err(error) = self.meta.commit(Commit { entries, ..Commit::default() }).await {
+            let commit = Commit { entries, ..Commit::default() };
+            if let Err(error) = self.meta.commit(commit).await {
                 tracing::warn!(%error, "the start was not entered");
             }
         }
-        let closed = self.ledger.cut();
-        self.waiting.push_back(closed);
+        if self.waiting.len() < WAITING_MAX {
+            self.waiting.push_back(self.ledger.cut());
+        }
         if now >= self.beat_ms + HEARTBEAT_INTERVAL_MS {
             let beat = self.event(What::Heartbeat, now);
             self.events.push(beat);
@@ -154,7 +176,10 @@ impl Sealer {
         stats.segments.store(self.progress.segments, Ordering::Relaxed);
         stats.waiting.store(self.waiting.len() as u64, Ordering::Relaxed);
         stats.spine_size.store(self.spine.head().size, Ordering::Relaxed);
-        stats.paused.store(self.ledger.paused().is_some(), Ordering::Relaxed);
+        let paused = self.ledger.paused();
+        stats.paused.store(paused.is_some(), Ordering::Relaxed);
+        let is_damaged = paused.is_some_and(|why| why.starts_with(DAMAGED));
+        stats.damaged.store(is_damaged, Ordering::Relaxed);
     }
 
     /// Writes what waits.
@@ -164,22 +189,37 @@ impl Sealer {
             self.waiting.clear();
             return;
         }
-        while !self.waiting.is_empty() || !self.events.is_empty() {
-            if let Err(error) = self.write(stopping).await {
-                tracing::warn!(%error, "the transparency log lags behind");
-                if self.waiting.len() > WAITING_MAX {
-                    self.ledger.pause(format!("too many segments wait for the store: {error}"));
-                }
-                return;
+        match self.write_and_sign(stopping).await {
+            Ok(()) => {}
+            Err(Failure::Later(error)) => {
+                tracing::warn!(error, "the transparency log lags behind");
             }
-        }
-        if let Err(why) = self.sign() {
-            self.ledger.pause(why);
+            Err(Failure::Never(why)) => self.ledger.pause(why),
         }
     }
 
+    async fn write_and_sign(&mut self, stopping: bool) -> Result<(), Failure> {
+        self.spine.write().map_err(|error| unwritten("the log's tiles", &error))?;
+        while !self.waiting.is_empty() || !self.events.is_empty() {
+            self.reread().await?;
+            self.write(stopping).await?;
+        }
+        self.sign()
+    }
+
+    /// Reads the oldest segment that waits as it is stored, which is how it will be shown.
+    async fn reread(&self) -> Result<(), Failure> {
+        let Some(closed) = self.waiting.front() else { return Ok(()) };
+        let (leaf, row) = self.segment(closed, 0);
+        let checked = reread::check(&*self.meta, leaf.n, &row, &leaf.root).await;
+        checked.map_err(|error| match error {
+            RereadError::Damaged(what) => Failure::Never(format!("{DAMAGED}: {what}")),
+            RereadError::Unavailable(why) => Failure::Later(why),
+        })
+    }
+
     /// Writes the oldest segment that waits, with the events, in one commit; then the tiles.
-    async fn write(&mut self, stopping: bool) -> Result<(), String> {
+    async fn write(&mut self, stopping: bool) -> Result<(), Failure> {
         let mut leaves = Vec::new();
         let mut puts = Vec::new();
         let mut next = self.progress;
@@ -198,24 +238,27 @@ impl Sealer {
         }
         let mut heads_ms = self.heads_ms;
         if let Some(closed) = self.waiting.front() {
-            if let Err(trouble) = read_back(&*self.meta, closed).await {
-                if let ReadBack::Damaged(why) = &trouble {
-                    self.ledger.pause(why.clone());
-                }
-                return Err(trouble.to_string());
-            }
             let (leaf, row) = self.segment(closed, next.size);
             add(&Leaf::Segment(leaf), &mut next);
             more.push((rows::segment(leaf.n), row.encode()));
             let heads = closed.heads.iter();
             more.extend(heads.map(|(label, head)| (rows::head(label), rows::encode_head(head))));
+            // Doing it again after a commit that failed changes nothing.
+            if let Some(map) = &mut self.map {
+                for (label, head) in &closed.heads {
+                    map.set(label, head);
+                }
+            }
             next.segments = leaf.n + 1;
             next.previous = Leaf::Segment(leaf).leaf_hash();
             next.t1_ms = closed.t1_ms;
             next.last = next.last.max(row.last);
             if closed.t1_ms >= heads_ms + HEADS_INTERVAL_MS || stopping {
                 heads_ms = closed.t1_ms;
-                let root = heads::root(&closed.all);
+                // The first one is made of all heads, and each later one of those that changed.
+                let map = self.map.get_or_insert_with(|| HeadsMap::from(&closed.all));
+                let root = map.root();
+                debug_assert_eq!(root, heads::root(&closed.all), "the map follows all heads");
                 let site = self.identity.site;
                 let leaf = Heads { site, n: leaf.n, t_ms: closed.t1_ms, root };
                 more.push((rows::map(next.size), rows::encode_map(&closed.all)));
@@ -230,17 +273,14 @@ impl Sealer {
         // It falls into the next segment, so that no segment is empty: the root of an empty one
         // would tell everybody that nothing happened.
         let entries = vec![self.entry("SealSegment")];
-        let commit = Commit { puts, entries, ..Commit::default() };
-        self.meta.commit(commit).await.map_err(|error| error.to_string())?;
+        let commit = Commit { puts, entries, room: Room::Reserve, ..Commit::default() };
+        let committed = self.meta.commit(commit).await;
+        committed.map_err(|error| Failure::Later(error.to_string()))?;
         self.progress = next;
         self.heads_ms = heads_ms;
         self.events.clear();
         self.waiting.pop_front();
-        self.spine.append(&leaves).map_err(|error| {
-            let why = format!("writing the log's tiles: {error}");
-            self.ledger.pause(why.clone());
-            why
-        })
+        self.spine.append(&leaves).map_err(|error| unwritten("the log's tiles", &error))
     }
 
     fn segment(&self, closed: &Closed, leaf: u64) -> (SegmentLeaf, SegmentRow) {
@@ -261,79 +301,44 @@ impl Sealer {
         (sealed, SegmentRow { leaf, first, last, count })
     }
 
-    /// Signs a checkpoint of the spine as it is, if it grew; the error says why never again.
-    fn sign(&mut self) -> Result<(), String> {
+    /// Signs a checkpoint of the spine as it is, if it grew.
+    fn sign(&mut self) -> Result<(), Failure> {
         let head = self.spine.head();
         let last = self.heads.last();
-        if head == last.head && self.public.checkpoint().is_some() {
+        let shown = self.public.checkpoint();
+        // It may have been stored as the last one, and then not shown.
+        if head == last.head && shown.is_some_and(|shown| *shown.checkpoint().head() == head) {
             return Ok(());
         }
-        check(&self.spine, &last)?;
+        check(&self.spine, &last).map_err(Failure::Never)?;
         if !self.spine.reads_back() {
-            return Err("log-damaged: the tiles are not as they were written".to_owned());
+            let what = format!("{DAMAGED}: the tiles are not as they were written");
+            return Err(Failure::Never(what));
         }
         let next = SignedHead { boot: self.identity.boot, head };
-        self.heads.advance(next).map_err(|error| format!("log-rollback: {error}"))?;
+        self.heads.advance(next).map_err(|error| match &error {
+            HeadError::Io(path, error) => unwritten(&path.display().to_string(), error),
+            _ => Failure::Never(format!("log-rollback: {error}")),
+        })?;
         let checkpoint = Checkpoint::new(self.identity.keys.origin(), head);
         let signed = checkpoint.and_then(|checkpoint| checkpoint.sign(&[&self.identity.keys.log]));
-        let signed = signed.map_err(|error| format!("no checkpoint: {error}"))?;
-        self.public.publish(signed).map_err(|error| format!("writing the checkpoint: {error}"))?;
+        let signed = signed.map_err(|error| Failure::Never(format!("no checkpoint: {error}")))?;
+        self.public.publish(signed).map_err(|error| unwritten("the checkpoint", &error))?;
         self.stats.checkpoint_ms.store(millis(&*self.clock), Ordering::Relaxed);
         self.spine.sweep();
         Ok(())
     }
 }
 
-/// Why the entries of a segment could not be read back.
-enum ReadBack {
-    /// They are not what was entered.
-    Damaged(String),
-    /// The store does not answer now.
-    Unavailable(String),
-}
-
-impl std::fmt::Display for ReadBack {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Damaged(why) | Self::Unavailable(why)) = self;
-        f.write_str(why)
+/// That a file was not written: a disk that is full may have room again.
+fn unwritten(what: &str, error: &io::Error) -> Failure {
+    let why = format!("writing {what}: {error}");
+    if error.kind() == io::ErrorKind::StorageFull {
+        Failure::Later(why)
+    } else {
+        Failure::Never(why)
     }
 }
-
-/// Reads the entries of a closed segment as they will be served and hashes them again: what is not
-/// what receipts were given for is never signed for.
-/// One flipped bit ended a certificate log in 2022 whose operator had done nothing wrong.
-async fn read_back(meta: &dyn Meta, closed: &Closed) -> Result<(), ReadBack> {
-    let (segment, (mut from, last)) = (&closed.open.segment, closed.open.versions);
-    let head = segment.head();
-    let damaged = |what: &str| {
-        let n = segment.n;
-        ReadBack::Damaged(format!("log-damaged: {what} in segment {n} as it is stored"))
-    };
-    let mut tree = Frontier::new();
-    while head.size > 0 && from <= last {
-        let page = match meta.journal(Version(from), PAGE).await {
-            Err(MetaError::Damaged(what)) => return Err(damaged(&what)),
-            page => page.map_err(|error| ReadBack::Unavailable(error.to_string()))?,
-        };
-        let Some((end, _)) = page.last() else { break };
-        from = end.0 + 1;
-        for stored in page.iter().flat_map(|(_, entries)| entries) {
-            let record = Record::decode(stored).filter(|record| record.seg == segment.n);
-            let Some(record) = record else { continue };
-            if record.index != tree.size() {
-                return Err(damaged(&format!("entry {} is not", tree.size())));
-            }
-            tree.append(Hash(leaf_hash(record.entry)));
-        }
-    }
-    if tree.head() == head {
-        return Ok(());
-    }
-    Err(damaged("the entries are not those that were entered"))
-}
-
-/// Commits read at a time.
-const PAGE: usize = 1024;
 
 /// Holds the spine against the last head that was signed.
 pub(crate) fn check(spine: &Spine, last: &SignedHead) -> Result<(), String> {

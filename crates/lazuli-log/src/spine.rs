@@ -6,7 +6,7 @@
 //!
 //! <https://c2sp.org/tlog-tiles>
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use lazuli_tlog::tile::TILE_WIDTH;
 use lazuli_tlog::{
-    Hash, Tile, TileBuilder, TileHashes, TileKind, TreeHead, append_entry, leaf_hash, root_at,
+    Frontier, Hash, Tile, TileBuilder, TileHashes, TileKind, TreeHead, append_entry, entries,
+    leaf_hash, root_at,
 };
 
 /// The name of the checkpoint among the files of the log.
@@ -142,6 +143,10 @@ pub(crate) struct Spine {
     bundle: Vec<u8>,
     /// Partial tiles that wider ones stand for, once there is a checkpoint of those.
     stale: Vec<Tile>,
+    /// Tiles and bundles that are yet to be written, the bytes with whether they last.
+    unwritten: VecDeque<(Tile, Vec<u8>, bool)>,
+    /// Those written since the last checkpoint.
+    fresh: Vec<Tile>,
 }
 
 impl Spine {
@@ -154,13 +159,19 @@ impl Spine {
         // The leaves that are at hand must be the ones that the tiles have.
         let mut hashes = TileHashes::new(size, |tile| fetch(files, tile));
         root_at(&mut hashes, size).ok().filter(|root| *root == builder.head().root)?;
-        Some(Self { files: Arc::clone(files), builder, bundle, stale: Vec::new() })
+        Some(Self { builder, bundle, ..Self::new(files) })
     }
 
     /// An empty spine.
     pub(crate) fn new(files: &Arc<Files>) -> Self {
-        let (bundle, stale) = (Vec::new(), Vec::new());
-        Self { files: Arc::clone(files), builder: TileBuilder::new(), bundle, stale }
+        Self {
+            files: Arc::clone(files),
+            builder: TileBuilder::new(),
+            bundle: Vec::new(),
+            stale: Vec::new(),
+            unwritten: VecDeque::new(),
+            fresh: Vec::new(),
+        }
     }
 
     /// Size and root.
@@ -174,30 +185,41 @@ impl Spine {
         root_at(&mut hashes, size).ok()
     }
 
-    /// Adds leaves, and writes the tiles and bundles that change.
+    /// Adds leaves, and writes the tiles and bundles that change. What could not be written is for
+    /// [`Self::write`].
     pub(crate) fn append(&mut self, leaves: &[Bytes]) -> io::Result<()> {
         let old = self.edge();
         for leaf in leaves {
             let index = self.builder.size() / u64::from(TILE_WIDTH);
             append_entry(&mut self.bundle, leaf).map_err(io::Error::other)?;
             for (tile, bytes) in self.builder.append(leaf_hash(leaf)) {
-                self.files.put(&tile.path(), &bytes, true)?;
+                self.unwritten.push_back((tile, bytes, true));
             }
             if self.builder.size().is_multiple_of(u64::from(TILE_WIDTH)) {
+                let bundle = std::mem::take(&mut self.bundle);
                 if let Some(full) = Tile::new(TileKind::Entries, index, TILE_WIDTH) {
-                    self.files.put(&full.path(), &self.bundle, true)?;
+                    self.unwritten.push_back((full, bundle, true));
                 }
-                self.bundle.clear();
             }
         }
         for (tile, bytes) in self.builder.partial_tiles() {
-            self.files.put(&tile.path(), &bytes, false)?;
+            self.unwritten.push_back((tile, bytes, false));
         }
         if let Some(tile) = self.edge_bundle() {
-            self.files.put(&tile.path(), &self.bundle, false)?;
+            self.unwritten.push_back((tile, self.bundle.clone(), false));
         }
         let now = self.edge();
         self.stale.extend(old.into_iter().filter(|tile| !now.contains(tile)));
+        self.write()
+    }
+
+    /// Writes the tiles and bundles that are not written yet, in order.
+    pub(crate) fn write(&mut self) -> io::Result<()> {
+        while let Some((tile, bytes, lasting)) = self.unwritten.front() {
+            self.files.put(&tile.path(), bytes, *lasting)?;
+            self.fresh.push(*tile);
+            self.unwritten.pop_front();
+        }
         Ok(())
     }
 
@@ -207,13 +229,49 @@ impl Spine {
         for tile in self.stale.drain(..) {
             self.files.remove(&tile.path());
         }
+        self.fresh.clear();
     }
 
     /// Reads the tiles back that a checkpoint is about to be signed for: what is served must be
-    /// what was meant.
+    /// what was meant. The root has the hashes at the tree's edge in it; what was written since the
+    /// last checkpoint is held against the tiles that tell of it, up to those.
     pub(crate) fn reads_back(&self) -> bool {
         let head = self.head();
+        let edge = self.edge();
+        let is_served = |tile: &&Tile| tile.width() == TILE_WIDTH || edge.contains(*tile);
         self.root_at(head.size) == Some(head.root)
+            && self.fresh.iter().filter(is_served).all(|tile| self.fits(*tile) == Some(true))
+    }
+
+    /// Whether a tile, as it is served, is what the tile above it tells; a bundle, what its hashes
+    /// tell. `None` if either cannot be read.
+    fn fits(&self, tile: Tile) -> Option<bool> {
+        let bytes = fetch(&self.files, tile).ok()?;
+        let width = usize::from(tile.width());
+        match tile.kind() {
+            TileKind::Entries => {
+                let hashes = Tile::new(TileKind::Hashes(0), tile.index(), tile.width())?;
+                let hashes = Hash::read_all(&fetch(&self.files, hashes).ok()?)?;
+                let leaves = entries(&bytes, tile.width()).ok()?;
+                let fit = leaves.iter().zip(&hashes).all(|(leaf, hash)| leaf_hash(leaf) == *hash);
+                Some(fit && leaves.len() == width && hashes.len() == width)
+            }
+            TileKind::Hashes(level) if tile.width() == TILE_WIDTH => {
+                let across = u64::from(TILE_WIDTH);
+                let (index, place) = (tile.index() / across, tile.index() % across);
+                let above = Tile::new(TileKind::Hashes(level + 1), index, 1)?;
+                let above = Tile::new(above.kind(), index, width_at(above, self.head().size))?;
+                let told = Hash::read_all(&fetch(&self.files, above).ok()?)?;
+                let mut below = Frontier::new();
+                for hash in Hash::read_all(&bytes)? {
+                    below.append(hash);
+                }
+                let told = told.get(usize::try_from(place).ok()?)?;
+                Some(below.head() == TreeHead { size: across, root: *told })
+            }
+            // All of these are in the root.
+            TileKind::Hashes(_) => Some(true),
+        }
     }
 
     fn edge_bundle(&self) -> Option<Tile> {
@@ -292,5 +350,42 @@ mod tests {
         bytes[3] ^= 1;
         std::fs::write(&path, bytes).unwrap();
         assert!(!spine.reads_back());
+    }
+
+    #[test]
+    fn a_flipped_byte_in_any_tile_that_is_new_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Arc::new(Files::open(Some(dir.path())).unwrap());
+        let mut spine = Spine::new(&files);
+        spine.append(&(0..300).map(leaf).collect::<Vec<_>>()).unwrap();
+        assert!(spine.reads_back());
+        for name in ["0/000", "0/001.p/44", "1/000.p/1", "entries/000", "entries/001.p/44"] {
+            let path = dir.path().join("tile").join(name);
+            let whole = std::fs::read(&path).unwrap();
+            for at in (0..whole.len()).step_by(13) {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 0x20;
+                std::fs::write(&path, bytes).unwrap();
+                assert!(!spine.reads_back(), "{name}, byte {at}");
+            }
+            std::fs::write(&path, &whole).unwrap();
+        }
+        assert!(spine.reads_back());
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Arc::new(Files::open(Some(dir.path())).unwrap());
+        let mut spine = Spine::new(&files);
+        std::fs::write(dir.path().join("tile"), "in the way").unwrap();
+        spine.append(&[leaf(0)]).unwrap_err();
+        spine.append(&[leaf(1)]).unwrap_err();
+        assert!(!spine.reads_back());
+        std::fs::remove_file(dir.path().join("tile")).unwrap();
+        spine.write().unwrap();
+        assert!(spine.reads_back());
+        let last = Spine::resume(&files, 2, &[leaf(0), leaf(1)]).unwrap();
+        assert_eq!(last.head(), spine.head());
     }
 }

@@ -21,6 +21,8 @@ pub struct LogStats {
     pub witnessed_size: AtomicU64,
     /// Whether no entry is taken.
     pub paused: AtomicBool,
+    /// Whether that is because what is stored of the log is not what was entered.
+    pub damaged: AtomicBool,
     /// The window of the last gap, in milliseconds since 1970; zeros without one.
     pub gap_ms: [AtomicU64; 2],
     /// The witnesses that are asked to cosign.

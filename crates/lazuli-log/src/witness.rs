@@ -14,7 +14,7 @@ use std::time::Duration;
 use lazuli_base::Clock;
 use lazuli_tlog::note::parse_signatures;
 use lazuli_tlog::{Policy, PolicyError, SignedCheckpoint, VerifierKey};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ use crate::keys::Keys;
 use crate::ledger::millis;
 use crate::public::Public;
 use crate::stats::{LogStats, WitnessStats};
+use crate::tls::{Tls, TlsError};
 
 /// The most bytes of what a witness answers: cosignatures of a few keys, or a size.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
@@ -38,6 +39,7 @@ pub struct Witnesses {
     /// The file's lines about witnesses, groups and the quorum.
     lines: String,
     urls: Vec<Option<Url>>,
+    tls: Option<Tls>,
 }
 
 /// Why witnesses cannot be used.
@@ -80,7 +82,16 @@ impl Witnesses {
             first.is_some_and(|first| matches!(first, "witness" | "group" | "quorum"))
         };
         let lines = text.lines().filter(is_kept).flat_map(|line| [line, "\n"]).collect();
-        Ok(Self { policy, lines, urls })
+        Ok(Self { policy, lines, urls, tls: None })
+    }
+
+    /// Trusts the witnesses with `https` addresses by the roots in `pem`, or without it by those of
+    /// the system. Before this they cannot be asked; without such witnesses it does nothing.
+    pub fn trusting(mut self, pem: Option<&[u8]>) -> Result<Self, TlsError> {
+        if self.urls.iter().flatten().any(Url::is_tls) {
+            self.tls = Some(Tls::new(pem)?);
+        }
+        Ok(self)
     }
 
     /// The policy of a log with these keys that asks these witnesses.
@@ -113,6 +124,7 @@ impl Witnesses {
             place,
             key: key.clone(),
             url: url.clone(),
+            tls: self.tls.clone(),
             public: Arc::clone(public),
             stats: Arc::clone(stats),
             clock: Arc::clone(clock),
@@ -213,6 +225,8 @@ pub(crate) struct Client {
     place: usize,
     key: VerifierKey,
     url: Url,
+    /// What an address with `https` needs.
+    tls: Option<Tls>,
     public: Arc<Public>,
     stats: Arc<LogStats>,
     clock: Arc<dyn Clock>,
@@ -276,7 +290,7 @@ impl Client {
         // A witness that knows more than this checkpoint will say so.
         let old = self.known.min(size);
         let body = self.body(signed, old)?;
-        let Answer { status, body } = exchange(&self.url, &body).await?;
+        let Answer { status, body } = exchange(&self.url, self.tls.as_ref(), &body).await?;
         match status {
             200 => {
                 self.add(signed, &body)?;
@@ -333,8 +347,21 @@ impl Client {
 }
 
 /// Sends a body to a witness's `add-checkpoint`, on a connection of its own.
-async fn exchange(url: &Url, body: &[u8]) -> Result<Answer, Refusal> {
-    let mut stream = TcpStream::connect(url.authority()).await?;
+async fn exchange(url: &Url, tls: Option<&Tls>, body: &[u8]) -> Result<Answer, Refusal> {
+    let stream = TcpStream::connect(url.authority()).await?;
+    if !url.is_tls() {
+        return talk(stream, url, body).await;
+    }
+    let tls = tls.ok_or_else(|| io::Error::other("there are no roots to trust"))?;
+    talk(tls.connect(url, stream).await?, url, body).await
+}
+
+/// Sends a body and reads the answer.
+async fn talk(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    url: &Url,
+    body: &[u8],
+) -> Result<Answer, Refusal> {
     stream.write_all(&url.post("add-checkpoint", body)).await?;
     let mut incoming = Incoming::new(ANSWER_BYTES_MAX);
     let mut part = [0; 4096];

@@ -16,6 +16,7 @@ use lazuli_evidence::{
     Draft, Entry, GROUPS, Group, Kind, NO_PREVIOUS, field_commitment, leaf_hash,
 };
 use lazuli_log::account::{Page, items};
+use lazuli_log::head_store::HeadStore;
 use lazuli_log::keys::Keys;
 use lazuli_log::ledger::Ledger;
 use lazuli_log::{Log, Parts};
@@ -44,7 +45,7 @@ impl Fixture {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             keys,
             files: None,
-            head_store: None,
+            heads: HeadStore::open(None, "log.test").unwrap(),
             site: 1,
             config: [0; 32],
             witnesses: None,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use lazuli_base::{Clock, ManualClock, Oldest, SeededEntropy, Timestamp};
 use lazuli_engine::{Commit, CommitError, Committed, Engine, Options};
 use lazuli_evidence::{Draft, Group, Kind, Receipt, leaf_hash, receipt_text};
+use lazuli_log::head_store::HeadStore;
 use lazuli_log::keys::Keys;
 use lazuli_log::{Log, Parts};
 use lazuli_tlog::{Hash, Policy, inclusion_root};
@@ -38,12 +39,13 @@ impl Fixture {
         let policy = Policy::parse(keys.policy().as_bytes()).unwrap();
         let origin = keys.origin().to_owned();
         let reads = Oldest::default();
+        let heads = HeadStore::open(Some(&dir.join("heads")), &origin).unwrap();
         let parts = Parts {
             meta: Arc::clone(&engine.meta),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             keys,
             files: Some(dir.join("data/log")),
-            head_store: Some(dir.join("heads")),
+            heads,
             site: 1,
             config: [0; 32],
             witnesses: None,

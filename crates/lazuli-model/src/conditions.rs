@@ -56,6 +56,10 @@ pub struct Conditions {
     pub if_unmodified_since: Option<Timestamp>,
     /// `x-ms-if-tags`.
     pub if_tags: Option<TagExpression>,
+    /// `x-ms-access-tier-if-modified-since`, of Delete Blob.
+    pub if_tier_modified_since: Option<Timestamp>,
+    /// `x-ms-access-tier-if-unmodified-since`, of Delete Blob.
+    pub if_tier_unmodified_since: Option<Timestamp>,
 }
 
 /// The state conditions are held against.
@@ -161,6 +165,14 @@ impl Conditions {
         if modified && unmodified { Ok(()) } else { Err(ErrorCode::ConditionNotMet.into()) }
     }
 
+    /// Holds the conditions on the tier against the time it was last set: `ConditionNotMet` (412).
+    pub fn check_tier(&self, changed: Timestamp) -> Result<(), Refusal> {
+        let changed = changed.truncate_to_second();
+        let modified = self.if_tier_modified_since.is_none_or(|at| changed > at);
+        let unmodified = self.if_tier_unmodified_since.is_none_or(|at| changed <= at);
+        if modified && unmodified { Ok(()) } else { Err(ErrorCode::ConditionNotMet.into()) }
+    }
+
     /// Writes take one condition, or one of the two pairs of which the entity tag decides.
     fn check_combination(&self) -> Result<(), Refusal> {
         let several = |tags: &Option<ETagMatch>| tags.as_ref().is_some_and(ETagMatch::several);
@@ -217,7 +229,7 @@ mod tests {
             if_none_match: given.nm.map(ETagMatch::parse),
             if_modified_since: given.ms.map(at),
             if_unmodified_since: given.us.map(at),
-            if_tags: None,
+            ..Conditions::default()
         }
     }
 

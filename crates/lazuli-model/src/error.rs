@@ -93,6 +93,7 @@ error_codes! {
     EntityAlreadyExists 409 "The specified entity already exists."
     EntityNotFound 404 "The specified entity does not exist."
     EntityTooLarge 400 "The entity is larger than the maximum size permitted."
+    ErrorProcessingQueryExpression 400 "The query expression could not be processed."
     FeatureVersionMismatch 409 "The operation requires a newer version of the service."
     IncrementalCopyBlobMismatch 409 "The specified source blob is different than the copy source of the existing incremental copy blob."
     IncrementalCopyOfEarlierSnapshotNotAllowed 409 "The specified snapshot is earlier than the last snapshot copied into the incremental copy blob."

@@ -4,6 +4,7 @@
 //! two tables in the tests are that page's. Expiry is not an event here: a stored lease tells its
 //! state from the time it is asked at.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use lazuli_base::Timestamp;
@@ -16,24 +17,17 @@ use crate::{ErrorCode, Refusal};
 pub struct LeaseId(String);
 
 impl LeaseId {
-    /// Parses a GUID in any of its written forms: bare, hyphenated, in braces or parentheses.
+    /// Parses a GUID in any of its written forms: bare, hyphenated, hyphenated in braces or
+    /// parentheses, or as numbers in braces (`{0x..,0x..,0x..,{0x..,..}}`).
+    ///
+    /// <https://learn.microsoft.com/dotnet/api/system.guid.-ctor#system-guid-ctor(system-string)>
     ///
     /// `InvalidHeaderValue` naming `header` for anything else.
     pub fn parse(header: &str, text: &str) -> Result<Self, Refusal> {
-        let refuse = || Refusal::header_value(header, text);
-        let inner = [('{', '}'), ('(', ')')]
-            .into_iter()
-            .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close))
-            .unwrap_or(text);
-        let digits: String = inner.chars().filter(|c| *c != '-').collect();
-        let hex = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let hyphens = inner.match_indices('-').map(|(at, _)| at).collect::<Vec<_>>();
-        if !hex || !(hyphens.is_empty() || hyphens == [8, 13, 18, 23]) {
-            return Err(refuse());
-        }
-        let lower = digits.to_ascii_lowercase();
+        let digits = hyphenated(text).or_else(|| numbers(text));
+        let digits = digits.ok_or_else(|| Refusal::header_value(header, text))?;
         let mut id = String::with_capacity(36);
-        for (index, digit) in lower.chars().enumerate() {
+        for (index, digit) in digits.to_ascii_lowercase().chars().enumerate() {
             if matches!(index, 8 | 12 | 16 | 20) {
                 id.push('-');
             }
@@ -52,6 +46,41 @@ impl std::fmt::Display for LeaseId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Digits in a GUID.
+const DIGITS: usize = 32;
+
+/// The digits of a GUID that is one text, with or without hyphens, braces or parentheses.
+fn hyphenated(text: &str) -> Option<String> {
+    let inner = [('{', '}'), ('(', ')')]
+        .into_iter()
+        .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close))
+        .unwrap_or(text);
+    let digits: String = inner.chars().filter(|c| *c != '-').collect();
+    let hex = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hyphens = inner.match_indices('-').map(|(at, _)| at).collect::<Vec<_>>();
+    (hex && (hyphens.is_empty() || hyphens == [8, 13, 18, 23])).then_some(digits)
+}
+
+/// The digits of a GUID that is eleven numbers in braces, the last eight in braces of their own.
+fn numbers(text: &str) -> Option<String> {
+    const WIDTHS: [usize; 11] = [8, 4, 4, 2, 2, 2, 2, 2, 2, 2, 2];
+    let inner = text.strip_prefix('{')?.strip_suffix("}}")?;
+    let (head, tail) = inner.split_once(",{")?;
+    let mut digits = String::with_capacity(DIGITS);
+    let mut numbers = head.split(',').chain(tail.split(','));
+    for width in WIDTHS {
+        let number = numbers.next()?.strip_prefix("0x")?;
+        let is_number = (1..=width).contains(&number.len())
+            && number.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_number {
+            return None;
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{number:0>width$}");
+    }
+    (numbers.next().is_none() && head.split(',').count() == 3).then_some(digits)
 }
 
 /// What a lease is on: the codes differ.

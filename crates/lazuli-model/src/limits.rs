@@ -18,6 +18,9 @@ pub const COPY_FROM_URL_BYTES_MAX: u64 = 256 * MIB;
 /// Most bytes of a range whose checksum Get Blob computes.
 pub const RANGE_CHECKSUM_BYTES_MAX: u64 = 4 * MIB;
 
+/// Most bytes that Put Page and Put Page From URL write.
+pub const PUT_PAGE_BYTES_MAX: u64 = 4 * MIB;
+
 /// Most bytes of a body of Put Blob, and of a source of Put Blob From URL.
 pub fn put_blob_bytes_max(version: ApiVersion) -> u64 {
     match version {
@@ -34,4 +37,9 @@ pub fn put_block_bytes_max(version: ApiVersion) -> u64 {
         v if v >= ApiVersion::new(2016, 5, 31) => 100 * MIB,
         _ => 4 * MIB,
     }
+}
+
+/// Most bytes of a body of Append Block, and of a source of Append Block From URL.
+pub fn append_block_bytes_max(version: ApiVersion) -> u64 {
+    if version >= ApiVersion::new(2022, 11, 2) { 100 * MIB } else { 4 * MIB }
 }

@@ -9,7 +9,7 @@
 use std::ops::Bound;
 
 use crate::Refusal;
-use crate::tags::{TagSet, is_tag_character};
+use crate::tags::{KEY_CHARACTERS_MAX, TagSet, VALUE_CHARACTERS_MAX, is_tag_character};
 
 /// Longest expression, in bytes.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
@@ -75,7 +75,13 @@ pub struct TagExpression {
 impl TagExpression {
     /// Parses the value of the header named. `InvalidHeaderValue` if it is no expression.
     pub fn parse(header: &str, text: &str) -> Result<Self, Refusal> {
-        parse(text).map_err(|why| Refusal::header_value(header, shown(text)).with_cause(why))
+        let refuse = |why| Refusal::header_value(header, shown(text)).with_cause(why);
+        let expression = parse(text).map_err(refuse)?;
+        let is_container = |step: &Step| matches!(step, Step::Term(term) if term.key == CONTAINER);
+        if expression.steps.iter().any(is_container) {
+            return Err(refuse("Only a search can compare the container."));
+        }
+        Ok(expression)
     }
 
     /// Whether the tags meet the condition.
@@ -231,6 +237,7 @@ fn parse(text: &str) -> Result<TagExpression, &'static str> {
                 else {
                     return Err("A comparison is not complete.");
                 };
+                check_term(&key, &value)?;
                 steps.push(Step::Term(Term { key, comparison, value }));
                 expects_term = false;
             }
@@ -266,6 +273,23 @@ fn parse(text: &str) -> Result<TagExpression, &'static str> {
     Ok(TagExpression { steps })
 }
 
+/// Refuses a key or value that no tag can have; a container's name may begin with a dollar sign.
+fn check_term(key: &str, value: &str) -> Result<(), &'static str> {
+    if key == CONTAINER {
+        return Ok(());
+    }
+    if !(1..=KEY_CHARACTERS_MAX).contains(&key.chars().count()) {
+        return Err("A tag's key has 1 to 128 characters.");
+    }
+    if value.chars().count() > VALUE_CHARACTERS_MAX {
+        return Err("A tag's value has at most 256 characters.");
+    }
+    if !(key.chars().all(is_tag_character) && value.chars().all(is_tag_character)) {
+        return Err("A tag has characters that are not permitted.");
+    }
+    Ok(())
+}
+
 fn step(operator: &Token) -> Step {
     if *operator == Token::And { Step::And } else { Step::Or }
 }
@@ -287,9 +311,6 @@ fn tokens(text: &str) -> Result<Vec<Token>, &'static str> {
                 let body = rest.get(1..).unwrap_or_default();
                 let end = body.find(first).ok_or("A quotation mark is not closed.")?;
                 let inner = body.get(..end).unwrap_or_default();
-                if !inner.chars().all(is_tag_character) {
-                    return Err("A tag has characters that are not permitted.");
-                }
                 let inner = inner.to_owned();
                 let token = if first == '"' { Token::Key(inner) } else { Token::Value(inner) };
                 (token, end + 2)
@@ -338,6 +359,12 @@ mod tests {
         {
             assert_eq!(eval(bad, "a=1"), None, "{bad}");
         }
+        for bad in ["a='", "\"a='1'", "''='1'", "\"\"='1'", "a@b='1'", "@container='c'", "a='$1'"] {
+            assert_eq!(eval(bad, "a=1"), None, "{bad}");
+        }
+        assert_eq!(eval(&format!("{}='1'", "k".repeat(129)), "a=1"), None);
+        assert_eq!(eval(&format!("a='{}'", "v".repeat(257)), "a=1"), None);
+        assert_eq!(eval(&format!("a<='{}'", "v".repeat(256)), "a=1"), Some(true));
         let deep = format!("{}a='1'{}", "(".repeat(1000), ")".repeat(1000));
         assert_eq!(eval(&deep, "a=1"), None);
         let many = vec!["a='1'"; 500].join(" or ");
@@ -355,6 +382,10 @@ mod tests {
         {
             assert!(FindExpression::parse(bad).is_err(), "{bad}");
         }
+        let web = FindExpression::parse("@container='$web' and \"a b\">'' and (c='x')").unwrap();
+        assert_eq!((web.container(), web.terms().len()), (Some("$web"), 2));
+        let terms = vec!["a='1'"; 10_000].join(" and ");
+        assert!(FindExpression::parse(&terms).is_err());
         let eleven = (0..11).map(|n| format!("k{n}='v'")).collect::<Vec<_>>().join(" and ");
         assert!(FindExpression::parse(&eleven).is_err());
     }

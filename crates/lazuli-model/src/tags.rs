@@ -9,9 +9,9 @@ use crate::{ErrorCode, Refusal};
 /// Most tags of a blob.
 const TAGS_MAX: usize = 10;
 /// Most characters of a key.
-const KEY_CHARACTERS_MAX: usize = 128;
+pub const KEY_CHARACTERS_MAX: usize = 128;
 /// Most characters of a value.
-const VALUE_CHARACTERS_MAX: usize = 256;
+pub const VALUE_CHARACTERS_MAX: usize = 256;
 
 /// A blob's tags, ordered by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

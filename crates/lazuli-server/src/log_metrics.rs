@@ -58,6 +58,8 @@ impl Collector for LogMetrics {
             .encode_gauge(&self.age(load(&stats.checkpoint_ms)))?;
         let paused = "1 while the log takes no entry, so that writes are refused";
         gauge(e, "log_paused", paused, u64::from(stats.paused.load(Ordering::Relaxed)))?;
+        let damaged = "1 if what is stored of the log is not what was entered";
+        gauge(e, "log_damaged", damaged, u64::from(stats.damaged.load(Ordering::Relaxed)))?;
         let lag = "Leaves of the last checkpoint that the witness has not vouched for";
         self.each_witness(e, ("log_witness_lag_leaves", lag), |w| stats.lag(w) as f64)?;
         let age = "Time since the witness cosigned, 0 before it did";
@@ -109,6 +111,7 @@ mod tests {
         stats.checkpoint_size.store(19, Ordering::Relaxed);
         stats.checkpoint_ms.store(998_500, Ordering::Relaxed);
         stats.paused.store(true, Ordering::Relaxed);
+        stats.damaged.store(true, Ordering::Relaxed);
         stats.witnesses[0].size.store(7, Ordering::Relaxed);
         stats.witnesses[0].cosigned_ms.store(990_000, Ordering::Relaxed);
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1000)));
@@ -119,6 +122,7 @@ mod tests {
             "lazuli_log_unwitnessed 1",
             "lazuli_log_checkpoint_age_seconds 1.5",
             "lazuli_log_paused 1",
+            "lazuli_log_damaged 1",
             r#"lazuli_log_witness_lag_leaves{witness="w1"} 12.0"#,
             r#"lazuli_log_witness_age_seconds{witness="w1"} 10.0"#,
             r#"lazuli_log_witness_failing{witness="w1"} 0.0"#,

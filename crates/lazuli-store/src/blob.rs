@@ -111,15 +111,19 @@ impl Terms<'_> {
     ) -> Result<Lease, Refusal> {
         with_current(row, |current| self.conditions.check_write(current, false))?;
         let Some(row) = row else { return Err(ErrorCode::BlobNotFound.into()) };
-        row.lease.check_write(now, self.lease, LeaseKind::Blob)
+        let lease = row.lease.check_write(now, self.lease, LeaseKind::Blob)?;
+        check_settled(row)?;
+        Ok(lease)
     }
 
-    /// Holds the terms of an operation that makes or overwrites a block blob; gives the lease the
-    /// new state has, for a lease outlives the content it was taken on.
+    /// Holds the terms of an operation that makes or overwrites a blob of a type; gives the lease
+    /// the new state has, for a lease outlives the content it was taken on. A type that is not
+    /// known yet is not held against the blob's.
     pub(crate) fn check_create(
         &self,
         row: Option<&BlobRow>,
         now: Timestamp,
+        blob_type: Option<BlobType>,
     ) -> Result<Lease, Refusal> {
         with_current(row, |current| self.conditions.check_write(current, true))?;
         let Some(row) = row else {
@@ -129,17 +133,41 @@ impl Terms<'_> {
             return Err(ErrorCode::UnauthorizedBlobOverwrite.into());
         }
         let lease = row.lease.check_write(now, self.lease, LeaseKind::Blob)?;
-        if row.blob_type != BlobType::Block {
+        check_settled(row)?;
+        if blob_type.is_some_and(|blob_type| blob_type != row.blob_type) {
             return Err(ErrorCode::InvalidBlobType.into());
         }
-        if row.tier == Some(AccessTier::Archive) {
-            return Err(ErrorCode::BlobArchived.into());
-        }
+        check_changeable(row)?;
+        check_readable(row)?;
         Ok(lease)
+    }
+
+    /// Holds the lease that is named, if one is, against a blob's: for what a lease does not keep
+    /// others from.
+    pub(crate) fn check_lease(&self, row: &BlobRow, now: Timestamp) -> Result<(), Refusal> {
+        row.lease.check_read(now, self.lease, LeaseKind::Blob)
     }
 }
 
-/// Refuses to read the content of an archived blob.
+/// Refuses to change a blob that is made of incremental copies.
+pub(crate) fn check_changeable(row: &BlobRow) -> Result<(), Refusal> {
+    match &row.data {
+        BlobData::Pages(paged) => paged.check_changeable(),
+        _ => Ok(()),
+    }
+}
+
+/// The blob, which must be one.
+pub(crate) fn existing(found: &Found) -> Result<BlobRow, Refusal> {
+    found.committed().cloned().ok_or_else(|| ErrorCode::BlobNotFound.into())
+}
+
+/// Refuses to change, or to copy, a blob that a copy is under way onto.
+pub(crate) fn check_settled(row: &BlobRow) -> Result<(), Refusal> {
+    if row.is_being_copied() { Err(ErrorCode::PendingCopyOperation.into()) } else { Ok(()) }
+}
+
+/// Refuses to read or change the content of an archived blob.
 pub(crate) fn check_readable(row: &BlobRow) -> Result<(), Refusal> {
     match (row.tier, row.rehydrating) {
         (Some(AccessTier::Archive), Some(_)) => Err(ErrorCode::BlobBeingRehydrated.into()),
@@ -157,10 +185,11 @@ pub(crate) fn release(txn: &mut Txn<'_>, row: &BlobRow) -> Result<(), Refusal> {
             let extent = lazuli_engine::ExtentId(piece.extent);
             txn.delete(schema::extent_hold(extent, row.state.0));
         }
-        BlobData::Blocks { manifest, .. } => {
+        BlobData::Blocks { manifest, .. } | BlobData::Appended { list: manifest, .. } => {
             txn.delete(schema::manifest_hold(*manifest, row.state));
             txn.put(schema::garbage(Garbage::Manifest(*manifest)), &GarbageRow::default())?;
         }
+        BlobData::Pages(paged) => crate::pages::release(txn, paged, row.state)?,
     }
     Ok(())
 }

@@ -19,12 +19,12 @@ use lazuli_model::tags::TagSet;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
-use crate::blob::{BlobPath, Found, Terms, Written, find, hold_extent};
+use crate::blob::{BlobPath, Found, Terms, Written, check_settled, find, hold_extent};
 use crate::payload::Payload;
 use crate::put::{Content, NewBlob, entry, overwrite};
 use crate::rows::{
-    BlobData, BlobRow, BlockRow, ExtentHold, MANIFEST_CHUNK_BLOCKS, ManifestBlock, ManifestChunk,
-    StagingRow, Stored, StoredPiece,
+    BlobData, BlobRow, BlockRow, ExtentHold, ListHold, MANIFEST_CHUNK_BLOCKS, ManifestBlock,
+    ManifestChunk, StagingRow, Stored, StoredPiece,
 };
 use crate::schema::{self, ManifestId, StagingId};
 use crate::txn::{Attempts, Txn, damaged};
@@ -214,12 +214,13 @@ impl Store {
         loop {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
-            let lease = terms.check_create(found.committed(), txn.now())?;
+            let blob_type = BlobType::Block;
+            let lease = terms.check_create(found.committed(), txn.now(), Some(blob_type))?;
             let blocks = self.resolve(&mut txn, path, &found, list).await?;
             let state = self.new_state().await?;
             let length = blocks.iter().map(|block| block.piece.len).sum();
             let data = self.name_blocks(&mut txn, state, blocks).await?;
-            let content = Content { state, length, data };
+            let content = Content { blob_type, state, length, data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
             let entry = entry("PutBlockList", path).bytes(Some(length));
             txn.record(&entry.etag(Some(written.etag)));
@@ -308,7 +309,7 @@ impl Store {
     }
 
     /// Writes a manifest of `blocks` for a state.
-    async fn name_blocks(
+    pub(crate) async fn name_blocks(
         &self,
         txn: &mut Txn<'_>,
         state: schema::StateId,
@@ -339,7 +340,7 @@ impl Store {
             start += blocks.iter().map(|block| block.piece.len).sum::<u64>();
             txn.put(schema::manifest_chunk(manifest, index as u32), &chunk)?;
         }
-        txn.put_raw(schema::manifest_hold(manifest, state), Bytes::new());
+        txn.put_raw(schema::manifest_hold(manifest, state), ListHold::All.encode());
         Ok(BlobData::Blocks { manifest, count })
     }
 
@@ -372,6 +373,9 @@ impl Store {
         if row.committed {
             terms.check_read(Some(row), txn.now())?;
         }
+        if row.blob_type != BlobType::Block {
+            return Err(ErrorCode::InvalidBlobType.into());
+        }
         let committed = self.manifest_blocks(row).await?;
         let mut uncommitted = Vec::new();
         let staging = schema::staging(found.container.id, path.blob);
@@ -399,6 +403,7 @@ fn check_stageable(txn: &Txn<'_>, found: &Found, terms: &Terms<'_>) -> Result<()
     let row = found.committed();
     let lease = row.map_or_else(Lease::default, |row| row.lease.clone());
     lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
+    row.map_or(Ok(()), check_settled)?;
     if row.is_some_and(|row| row.blob_type != BlobType::Block) {
         return Err(ErrorCode::InvalidBlobType.into());
     }

@@ -1,25 +1,25 @@
-//! Changes to a blob that leave its content: properties, metadata, tags, tier, lease, snapshot,
-//! and the change that leaves nothing: delete.
+//! Changes to a blob that leave its content: properties, metadata, tags, lease, snapshot, and the change that leaves nothing: delete.
 
 use bytes::Bytes;
 use lazuli_base::Timestamp;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::conditions::Conditions;
 use lazuli_model::content::ContentHeaders;
 use lazuli_model::etag::ETag;
 use lazuli_model::lease::{Lease, LeaseKind};
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
-use lazuli_model::tier::AccessTier;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{
-    BlobPath, Found, Terms, Written, discard_staging, find, hold_extent, index_tags, release,
-    with_current,
+    BlobPath, Found, Terms, Written, check_changeable, check_readable, check_settled,
+    discard_staging, existing, find, hold_extent, index_tags, release, with_current,
 };
 use crate::journal::{Entry, Kind};
+use crate::pages::Paged;
 use crate::put::{Content, entry, no_earlier};
-use crate::rows::{BlobData, BlobRow, Stored};
+use crate::rows::{BlobData, BlobRow, ListHold, Stored};
 use crate::schema;
 use crate::txn::{Attempts, Txn, damaged};
 
@@ -34,26 +34,26 @@ pub enum DeleteScope {
     SnapshotsOnly,
 }
 
-/// The status of a change that takes effect later.
-const ACCEPTED: u16 = 202;
-
 /// Most snapshots one delete removes in its commit.
 const SNAPSHOTS_PER_DELETE: usize = 10_000;
 
 impl Store {
     /// Replaces a blob's content properties; an MD5 that is not given is cleared, too. What was told
-    /// of a copy onto the blob is told no longer.
+    /// of a copy onto the blob is told no longer. Gives a page blob's sequence number, too.
     pub async fn set_blob_properties(
         &self,
         path: &BlobPath<'_>,
         terms: &Terms<'_>,
         content: &ContentHeaders,
-    ) -> Result<Written, Refusal> {
+    ) -> Result<(Written, Option<u64>), Refusal> {
         let change = |row: &mut BlobRow| {
             row.content = content.clone();
             row.copy = None;
         };
-        self.change_blob("SetBlobProperties", path, terms, change).await
+        let row = self.change_blob("SetBlobProperties", path, terms, change).await?;
+        let paged = Paged::of(&row).filter(|_| row.blob_type == BlobType::Page);
+        let written = Written { etag: row.etag, modified: row.modified };
+        Ok((written, paged.map(|paged| paged.sequence)))
     }
 
     /// Replaces a blob's metadata.
@@ -64,7 +64,8 @@ impl Store {
         metadata: &Metadata,
     ) -> Result<Written, Refusal> {
         let change = |row: &mut BlobRow| row.metadata = metadata.clone();
-        self.change_blob("SetBlobMetadata", path, terms, change).await
+        let row = self.change_blob("SetBlobMetadata", path, terms, change).await?;
+        Ok(Written { etag: row.etag, modified: row.modified })
     }
 
     /// A change that makes a new entity tag.
@@ -74,16 +75,15 @@ impl Store {
         path: &BlobPath<'_>,
         terms: &Terms<'_>,
         change: impl Fn(&mut BlobRow),
-    ) -> Result<Written, Refusal> {
+    ) -> Result<BlobRow, Refusal> {
         let mut attempts = Attempts::default();
         loop {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
             let lease = terms.check_write(found.committed(), txn.now())?;
             let mut row = existing(&found)?;
-            if row.tier == Some(AccessTier::Archive) {
-                return Err(ErrorCode::BlobArchived.into());
-            }
+            check_changeable(&row)?;
+            check_readable(&row)?;
             row.lease = lease;
             row.modified = no_earlier(txn.now(), Some(&row));
             row.etag = ETag::after(row.modified, Some(row.etag));
@@ -91,7 +91,7 @@ impl Store {
             txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
             txn.record(&entry(operation, path).etag(Some(row.etag)));
             if self.commit(txn, &mut attempts).await? {
-                return Ok(Written { etag: row.etag, modified: row.modified });
+                return Ok(row);
             }
         }
     }
@@ -115,51 +115,13 @@ impl Store {
             with_current(current, |current| terms.conditions.check_write(current, false))?;
             let mut row = existing(&found)?;
             row.lease.check_read(txn.now(), terms.lease, LeaseKind::Blob)?;
+            check_settled(&row)?;
             index_tags(&mut txn, path, &found.container, (&row.tags, tags))?;
             row.tags = tags.clone();
             txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
             txn.record(&entry("SetBlobTags", path));
             if self.commit(txn, &mut attempts).await? {
                 return Ok(());
-            }
-        }
-    }
-
-    /// Sets the tier of a blob or snapshot. `true` if the blob was archived: its rehydration, for
-    /// which a caller has to be ready to wait, is complete at once, for its bytes are at hand.
-    pub async fn set_blob_tier(
-        &self,
-        path: &BlobPath<'_>,
-        snapshot: Option<Timestamp>,
-        terms: &Terms<'_>,
-        tier: AccessTier,
-    ) -> Result<bool, Refusal> {
-        let mut attempts = Attempts::default();
-        loop {
-            let mut txn = self.begin();
-            let found = find(&mut txn, path, snapshot).await?;
-            let current = found.committed();
-            if current.is_none() {
-                return Err(ErrorCode::BlobNotFound.into());
-            }
-            with_current(current, |current| terms.conditions.check_write(current, false))?;
-            let mut row = existing(&found)?;
-            row.lease.check_read(txn.now(), terms.lease, LeaseKind::Blob)?;
-            if !AccessTier::applies_to(row.blob_type) {
-                return Err(ErrorCode::AccessTierNotSupportedForBlobType.into());
-            }
-            let archived = row.tier == Some(AccessTier::Archive);
-            if row.tier != Some(tier) {
-                row.tier = Some(tier);
-                row.tier_changed = Some(txn.now());
-            }
-            row.rehydrating = None;
-            txn.put(schema::blob(found.container.id, path.blob, snapshot), &row)?;
-            let rehydrates = archived && tier != AccessTier::Archive;
-            let status = rehydrates.then_some(ACCEPTED);
-            txn.record(&entry("SetBlobTier", path).blob(path, snapshot).status(status));
-            if self.commit(txn, &mut attempts).await? {
-                return Ok(rehydrates);
             }
         }
     }
@@ -201,13 +163,17 @@ impl Store {
             with_current(found.committed(), |current| {
                 terms.conditions.check_write(current, false)
             })?;
-            let base = existing(&found)?;
+            let mut base = existing(&found)?;
+            check_changeable(&base)?;
+            check_settled(&base)?;
             if terms.lease.is_some() {
                 base.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
             }
+            check_readable(&base)?;
             let taken = self.free_snapshot(&mut txn, path, &found).await?;
             let key = schema::blob(found.container.id, path.blob, Some(taken));
-            let mut row = self.share(&mut txn, &base, &key).await?;
+            let content = self.share_content(&mut txn, &mut base, &key).await?;
+            let mut row = BlobRow { state: content.state, data: content.data, ..base.clone() };
             row.lease = Lease::default();
             if !metadata.is_empty() {
                 row.metadata = metadata.clone();
@@ -215,7 +181,7 @@ impl Store {
                 row.etag = ETag::after(row.modified, Some(base.etag));
             }
             txn.put(key, &row)?;
-            // The base row is written as it was: a delete that saw no snapshot conflicts with this.
+            // The base row is written again: a delete that saw no snapshot conflicts with this.
             txn.put(schema::blob(found.container.id, path.blob, None), &base)?;
             let entry = entry("SnapshotBlob", path).blob(path, Some(taken));
             txn.record(&entry.bytes(Some(row.length)).etag(Some(row.etag)));
@@ -225,8 +191,8 @@ impl Store {
         }
     }
 
-    /// A snapshot time later than any the blob has.
-    async fn free_snapshot(
+    /// A snapshot time that no snapshot of the blob has.
+    pub(crate) async fn free_snapshot(
         &self,
         txn: &mut Txn<'_>,
         path: &BlobPath<'_>,
@@ -242,38 +208,38 @@ impl Store {
         }
     }
 
-    /// A row for another name with everything of `base`, its content shared.
-    async fn share(
-        &self,
-        txn: &mut Txn<'_>,
-        base: &BlobRow,
-        key: &Bytes,
-    ) -> Result<BlobRow, Refusal> {
-        let content = self.share_content(txn, base, key).await?;
-        Ok(BlobRow { state: content.state, data: content.data, ..base.clone() })
-    }
-
     /// Names the content of `base` for a state of the row at `key`: no byte moves, but for those
-    /// few that live in the metadata.
+    /// few that live in the metadata. `base` may be changed by it and has to be written then.
     pub(crate) async fn share_content(
         &self,
         txn: &mut Txn<'_>,
-        base: &BlobRow,
+        base: &mut BlobRow,
         key: &Bytes,
     ) -> Result<Content, Refusal> {
         let state = self.new_state().await?;
-        match &base.data {
+        let mut data = base.data.clone();
+        match &mut data {
             BlobData::Empty => {}
             BlobData::Inline => {
-                let bytes = self.inline_bytes(base).await?;
-                txn.put_raw(schema::inline(state), bytes);
+                // It goes in the commit that overwrites its blob, which may be between the two reads.
+                match self.find_inline(base).await? {
+                    Some(bytes) => txn.put_raw(schema::inline(state), bytes),
+                    None => txn.decide_again(schema::inline(base.state)),
+                }
             }
             BlobData::Extent(piece) => hold_extent(txn, *piece, state.0, key)?,
             BlobData::Blocks { manifest, .. } => {
-                txn.put_raw(schema::manifest_hold(*manifest, state), Bytes::new());
+                let hold = ListHold::All.encode();
+                txn.put_raw(schema::manifest_hold(*manifest, state), hold);
             }
+            BlobData::Appended { list, count, owned, .. } => {
+                let hold = ListHold::First(*count).encode();
+                txn.put_raw(schema::manifest_hold(*list, state), hold);
+                *owned = false;
+            }
+            BlobData::Pages(_) => data = crate::pages::share(txn, base, state).await?,
         }
-        Ok(Content { state, length: base.length, data: base.data.clone() })
+        Ok(Content { blob_type: base.blob_type, state, length: base.length, data })
     }
 
     /// Deletes a blob, its snapshots, or both; or one snapshot. A name that has uncommitted blocks
@@ -294,11 +260,13 @@ impl Store {
                 return Err(ErrorCode::BlobNotFound.into());
             };
             with_current(Some(row), |current| terms.conditions.check_write(current, false))?;
+            terms.conditions.check_tier(row.tier_changed.unwrap_or(row.created))?;
             if snapshot.is_some() {
                 release(&mut txn, row)?;
                 txn.delete(schema::blob(found.container.id, path.blob, snapshot));
             } else {
                 row.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
+                check_settled(row)?;
                 self.delete_all(&mut txn, path, &found, scope).await?;
             }
             let entry = Entry::new(Kind::Delete, "DeleteBlob", path.account).blob(path, snapshot);
@@ -341,9 +309,4 @@ impl Store {
         txn.delete(schema::blob(found.container.id, path.blob, None));
         Ok(())
     }
-}
-
-/// The blob, which must be one.
-fn existing(found: &Found) -> Result<BlobRow, Refusal> {
-    found.committed().cloned().ok_or_else(|| ErrorCode::BlobNotFound.into())
 }

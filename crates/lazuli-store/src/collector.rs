@@ -7,6 +7,7 @@
 //! Extents that are mostly dead are rewritten: their live runs move to a new extent, row by row,
 //! each in a commit of its own.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,10 +16,12 @@ use tokio::sync::Notify;
 
 use crate::Store;
 use crate::rows::{BlobData, BlobRow};
-use crate::schema::StagingId;
+use crate::schema::{ManifestId, StagingId};
 
 mod extents;
 mod garbage;
+mod lists;
+mod maps;
 
 pub use extents::ExtentUse;
 
@@ -29,8 +32,39 @@ const COUNTED_STAGINGS_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     wake: Notify,
+    /// An archived blob was asked back.
+    pub(crate) rehydrations: Notify,
     touched: Mutex<HashSet<ExtentId>>,
     staged: Mutex<HashMap<StagingId, usize>>,
+    /// How many read the content of a manifest.
+    reading: Mutex<HashMap<ManifestId, usize>>,
+}
+
+/// Keeps a manifest, with the pieces it lists, from being dropped while its content is read.
+pub(crate) struct Reading {
+    store: Store,
+    manifest: ManifestId,
+}
+
+impl Reading {
+    /// The manifest that is read.
+    pub(crate) fn manifest(&self) -> ManifestId {
+        self.manifest
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let reading = &self.store.signals.reading;
+        let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Occupied(mut readers) = reading.entry(self.manifest) else { return };
+        *readers.get_mut() -= 1;
+        if *readers.get() == 0 {
+            readers.remove();
+            drop(reading);
+            self.store.collect_soon();
+        }
+    }
 }
 
 /// What a round did.
@@ -73,9 +107,24 @@ impl Store {
     pub(crate) fn collect_after(&self, row: Option<&BlobRow>) {
         match row.map(|row| &row.data) {
             Some(BlobData::Extent(piece)) => self.touched(ExtentId(piece.extent)),
-            Some(BlobData::Blocks { .. }) => self.collect_soon(),
+            Some(BlobData::Blocks { .. } | BlobData::Appended { .. } | BlobData::Pages(_)) => {
+                self.collect_soon();
+            }
             Some(BlobData::Empty | BlobData::Inline) | None => {}
         }
+    }
+
+    /// Begins to read the content of a manifest.
+    pub(crate) fn read_manifest(&self, manifest: ManifestId) -> Reading {
+        let mut reading = self.signals.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        *reading.entry(manifest).or_default() += 1;
+        Reading { store: self.own_work(), manifest }
+    }
+
+    /// Whether the content of a manifest is being read.
+    pub(crate) fn is_read(&self, manifest: ManifestId) -> bool {
+        let reading = self.signals.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.contains_key(&manifest)
     }
 
     /// Resolves when there may be work.

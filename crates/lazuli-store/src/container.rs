@@ -174,6 +174,19 @@ impl Store {
         }
     }
 
+    /// Enters in the journal that somebody was given a session of a container, which must exist.
+    pub async fn note_session(&self, account: &str, container: &str) -> Result<(), Refusal> {
+        let mut attempts = Attempts::default();
+        loop {
+            let mut txn = self.begin();
+            open_container(&mut txn, account, container).await?;
+            txn.record(&control("CreateSession", account, container));
+            if self.commit(txn, &mut attempts).await? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Changes a container's lease by `change`, which gives the lease after it and an answer.
     pub async fn lease_container<T>(
         &self,

@@ -1,17 +1,21 @@
 //! Copies between blobs of this store: the destination names the source's bytes, none moves.
 
 use lazuli_base::Timestamp;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::conditions::Conditions;
 use lazuli_model::copy::{CopyState, CopyStatus};
 use lazuli_model::lease::{LeaseId, LeaseKind};
+use lazuli_model::tier::AccessTier;
 use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
-use crate::blob::{BlobPath, Terms, Written, check_readable, find, with_current};
-use crate::put::{NewBlob, entry, overwrite};
-use crate::rows::BlobRow;
-use crate::schema;
-use crate::txn::Attempts;
+use crate::blob::{BlobPath, Terms, Written, check_readable, check_settled, find, with_current};
+use crate::pages::Paged;
+use crate::put::{Content, NewBlob, entry, overwrite_archived};
+use crate::rows::{BlobData, BlobRow};
+use crate::schema::{self, ContainerId};
+use crate::tier::Retiering;
+use crate::txn::{Attempts, Txn};
 
 /// What is copied, and on what terms.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +51,17 @@ pub trait Destination: Sync {
     fn told_source(&self) -> Option<&str>;
     /// Whether a lease on the destination must be infinite, as Copy Blob asks.
     fn needs_infinite_lease(&self) -> bool;
-    /// Whether the copy brings an archived source back: Copy Blob to an online tier.
-    fn rehydrates(&self) -> bool {
-        false
+    /// How the copy brings an archived source back: Copy Blob to an online tier.
+    fn rehydrates(&self) -> Option<Retiering> {
+        None
+    }
+    /// The type of the new blob: that of its source, unless the operation always makes the same.
+    fn blob_type(&self, source: &BlobRow) -> BlobType {
+        source.blob_type
+    }
+    /// Whether a new append blob is sealed; `None` if it is when its source is.
+    fn seals(&self) -> Option<bool> {
+        None
     }
 }
 
@@ -66,19 +78,24 @@ impl Store {
         loop {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
-            let lease = terms.check_create(found.committed(), txn.now())?;
+            let base = self.find_source(&mut txn, source).await;
+            let blob_type = base.as_ref().ok().map(|(_, base)| destination.blob_type(base));
+            let lease = terms.check_create(found.committed(), txn.now(), blob_type)?;
             let leased = found.committed().filter(|row| row.lease.duration(txn.now()).is_some());
             if destination.needs_infinite_lease()
                 && leased.is_some_and(|row| !row.lease.is_infinite(txn.now()))
             {
                 return Err(ErrorCode::InfiniteLeaseDurationRequired.into());
             }
-            let from = find(&mut txn, &source.path, source.snapshot).await.map_err(no_source)?;
-            let base = from.committed().cloned();
-            let base = base.ok_or_else(|| no_source(ErrorCode::BlobNotFound.into()))?;
+            let (from_container, mut base) = base?;
             with_current(Some(&base), |current| source.conditions.check_source(current))?;
             base.lease.check_read(txn.now(), source.lease, LeaseKind::Blob)?;
-            if !(destination.rehydrates() && may_rehydrate(path, &source.path, &base)) {
+            check_settled(&base)?;
+            let way_back = destination
+                .rehydrates()
+                .filter(|_| base.tier == Some(AccessTier::Archive))
+                .filter(|_| may_rehydrate(path, &source.path, &base));
+            if way_back.is_none() {
                 check_readable(&base)?;
             }
             if base.length > source.bytes_max {
@@ -96,17 +113,59 @@ impl Store {
                 description: None,
             });
             let key = schema::blob(found.container.id, path.blob, None);
-            let content = self.share_content(&mut txn, &base, &key).await?;
-            let written = overwrite(&mut txn, path, &found, (&new, content, lease)).await?;
+            let was = base.data.clone();
+            let mut content = self.share_content(&mut txn, &mut base, &key).await?;
+            if base.data != was {
+                let from = schema::blob(from_container, source.path.blob, source.snapshot);
+                txn.put(from, &base)?;
+            }
+            shape(&mut content, &new, (destination, &base))?;
+            let made = ((&new, content, lease), way_back.as_ref());
+            let written = overwrite_archived(&mut txn, path, &found, made).await?;
             let entry = entry(operation, path).bytes(Some(base.length));
             txn.record(&entry.etag(Some(written.etag)));
             if self.commit(txn, &mut attempts).await? {
                 self.collect_after(found.row.as_ref());
+                if way_back.is_some() {
+                    self.signals.rehydrations.notify_one();
+                }
                 let copy_id = new.copy.map(|copy| copy.id);
                 return Ok(Copied { written, source: base, copy_id });
             }
         }
     }
+}
+
+impl Store {
+    /// The blob that a copy copies, and the container it is in.
+    async fn find_source(
+        &self,
+        txn: &mut Txn<'_>,
+        source: &Source<'_>,
+    ) -> Result<(ContainerId, BlobRow), Refusal> {
+        let from = find(txn, &source.path, source.snapshot).await.map_err(no_source)?;
+        let base = from.committed().cloned();
+        let base = base.ok_or_else(|| no_source(ErrorCode::BlobNotFound.into()))?;
+        Paged::of(&base).map_or(Ok(()), |paged| paged.check_changeable())?;
+        Ok((from.container.id, base))
+    }
+}
+
+/// Makes shared content that of the type of blob that the destination is.
+fn shape(
+    content: &mut Content,
+    new: &NewBlob,
+    (destination, base): (&dyn Destination, &BlobRow),
+) -> Result<(), Refusal> {
+    content.blob_type = destination.blob_type(base);
+    if new.tier.is_some() && !AccessTier::applies_to(content.blob_type) {
+        return Err(ErrorCode::AccessTierNotSupportedForBlobType.into());
+    }
+    if let BlobData::Appended { sealed, .. } = &mut content.data {
+        let appends = content.blob_type == BlobType::Append;
+        *sealed = appends && destination.seals().unwrap_or(*sealed);
+    }
+    Ok(())
 }
 
 /// Whether an archived source comes back by a copy to `to`: another blob of the same account.

@@ -2,19 +2,23 @@
 //! is named is there, and what is there is named or is work for the collector.
 //!
 //! [`Fsck::open`] has verified every checksum before; here the rows are believed and held against
-//! each other. Memory grows with the containers and tables, and with 8 bytes for each blob whose content is in
-//! the metadata or in blocks.
+//! each other. Memory grows with the containers and tables, and with 8 bytes for each blob whose
+//! content is in the metadata or in a manifest, and for each piece.
 
 use std::collections::{HashMap, HashSet};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lazuli_engine::{ASCENDING, Damage, ExtentId, Fsck, KeyRange, MetaError, Piece, Row};
 
+use crate::pieces::Home;
 use crate::rows::{
-    BlobData, BlobRow, BlockRow, ContainerRow, EntityRow, ExtentHold, ManifestChunk, RowError,
-    StagingRow, Stored, StoredPiece, TableRow, TagRow,
+    BlobData, BlobRow, BlockRow, ContainerRow, EntityRow, ExtentHold, ListHold, ManifestChunk,
+    PieceChunk, PieceRow, RehydrationRow, RemoteCopyRow, RowError, ServiceRow, StagingRow, Stored,
+    StoredPiece, TableRow, TagRow,
 };
-use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId};
+use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId, StateId};
+
+mod pages;
 
 /// Rows read at a time.
 const PAGE: usize = 1000;
@@ -46,14 +50,20 @@ type OfRow = fn(&mut Check<'_>, &Row) -> Result<(), Trouble>;
 const TABLES: &[(u8, OfRow)] = &[
     (b'g', |check, row| check.garbage(row)),
     (b'c', |check, row| check.container(row)),
+    (b'S', |_, row| Ok(ServiceRow::decode(&row.value).map(drop)?)),
     (b'T', |check, row| check.table(row)),
     (b'e', |check, row| check.entity(row)),
     (b's', |check, row| check.staging(row)),
+    (b'f', |check, row| check.remote_copy(row)),
     (b'b', |check, row| check.blob(row)),
     (b'u', |check, row| check.block(row)),
     (b'm', |check, row| check.manifest(row)),
+    (b'P', |check, row| check.map(row)),
+    (b'x', |check, row| check.cell(row)),
+    (b'p', |check, row| check.piece(row)),
     (b'r', |check, row| check.hold(row)),
     (b't', |check, row| check.tag(row)),
+    (b'h', |check, row| check.rehydration(row)),
     (ASCENDING | b'i', |check, row| check.inline(row)),
 ];
 
@@ -97,8 +107,14 @@ struct Named {
     stagings: HashSet<u64>,
     /// States whose content is in the metadata.
     inline: HashSet<u64>,
-    /// States whose content is in blocks.
-    in_blocks: HashSet<u64>,
+    /// States whose content is in a manifest, and lists that were begun with another's pieces.
+    in_manifests: HashSet<u64>,
+    /// Pieces that are listed.
+    pieces: HashSet<u64>,
+    /// Page maps.
+    maps: HashSet<u64>,
+    /// Page maps, each with a state or a map that sees it.
+    viewers: HashSet<(u64, u64)>,
 }
 
 impl Named {
@@ -200,6 +216,12 @@ impl Check<'_> {
         ensure(known, "its container does not exist")
     }
 
+    fn remote_copy(&mut self, row: &Row) -> Result<(), Trouble> {
+        self.named.stagings.insert(RemoteCopyRow::decode(&row.value)?.staging.0);
+        let known = self.named.holds_container(schema::container_of(&row.key));
+        ensure(known, "its container does not exist")
+    }
+
     /// Whether `holder` has said under the extent of `piece` that it names it.
     fn is_held(&self, piece: StoredPiece, holder: u64) -> Result<bool, MetaError> {
         let hold = self.get(schema::extent_hold(ExtentId(piece.extent), holder))?;
@@ -226,11 +248,20 @@ impl Check<'_> {
             }
             BlobData::Extent(piece) => (piece.len, self.is_held(piece, state)?),
             BlobData::Blocks { manifest, count } => {
-                self.named.in_blocks.insert(state);
-                let held = self.get(schema::manifest_hold(manifest, blob.state))?.is_some();
+                self.named.in_manifests.insert(state);
+                let held = self.holds_list(manifest, blob.state, ListHold::All)?;
                 let (blocks, bytes) = self.measure(manifest)?;
                 (bytes, held && blocks == u64::from(count))
             }
+            BlobData::Appended { list, count, owned, .. } => {
+                self.named.in_manifests.insert(state);
+                let hold = if owned { ListHold::All } else { ListHold::First(count) };
+                let held = self.holds_list(list, blob.state, hold)?;
+                let (pieces, bytes) = self.measure_pieces(list, u64::from(count))?;
+                let whole = if owned { pieces } else { pieces.min(u64::from(count)) };
+                (bytes, held && whole == u64::from(count))
+            }
+            BlobData::Pages(ref paged) => (blob.length, self.has_pages(&blob, paged)?),
         };
         if !there || length != blob.length {
             let what = format!("{:?} does not hold its {} bytes", blob.data, blob.length);
@@ -257,6 +288,26 @@ impl Check<'_> {
             .fold((0, 0), |(blocks, bytes), block| (blocks + 1, bytes + block.piece.len)))
     }
 
+    /// Whether a state has said that it names as much of a manifest.
+    fn holds_list(
+        &self,
+        manifest: ManifestId,
+        state: StateId,
+        hold: ListHold,
+    ) -> Result<bool, MetaError> {
+        let said = self.get(schema::manifest_hold(manifest, state))?;
+        Ok(said.is_some_and(|said| ListHold::decode(&said).as_ref() == Ok(&hold)))
+    }
+
+    /// Pieces in a list, and bytes in its first `count`.
+    fn measure_pieces(&self, list: ManifestId, count: u64) -> Result<(u64, u64), MetaError> {
+        let rows = self.fsck.rows(&schema::manifest(list), PAGE)?;
+        let chunks = rows.iter().filter_map(|row| PieceChunk::decode(&row.value).ok());
+        Ok(chunks.flat_map(|chunk| chunk.pieces).fold((0, 0), |(pieces, bytes), piece| {
+            (pieces + 1, bytes + if pieces < count { piece.len } else { 0 })
+        }))
+    }
+
     fn block(&mut self, row: &Row) -> Result<(), Trouble> {
         let block = BlockRow::decode(&row.value)?;
         let known = id_after(&row.key, 1).is_some_and(|id| {
@@ -271,7 +322,6 @@ impl Check<'_> {
     }
 
     fn manifest(&mut self, row: &Row) -> Result<(), Trouble> {
-        let chunk = ManifestChunk::decode(&row.value)?;
         let Some(id) = id_after(&row.key, 1) else {
             return Err("its key names no block list".into());
         };
@@ -279,6 +329,10 @@ impl Check<'_> {
         if holds.is_empty() && !self.named.is_garbage(Garbage::Manifest(ManifestId(id))) {
             return Err("no blob has this block list".into());
         }
+        if row.value.first() == Some(&PieceChunk::FORMAT) {
+            return self.pieces(ManifestId(id), PieceChunk::decode(&row.value)?);
+        }
+        let chunk = ManifestChunk::decode(&row.value)?;
         for block in &chunk.blocks {
             if !self.is_held(block.piece, id)? {
                 return Err(Trouble::Wrong(format!("{:?} is not held", block.piece)));
@@ -287,11 +341,46 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// A back-reference: from an extent to who names its bytes, or from a block list to a state.
+    /// The pieces of a chunk are there, and so is what holds those that are another list's.
+    fn pieces(&mut self, list: ManifestId, chunk: PieceChunk) -> Result<(), Trouble> {
+        if let Some((other, count)) = chunk.begun_with {
+            self.named.in_manifests.insert(list.0);
+            let held = self.holds_list(other, StateId(list.0), ListHold::First(count))?;
+            ensure(held, "it does not hold the list that it was begun with")?;
+        }
+        for piece in chunk.pieces {
+            self.named.pieces.insert(piece.home.id());
+            let len = match piece.home {
+                Home::Row(id) => self.get(schema::payload(id))?.map(|bytes| bytes.len() as u64),
+                Home::Extent(id) => {
+                    let row = self.get(schema::piece(id))?;
+                    row.and_then(|row| PieceRow::decode(&row).ok()).map(|row| row.piece.len)
+                }
+            };
+            if len != Some(piece.len) {
+                let what = format!("{:?} does not hold its {} bytes", piece.home, piece.len);
+                return Err(Trouble::Wrong(what));
+            }
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, row: &Row) -> Result<(), Trouble> {
+        let PieceRow { piece } = PieceRow::decode(&row.value)?;
+        let id = id_after(&row.key, 1).filter(|id| self.named.pieces.contains(id));
+        let id = id.ok_or("no list has this piece")?;
+        let held = self.is_held(piece, id)?;
+        ensure(held, "its bytes are not held")
+    }
+
+    /// A back-reference: from an extent to who names its bytes, or from a manifest to a state.
     fn hold(&mut self, row: &Row) -> Result<(), Trouble> {
+        if row.key.get(1) == Some(&b'p') {
+            return self.map_hold(row);
+        }
         if row.key.get(1) == Some(&b'm') {
             let state = id_after(&row.key, 10);
-            let known = state.is_some_and(|state| self.named.in_blocks.contains(&state));
+            let known = state.is_some_and(|state| self.named.in_manifests.contains(&state));
             return ensure(known, "no blob has this state");
         }
         let Some((extent, holder)) = schema::extent_hold_parts(&row.key) else {
@@ -311,7 +400,7 @@ impl Check<'_> {
             (Some(b'u'), Some(value)) => {
                 BlockRow::decode(&value).is_ok_and(|block| block.holder == holder)
             }
-            (Some(b'm'), Some(_)) => id_after(&hold.owner, 1) == Some(holder),
+            (Some(b'm' | b'p'), Some(_)) => id_after(&hold.owner, 1) == Some(holder),
             _ => false,
         };
         ensure(owns, "the row that held these bytes does not name them")
@@ -331,8 +420,21 @@ impl Check<'_> {
         ensure(tagged, "the blob does not have this tag")
     }
 
+    /// When an archived blob comes back: the row by time and the row by blob say the same.
+    fn rehydration(&mut self, row: &Row) -> Result<(), Trouble> {
+        let promise = RehydrationRow::decode(&row.value)?;
+        if row.key.get(1) == Some(&b't') {
+            let due = schema::rehydration_parts(&row.key).map(|(due, _)| due);
+            return ensure(due == Some(promise.due), "its key says another time");
+        }
+        let blob = row.key.get(2..).unwrap_or_default();
+        let timed = self.get(schema::rehydration(promise.due, blob))?.is_some();
+        ensure(timed, "nothing brings the blob back at that time")
+    }
+
     fn inline(&mut self, row: &Row) -> Result<(), Trouble> {
-        let known = id_after(&row.key, 1).is_some_and(|state| self.named.inline.contains(&state));
+        let known = id_after(&row.key, 1)
+            .is_some_and(|id| self.named.inline.contains(&id) || self.named.pieces.contains(&id));
         ensure(known, "no blob has this content")
     }
 }

@@ -173,7 +173,7 @@ impl<'a> Entry<'a> {
         let (object, rest) = out.split_at(object_end);
         let (request, rest) = rest.split_at(request_end - object_end);
         let (result, content) = rest.split_at(result_end - request_end);
-        let mut draft = Draft::new(self.kind, self.operation, self.account, unix_millis(now));
+        let mut draft = Draft::new(self.kind, self.operation, self.account, now.unix_millis());
         match origin {
             Some(origin) => draft = origin.tell(draft),
             None => draft.values[Group::Source.place()] = INTERNAL,
@@ -244,8 +244,8 @@ pub(crate) fn failed_authentications(
     Writer::new(&mut source).array(2).text(network).null();
     let mut writer = Writer::new(&mut result);
     writer.array(5).null().text("AuthenticationFailed").null();
-    writer.uint(count).uint(unix_millis(since));
-    Draft::new(Kind::System, "FailedAuthentications", "", unix_millis(now))
+    writer.uint(count).uint(since.unix_millis());
+    Draft::new(Kind::System, "FailedAuthentications", "", now.unix_millis())
         .with(Group::Source, &source)
         .with(Group::Result, &result)
         .encode()
@@ -283,12 +283,6 @@ pub(crate) fn shown(out: &mut Vec<u8>, value: impl std::fmt::Display) {
 }
 
 const SHOWN_BYTES_MAX: usize = 64;
-
-/// Milliseconds since 1970.
-pub(crate) fn unix_millis(at: Timestamp) -> u64 {
-    let seconds = u64::try_from(at.unix_seconds()).unwrap_or(0);
-    seconds * 1000 + u64::from(at.subsecond_ticks()) / 10_000
-}
 
 #[cfg(test)]
 mod tests {

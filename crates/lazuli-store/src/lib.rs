@@ -3,10 +3,12 @@
 //!
 //! No HTTP type appears here: the operations translate.
 
+pub mod append;
 pub mod blob;
 pub mod blocks;
 pub mod change;
 pub mod collector;
+mod combine;
 pub mod container;
 pub mod copy;
 pub mod entity;
@@ -17,14 +19,18 @@ pub mod fsck;
 pub mod journal;
 pub mod list;
 pub mod origin;
+pub mod pages;
 pub mod payload;
+pub mod pieces;
 pub mod put;
 pub mod read;
 pub mod reads;
+pub mod remote_copy;
 pub mod rows;
 pub mod schema;
 pub mod service;
 pub mod table;
+pub mod tier;
 pub mod txn;
 
 use std::collections::HashMap;
@@ -36,9 +42,12 @@ use lazuli_base::{Clock, Entropy};
 use lazuli_engine::{ExtentId, Extents, Meta};
 use lazuli_model::Refusal;
 
+use crate::append::Append;
 use crate::collector::{ExtentUse, Signals};
+use crate::combine::Combiner;
 use crate::journal::Entry;
 use crate::origin::Origin;
+use crate::pages::{PageReads, PutPages, StaleCells};
 use crate::reads::ReadLog;
 
 /// The store: all state of all accounts. A handle that is cheap to clone; one that works for a
@@ -63,6 +72,12 @@ pub struct Shared {
     /// What is known of the use of sealed extents, kept between the collector's rounds.
     pub(crate) extent_use: tokio::sync::Mutex<HashMap<ExtentId, ExtentUse>>,
     pub(crate) reads: ReadLog,
+    /// Blocks that wait to be appended.
+    pub(crate) appends: Combiner<Append>,
+    /// Pages that wait to be written.
+    pub(crate) page_puts: Combiner<PutPages>,
+    pub(crate) page_reads: PageReads,
+    pub(crate) stale_cells: StaleCells,
 }
 
 impl Deref for Store {
@@ -91,6 +106,10 @@ impl Store {
             signals: Signals::default(),
             extent_use: tokio::sync::Mutex::default(),
             reads: ReadLog::default(),
+            appends: Combiner::default(),
+            page_puts: Combiner::default(),
+            page_reads: PageReads::default(),
+            stale_cells: StaleCells::default(),
         };
         Self { shared: Arc::new(shared), origin: None }
     }
@@ -102,7 +121,8 @@ impl Store {
     }
 
     /// A handle that does the store's own work, whoever had it done.
-    pub(crate) fn own_work(&self) -> Self {
+    #[must_use]
+    pub fn own_work(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), origin: None }
     }
 

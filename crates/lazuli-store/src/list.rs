@@ -18,8 +18,11 @@ use crate::txn::damaged;
 /// Rows of the same blob or prefix that are passed over one by one before seeking past the rest.
 const PASSED_MAX: usize = 8;
 
-/// Rows read at a time while seeking past prefixes.
-const SEEKING_ROWS: usize = 64;
+/// Rows read after seeking, and at first where something may have to be passed over.
+const SEEKING_ROWS: usize = 16;
+
+/// How many times more rows are read after rows of which none had to be passed over.
+const GROWTH: usize = 4;
 
 /// What a listing of blobs is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +35,8 @@ pub struct BlobQuery<'a> {
     pub position: Option<&'a [u8]>,
     /// Only names from this on.
     pub start_from: Option<&'a str>,
+    /// Only names before this.
+    pub end_before: Option<&'a str>,
     /// Most items of the page.
     pub max: usize,
     /// Whether snapshots are listed.
@@ -106,10 +111,11 @@ impl Store {
             range: range_of(container, query),
             page: Page { items: Vec::new(), next: None },
         };
-        let mut seeking = query.delimiter.is_some();
+        // What is read follows what is returned: where rows are passed over, few are read at once.
+        let passes = query.delimiter.is_some() || !query.snapshots;
+        let mut most = if passes { SEEKING_ROWS } else { usize::MAX };
         while listing.page.next.is_none() && !listing.range_is_empty() {
-            let wanted = query.max + 1 - listing.page.items.len();
-            let limit = if seeking { wanted.min(SEEKING_ROWS) } else { wanted };
+            let limit = (query.max + 1 - listing.page.items.len()).min(most);
             let rows = self.rows(listing.range.clone(), limit).await?;
             let exhausted = rows.len() < limit;
             let sought = listing.take(&rows)?;
@@ -121,8 +127,7 @@ impl Store {
                     listing.range.start = crate::blocks::following(&last.key);
                 }
             }
-            // Where nothing had to be passed over, larger reads are worth it.
-            seeking = sought;
+            most = if sought { SEEKING_ROWS } else { most.saturating_mul(GROWTH) };
         }
         Ok(listing.page)
     }
@@ -206,9 +211,13 @@ fn range_of(container: ContainerId, query: &BlobQuery<'_>) -> KeyRange {
     } else if let Some(name) = query.start_from {
         range.start = range.start.max(schema::blobs(container, name).start);
     }
+    if let Some(name) = query.end_before {
+        let end = schema::blobs(container, name).start;
+        range.end = Some(range.end.map_or(end.clone(), |before| before.min(end)));
+    }
     range
 }
 
-fn bad_marker() -> Refusal {
+pub(crate) fn bad_marker() -> Refusal {
     Refusal::query_value("marker", "", "The marker is not one this server gave.")
 }

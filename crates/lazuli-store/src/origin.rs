@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use lazuli_engine::Proof;
+use lazuli_engine::{Proof, Receipt};
 use lazuli_evidence::cbor::Writer;
 use lazuli_evidence::{Draft, Group};
 use lazuli_model::ApiVersion;
@@ -70,7 +70,8 @@ pub struct Origin {
     content: OnceLock<Checksum>,
     /// The draft of the entry of the blob that the request copies from.
     source: OnceLock<Bytes>,
-    proof: Mutex<Option<Arc<dyn Proof>>>,
+    /// What proves the last commit of the request, and which of its entries is the request's own.
+    proof: Mutex<Option<(Arc<dyn Proof>, usize)>>,
 }
 
 /// The groups that a request fills.
@@ -113,13 +114,16 @@ impl Origin {
         self.source.get()
     }
 
-    /// What proves that the request's last change was entered in the journal.
-    pub fn proof(&self) -> Option<Arc<dyn Proof>> {
-        self.proof.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The receipt of the request's last change; `None` if nobody proves that it was entered in
+    /// the journal. It is made here, for who sends it.
+    pub fn receipt(&self) -> Option<Receipt> {
+        let proof = self.proof.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        proof.and_then(|(proof, entry)| proof.receipt(entry))
     }
 
-    pub(crate) fn proved(&self, proof: Arc<dyn Proof>) {
-        *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some(proof);
+    /// Keeps what proves the entries of a commit, of which the one at `entry` is the request's.
+    pub(crate) fn proved(&self, proof: Arc<dyn Proof>, entry: usize) {
+        *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some((proof, entry));
     }
 
     pub(crate) fn status(&self) -> u16 {

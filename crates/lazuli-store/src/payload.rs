@@ -50,6 +50,8 @@ pub enum Placement {
     Anywhere,
     /// In an extent, whatever its size: blocks are shared by reference.
     Extent,
+    /// In memory, whatever its size, which the caller has bounded: it is placed in parts later.
+    Memory,
 }
 
 /// A payload being received.
@@ -94,7 +96,7 @@ impl Ingest<'_> {
         }
         self.waiting_bytes += bytes.len();
         self.waiting.push(bytes);
-        if self.waiting_bytes > PACKED_BYTES_MAX {
+        if self.waiting_bytes > PACKED_BYTES_MAX && self.placement != Placement::Memory {
             let extents = &self.store.extents;
             let mut writer = extents
                 .create(self.expected, self.room)
@@ -118,7 +120,8 @@ impl Ingest<'_> {
         if bytes.is_empty() {
             return Ok(Payload::Empty);
         }
-        if self.placement == Placement::Anywhere && bytes.len() <= INLINE_BYTES_MAX {
+        let is_small = self.placement == Placement::Anywhere && bytes.len() <= INLINE_BYTES_MAX;
+        if is_small || self.placement == Placement::Memory {
             return Ok(Payload::Inline(bytes));
         }
         let (piece, settled) = self

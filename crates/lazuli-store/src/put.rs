@@ -1,4 +1,4 @@
-//! Put Blob: a block blob from one payload.
+//! Put Blob: a block blob from one payload, and what all that make a whole blob have in common.
 
 use lazuli_base::Timestamp;
 use lazuli_model::Refusal;
@@ -19,6 +19,7 @@ use crate::journal::{Entry, Kind};
 use crate::payload::Payload;
 use crate::rows::{BlobData, BlobRow};
 use crate::schema::{self, StateId};
+use crate::tier::{Retiering, schedule};
 use crate::txn::{Attempts, Txn};
 
 /// What a new blob is told besides its bytes.
@@ -38,6 +39,7 @@ pub struct NewBlob {
 
 /// The content of a state about to be written.
 pub(crate) struct Content {
+    pub blob_type: BlobType,
     pub state: StateId,
     pub length: u64,
     pub data: BlobData,
@@ -48,7 +50,8 @@ impl Store {
     pub async fn check_put(&self, path: &BlobPath<'_>, terms: &Terms<'_>) -> Result<(), Refusal> {
         let mut txn = self.begin();
         let found = find(&mut txn, path, None).await?;
-        terms.check_create(found.committed(), txn.now()).map(|_| ())
+        let blob_type = Some(BlobType::Block);
+        terms.check_create(found.committed(), txn.now(), blob_type).map(|_| ())
     }
 
     /// Makes or overwrites a block blob with the bytes of `payload`.
@@ -63,10 +66,11 @@ impl Store {
         loop {
             let mut txn = self.begin();
             let found = find(&mut txn, path, None).await?;
-            let lease = terms.check_create(found.committed(), txn.now())?;
+            let blob_type = BlobType::Block;
+            let lease = terms.check_create(found.committed(), txn.now(), Some(blob_type))?;
             let state = self.new_state().await?;
             let data = name_payload(&mut txn, state, path, &found, payload)?;
-            let content = Content { state, length: payload.len(), data };
+            let content = Content { blob_type, state, length: payload.len(), data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
             let entry = entry(operation, path).bytes(Some(payload.len()));
             txn.record(&entry.etag(Some(written.etag)));
@@ -107,7 +111,17 @@ pub(crate) async fn overwrite(
     txn: &mut Txn<'_>,
     path: &BlobPath<'_>,
     found: &Found,
-    (new, content, lease): (&NewBlob, Content, Lease),
+    made: (&NewBlob, Content, Lease),
+) -> Result<Written, Refusal> {
+    overwrite_archived(txn, path, found, (made, None)).await
+}
+
+/// As [`overwrite`], with a state that is archived and on its way back if there is `way_back`.
+pub(crate) async fn overwrite_archived(
+    txn: &mut Txn<'_>,
+    path: &BlobPath<'_>,
+    found: &Found,
+    ((new, content, lease), way_back): ((&NewBlob, Content, Lease), Option<&Retiering>),
 ) -> Result<Written, Refusal> {
     let old = found.row.as_ref();
     let committed = found.committed();
@@ -126,7 +140,7 @@ pub(crate) async fn overwrite(
     let row = BlobRow {
         state: content.state,
         committed: true,
-        blob_type: BlobType::Block,
+        blob_type: content.blob_type,
         created: now,
         modified: now,
         etag: ETag::after(now, old.map(|old| old.etag)),
@@ -135,13 +149,20 @@ pub(crate) async fn overwrite(
         content: new.content.clone(),
         metadata: new.metadata.clone(),
         tags: new.tags.clone(),
-        tier: new.tier.or_else(|| committed.and_then(|old| old.tier)),
+        tier: match way_back {
+            Some(_) => Some(AccessTier::Archive),
+            None => new.tier.or_else(|| committed.and_then(|old| old.tier)),
+        },
         tier_changed,
-        rehydrating: None,
+        rehydrating: way_back.map(|to| (to.tier, to.priority)),
         lease,
         copy: new.copy.clone(),
     };
-    txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
+    let key = schema::blob(found.container.id, path.blob, None);
+    if let Some(to) = way_back {
+        schedule(txn, &key, &row, to.wait).await?;
+    }
+    txn.put(key, &row)?;
     Ok(Written { etag: row.etag, modified: row.modified })
 }
 

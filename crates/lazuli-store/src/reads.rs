@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use crate::Store;
 use crate::failures::Failures;
-use crate::journal::{Entry, unix_millis};
+use crate::journal::Entry;
 
 /// The most entries that wait to be written.
 pub const QUEUE_MAX: usize = 8192;
@@ -95,7 +95,7 @@ impl ReadLog {
         let over = early || waiting.failures.are_over(now);
         if over && !self.refuses.load(Ordering::Relaxed) {
             let failures = waiting.failures.take(now);
-            waiting.queue.extend(failures.into_iter().map(|draft| (unix_millis(now), draft)));
+            waiting.queue.extend(failures.into_iter().map(|draft| (now.unix_millis(), draft)));
             self.tell(waiting);
         }
     }
@@ -147,7 +147,7 @@ impl Store {
     /// read was admitted when it began, and there are no more of them than connections.
     pub fn queue_end(&self, entry: &Entry<'_>) {
         let now = self.clock.now();
-        let queued = (unix_millis(now), entry.encode(now, self.origin()));
+        let queued = (now.unix_millis(), entry.encode(now, self.origin()));
         self.reads.push(&mut self.reads.waiting(), queued);
     }
 
@@ -157,7 +157,7 @@ impl Store {
     /// `ServerBusy` while the journal takes no entries.
     pub async fn queue_read(&self, entry: &Entry<'_>) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let draft = (unix_millis(now), entry.encode(now, self.origin()));
+        let draft = (now.unix_millis(), entry.encode(now, self.origin()));
         let reads = &self.reads;
         if !reads.refuses.load(Ordering::Relaxed) && reads.offer(&draft) {
             return Ok(());
@@ -183,7 +183,9 @@ impl Store {
         let draft = entry.encode(self.clock.now(), self.origin());
         let commit = Commit { unproved: false, ..self.entries_only(vec![draft]) };
         let committed = self.meta.commit(commit).await;
-        self.keep(committed.map_err(unlogged)?);
+        if let Some(proof) = committed.map_err(unlogged)?.proof {
+            self.keep(proof, 0);
+        }
         Ok(())
     }
 

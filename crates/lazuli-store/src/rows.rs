@@ -9,7 +9,7 @@ use lazuli_engine::Piece;
 use lazuli_model::acl::{PublicAccess, SignedIdentifier};
 use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::ContentHeaders;
-use lazuli_model::copy::CopyState;
+use lazuli_model::copy::{CopyState, CopyStatus};
 use lazuli_model::edm::EdmValue;
 use lazuli_model::etag::ETag;
 use lazuli_model::lease::Lease;
@@ -20,6 +20,10 @@ use lazuli_model::tier::{AccessTier, RehydratePriority};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::pages::Paged;
+use crate::pages::cell::CellRow;
+use crate::pages::map::{MapHold, MapRow};
+use crate::pieces::Home;
 use crate::schema::{ContainerId, ManifestId, StagingId, StateId, TableId};
 
 /// A row that cannot be decoded: it was written by a newer version, or it is damaged.
@@ -76,12 +80,20 @@ stored! {
     ContainerRow = 1 "container row";
     BlobRow = 1 "blob row";
     StagingRow = 1 "staging row";
+    RemoteCopyRow = 1 "remote copy row";
     BlockRow = 1 "block row";
     ManifestChunk = 1 "manifest chunk";
     ExtentHold = 1 "extent hold";
     GarbageRow = 1 "garbage row";
     TagRow = 1 "tag row";
+    // The second format of a manifest's chunk, told from the first by this byte.
+    PieceChunk = 2 "piece chunk";
+    PieceRow = 1 "piece row";
+    MapRow = 1 "page map row";
+    MapHold = 1 "page map hold";
+    CellRow = 1 "page map cell";
     RunRow = 1 "run row";
+    RehydrationRow = 1 "rehydration row";
     TableRow = 1 "table row";
     EntityRow = 1 "entity row";
 }
@@ -148,13 +160,38 @@ pub struct BlobRow {
     pub tier: Option<AccessTier>,
     /// When the tier last changed.
     pub tier_changed: Option<Timestamp>,
-    /// The tier an archived blob is on its way to, and how urgently; set in rows of earlier builds
-    /// only, for a rehydration is complete at once.
+    /// The tier an archived blob is on its way to, and how urgently.
     pub rehydrating: Option<(AccessTier, RehydratePriority)>,
     /// The blob's lease.
     pub lease: Lease,
     /// The last copy operation that wrote this blob.
     pub copy: Option<CopyState>,
+}
+
+/// What an append blob has besides what every blob has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendedBlob {
+    /// Blocks in it.
+    pub blocks: u32,
+    /// Whether it takes no more.
+    pub sealed: bool,
+}
+
+impl BlobRow {
+    /// Whether a copy onto the blob is under way.
+    pub fn is_being_copied(&self) -> bool {
+        self.copy.as_ref().is_some_and(|copy| copy.status == CopyStatus::Pending)
+    }
+
+    /// What the blob has as an append blob; `None` if it is none.
+    pub fn appended(&self) -> Option<AppendedBlob> {
+        match self.data {
+            BlobData::Appended { count, sealed, .. } if self.blob_type == BlobType::Append => {
+                Some(AppendedBlob { blocks: count, sealed })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Where a blob's content is.
@@ -173,6 +210,20 @@ pub enum BlobData {
         /// Blocks in it.
         count: u32,
     },
+    /// In the first pieces of a list that grows: an append blob.
+    Appended {
+        /// The list.
+        list: ManifestId,
+        /// Pieces of it that are the blob's: its committed blocks.
+        count: u32,
+        /// Whether the blob appends to this list. One that does not, a snapshot or a copy, has the
+        /// pieces that were there when it was made, and begins a list of its own to append.
+        owned: bool,
+        /// Whether it takes no more blocks.
+        sealed: bool,
+    },
+    /// In a page map.
+    Pages(Paged),
 }
 
 /// A [`Piece`] as rows hold it.
@@ -209,6 +260,31 @@ pub struct StagingRow {
     pub started: Timestamp,
 }
 
+/// A copy under way whose source is elsewhere. Its key names the blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteCopyRow {
+    /// The blob's account.
+    pub account: String,
+    /// The blob's container.
+    pub container: String,
+    /// The copy's id.
+    pub id: String,
+    /// The URL that is read, its token included: gone with the row when the copy ends.
+    pub url: String,
+    /// The source's entity tag, if it has one that identifies its bytes.
+    pub etag: Option<String>,
+    /// The lease on the source, if one was given.
+    pub lease: Option<String>,
+    /// Bytes to copy.
+    pub length: u64,
+    /// Bytes in every block but the last.
+    pub block_bytes: u64,
+    /// The id its blocks are keyed by.
+    pub staging: StagingId,
+    /// When it was asked for.
+    pub started: Timestamp,
+}
+
 /// An uncommitted block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockRow {
@@ -241,12 +317,74 @@ pub struct ManifestChunk {
 /// Blocks in one chunk of a block list.
 pub const MANIFEST_CHUNK_BLOCKS: usize = 256;
 
+/// A piece in a list, which is never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedPiece {
+    /// Where its bytes are.
+    pub home: Home,
+    /// Bytes in it.
+    pub len: u64,
+}
+
+/// A chunk of a list of pieces. All but the last have [`PIECE_CHUNK_PIECES`] pieces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceChunk {
+    /// Content offset of the chunk's first piece.
+    pub start: u64,
+    /// In the first chunk of a list that was begun with pieces of another: that list, and how many
+    /// pieces of it are the first ones here. They stay the other's, which this list holds.
+    pub begun_with: Option<(ManifestId, u32)>,
+    /// The pieces, in content order.
+    pub pieces: Vec<ListedPiece>,
+}
+
+/// Pieces in one chunk of a list of pieces: an append writes its last chunk anew.
+pub const PIECE_CHUNK_PIECES: usize = 128;
+
+/// Where a piece is that is in an extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceRow {
+    /// Where its bytes are.
+    pub piece: StoredPiece,
+}
+
+/// What of a manifest a holder names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListHold {
+    /// All, with what is still to come: a blob's block list, or the list it appends to.
+    All,
+    /// This many pieces from the first on.
+    First(u32),
+}
+
+impl ListHold {
+    /// The row's bytes: none for all of it.
+    pub fn encode(self) -> Bytes {
+        match self {
+            Self::All => Bytes::new(),
+            Self::First(count) => Bytes::copy_from_slice(&count.to_be_bytes()),
+        }
+    }
+
+    /// What the row's bytes say.
+    ///
+    /// # Errors
+    /// They are neither none nor a number.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        if bytes.is_empty() {
+            return Ok(Self::All);
+        }
+        let count = bytes.try_into().map_err(|_| RowError("list hold is damaged".to_owned()))?;
+        Ok(Self::First(u32::from_be_bytes(count)))
+    }
+}
+
 /// What of an extent a holder names, and who the holder is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtentHold {
     /// Runs of the extent: offset of the first frame and payload bytes.
     pub pieces: Vec<(u64, u64)>,
-    /// Key of the row that names them: a blob's, a block's or a manifest's first chunk.
+    /// Key of the row that names them: a blob's, a block's, a piece's or a manifest's first chunk.
     pub owner: Vec<u8>,
 }
 
@@ -291,4 +429,13 @@ pub struct EntityRow {
 pub struct RunRow {
     /// The number of the last run.
     pub run: u32,
+}
+
+/// When an archived blob comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehydrationRow {
+    /// The time.
+    pub due: Timestamp,
+    /// The state that was archived: one that was written since does not wait.
+    pub state: StateId,
 }

@@ -3,21 +3,28 @@
 //! | first byte | key after it | row |
 //! |---|---|---|
 //! | `a` | account | [`AccountRow`]: what the Blob service's properties say |
-//! | `p` | service, account | [`ServiceRow`]: what another service's properties say |
+//! | `S` | service, account | [`ServiceRow`]: what another service's properties say |
 //! | `c` | account, 0, container | [`ContainerRow`] |
 //! | `b` | container id, blob name, 0, `0xff` | [`BlobRow`] of the base blob |
 //! | `b` | container id, blob name, 0, 1, snapshot | [`BlobRow`] of a snapshot |
 //! | `s` | container id, blob name | [`StagingRow`]: the blob has uncommitted blocks |
+//! | `f` | container id, blob name | [`RemoteCopyRow`]: the blob is being copied from elsewhere |
 //! | `u` | staging id, block id | [`BlockRow`]: one uncommitted block |
-//! | `m` | manifest id, chunk | [`ManifestChunk`]: part of a committed block list |
+//! | `m` | manifest id, chunk | [`ManifestChunk`]: part of a committed block list, or [`PieceChunk`]: part of an append blob's list of pieces |
+//! | `P` | map id | [`MapRow`]: a page map |
+//! | `x` | map id, cell, generation | [`CellRow`]: 64 KiB of a page map; the newest comes first |
+//! | `p` | piece id | [`PieceRow`]: where a piece is that is in an extent |
 //! | `r` | `e`, extent, holder | [`ExtentHold`]: what of an extent the holder still names |
-//! | `r` | `m`, manifest id, state id | empty: the state names the manifest |
+//! | `r` | `m`, manifest id, state id | [`ListHold`]: the state, or the list of that id, names the manifest |
+//! | `r` | `p`, map id, holder | [`MapHold`]: what of a page map a state, or a map of that id, sees |
 //! | `t` | account, 0, tag key, 0, value, 0, container id, blob name | [`TagRow`]: the tag index |
 //! | `T` | account, 0, table in lower case | [`TableRow`] |
 //! | `e` | table id, partition key, 0, row key, both as below | [`EntityRow`] |
+//! | `h` | `t`, time, key of a `b` row | [`RehydrationRow`]: the time an archived blob comes back |
+//! | `h` | `b`, key of a `b` row | [`RehydrationRow`]: the same by the blob, which names the first |
 //! | `g` | kind, id | [`GarbageRow`]: work for the collector |
 //! | `R` | | [`RunRow`]: how often identifiers were begun anew |
-//! | `0xe9` | state id | the payload of a blob small enough to live here |
+//! | `0xe9` | state id or piece id | the payload of a blob, or of a piece, small enough to live here |
 //!
 //! Numbers are big-endian, so byte order is their order. Account and container names hold no zero
 //! byte and neither do blob names, so a name ends at the first zero and a shorter name sorts before
@@ -30,30 +37,40 @@
 //! UTF-8 does not have. Keys hold no zero byte.
 //!
 //! Containers, tables, block stagings and manifests have an id of their own, so that deleting one,
-//! however large, is a single row: the collector removes what hangs on the id afterwards.
+//! however large, is a single row: the collector removes what hangs on the id afterwards. The `h`
+//! rows of a blob that was overwritten or deleted go when their time comes.
 //!
 //! [`AccountRow`]: crate::rows::AccountRow
 //! [`ServiceRow`]: crate::rows::ServiceRow
 //! [`ContainerRow`]: crate::rows::ContainerRow
 //! [`BlobRow`]: crate::rows::BlobRow
 //! [`StagingRow`]: crate::rows::StagingRow
+//! [`RemoteCopyRow`]: crate::rows::RemoteCopyRow
 //! [`BlockRow`]: crate::rows::BlockRow
 //! [`ManifestChunk`]: crate::rows::ManifestChunk
+//! [`PieceChunk`]: crate::rows::PieceChunk
+//! [`PieceRow`]: crate::rows::PieceRow
+//! [`ListHold`]: crate::rows::ListHold
+//! [`MapRow`]: crate::pages::map::MapRow
+//! [`MapHold`]: crate::pages::map::MapHold
+//! [`CellRow`]: crate::pages::cell::CellRow
 //! [`ExtentHold`]: crate::rows::ExtentHold
 //! [`GarbageRow`]: crate::rows::GarbageRow
+//! [`RehydrationRow`]: crate::rows::RehydrationRow
 //! [`RunRow`]: crate::rows::RunRow
 //! [`TagRow`]: crate::rows::TagRow
 //! [`TableRow`]: crate::rows::TableRow
 //! [`EntityRow`]: crate::rows::EntityRow
 
-use std::borrow::Cow;
-
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lazuli_base::Timestamp;
 use lazuli_engine::{ExtentId, KeyRange};
 use lazuli_model::Service;
-use lazuli_model::entity::EntityKey;
 use serde::{Deserialize, Serialize};
+
+mod tables;
+
+pub use tables::{TableId, after_partition, entities, entity, entity_parts, table, tables};
 
 /// Identifies a container for as long as it exists; a container made anew has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,13 +84,14 @@ pub struct StateId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StagingId(pub u64);
 
-/// Identifies a committed block list; snapshots and copies of a blob share it.
+/// Identifies a committed block list, or an append blob's list of pieces; snapshots and copies of a
+/// blob share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ManifestId(pub u64);
 
-/// Identifies a table for as long as it exists; a table made anew has another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TableId(pub u64);
+/// Identifies the map of a page blob's content; snapshots and copies of the blob see it, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MapId(pub u64);
 
 const BASE: u8 = 0xff;
 const SNAPSHOT: u8 = 1;
@@ -99,7 +117,7 @@ pub fn service(service: Service, account: &str) -> Bytes {
         Service::Queue => b'q',
         Service::Table => b't',
     };
-    key(b'p', &[&[letter], account.as_bytes()])
+    key(b'S', &[&[letter], account.as_bytes()])
 }
 
 /// The key of a container's row.
@@ -172,6 +190,19 @@ pub fn stagings(container: Option<ContainerId>) -> KeyRange {
     }
 }
 
+/// The key of the row of a copy from elsewhere onto a blob.
+pub fn remote_copy(container: ContainerId, name: &str) -> Bytes {
+    key(b'f', &[&container.0.to_be_bytes(), name.as_bytes()])
+}
+
+/// The copies from elsewhere onto a container's blobs; onto all containers' for `None`.
+pub fn remote_copies(container: Option<ContainerId>) -> KeyRange {
+    match container {
+        Some(container) => KeyRange::prefix(key(b'f', &[&container.0.to_be_bytes()])),
+        None => KeyRange::prefix(key(b'f', &[])),
+    }
+}
+
 /// The key of an uncommitted block's row; `block` is the decoded block id.
 pub fn block(staging: StagingId, block: &[u8]) -> Bytes {
     key(b'u', &[&staging.0.to_be_bytes(), block])
@@ -187,23 +218,78 @@ pub fn block_id(key: &[u8]) -> Option<&[u8]> {
     key.get(9..)
 }
 
-/// The key of a chunk of a committed block list.
+/// The key of a chunk of a manifest.
 pub fn manifest_chunk(manifest: ManifestId, chunk: u32) -> Bytes {
     key(b'm', &[&manifest.0.to_be_bytes(), &chunk.to_be_bytes()])
 }
 
-/// The chunks of a committed block list, in order.
+/// The chunks of a manifest, in order.
 pub fn manifest(manifest: ManifestId) -> KeyRange {
     KeyRange::prefix(key(b'm', &[&manifest.0.to_be_bytes()]))
 }
 
-/// The key of a payload that lives in the metadata.
+/// The key of the payload of a state that lives in the metadata.
 pub fn inline(state: StateId) -> Bytes {
-    key(INLINE, &[&state.0.to_be_bytes()])
+    payload(state.0)
+}
+
+/// The key of a payload that lives in the metadata: that of a state or of a piece.
+pub fn payload(id: u64) -> Bytes {
+    key(INLINE, &[&id.to_be_bytes()])
+}
+
+/// The key of the row that says where a piece is.
+pub fn piece(id: u64) -> Bytes {
+    key(b'p', &[&id.to_be_bytes()])
+}
+
+/// The key of a page map.
+pub fn map(map: MapId) -> Bytes {
+    key(b'P', &[&map.0.to_be_bytes()])
+}
+
+/// The key of a cell's row of a generation.
+pub fn cell(map: MapId, cell: u32, generation: u64) -> Bytes {
+    let generation = (!generation).to_be_bytes();
+    key(b'x', &[&map.0.to_be_bytes(), &cell.to_be_bytes(), &generation])
+}
+
+/// The rows of a cell, the newest first.
+pub fn cell_rows(map: MapId, cell: u32) -> KeyRange {
+    KeyRange::prefix(key(b'x', &[&map.0.to_be_bytes(), &cell.to_be_bytes()]))
+}
+
+/// The rows of a map's cells before `end`, beginning with those of a cell that are of no later
+/// generation.
+pub fn cells(map: MapId, (first, generation): (u32, u64), end: u32) -> KeyRange {
+    let after = key(b'x', &[&map.0.to_be_bytes(), &end.to_be_bytes()]);
+    KeyRange { start: cell(map, first, generation), end: Some(after) }
+}
+
+/// The rows of all of a map's cells.
+pub fn all_cells(map: MapId) -> KeyRange {
+    KeyRange::prefix(key(b'x', &[&map.0.to_be_bytes()]))
+}
+
+/// The cell and the generation in the key of a cell's row.
+pub fn cell_parts(key: &[u8]) -> Option<(u32, u64)> {
+    let cell = u32::from_be_bytes(key.get(9..13)?.try_into().ok()?);
+    let generation = u64::from_be_bytes(key.get(13..21)?.try_into().ok()?);
+    Some((cell, !generation))
+}
+
+/// The key that says what of a page map a holder sees: a state, or a map that is begun over it.
+pub fn map_hold(map: MapId, holder: u64) -> Bytes {
+    key(b'r', &[b"p", &map.0.to_be_bytes(), &holder.to_be_bytes()])
+}
+
+/// All that see something of a page map.
+pub fn map_holds(map: MapId) -> KeyRange {
+    KeyRange::prefix(key(b'r', &[b"p", &map.0.to_be_bytes()]))
 }
 
 /// The key of a back-reference: `holder` still names bytes of `extent`. Holders are state ids,
-/// staging-block ids and manifest ids, all drawn from one space of random numbers.
+/// staging-block ids, piece ids and manifest ids, all drawn from one space of numbers.
 pub fn extent_hold(extent: ExtentId, holder: u64) -> Bytes {
     key(b'r', &[b"e", &extent.0.to_be_bytes(), &holder.to_be_bytes()])
 }
@@ -223,7 +309,8 @@ pub fn extent_hold_parts(key: &[u8]) -> Option<(ExtentId, u64)> {
     Some((ExtentId(extent), holder))
 }
 
-/// The key that says a state names a manifest.
+/// The key that says a state names a manifest. A list that was begun with pieces of another holds
+/// that under its own id.
 pub fn manifest_hold(manifest: ManifestId, state: StateId) -> Bytes {
     key(b'r', &[b"m", &manifest.0.to_be_bytes(), &state.0.to_be_bytes()])
 }
@@ -276,54 +363,25 @@ pub fn tag_parts(key: &[u8]) -> Option<(&str, ContainerId, &str)> {
     Some((value, ContainerId(id), name))
 }
 
-/// The key of a table's row; `folded` is its name in lower case.
-pub fn table(account: &str, folded: &str) -> Bytes {
-    key(b'T', &[account.as_bytes(), &[0], folded.as_bytes()])
+/// The key of the row that says when an archived blob, whose row is at `blob`, comes back.
+pub fn rehydration(due: Timestamp, blob: &[u8]) -> Bytes {
+    key(b'h', &[b"t", &due.ticks().to_be_bytes(), blob])
 }
 
-/// An account's tables.
-pub fn tables(account: &str) -> KeyRange {
-    KeyRange::prefix(table(account, ""))
+/// All rows of archived blobs on their way back, the next first.
+pub fn rehydrations() -> KeyRange {
+    KeyRange::prefix(key(b'h', &[b"t"]))
 }
 
-/// The key of an entity's row.
-pub fn entity(table: TableId, at: &EntityKey) -> Bytes {
-    let id = table.0.to_be_bytes();
-    key(b'e', &[&id, &in_key_order(&at.partition), &[0], &in_key_order(&at.row)])
+/// The time and the key of the blob's row in the key of a row that says when it comes back.
+pub fn rehydration_parts(key: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let ticks = u64::from_be_bytes(key.get(2..10)?.try_into().ok()?);
+    Some((Timestamp::from_ticks(ticks), key.get(10..)?))
 }
 
-/// A table's entities.
-pub fn entities(table: TableId) -> KeyRange {
-    KeyRange::prefix(key(b'e', &[&table.0.to_be_bytes()]))
-}
-
-/// The first key after all entities of a partition, and before those of the next one.
-pub fn after_partition(table: TableId, partition: &str) -> Bytes {
-    key(b'e', &[&table.0.to_be_bytes(), &in_key_order(partition), &[1]])
-}
-
-/// The table's id and the entity's key in the key of an entity's row.
-pub fn entity_parts(key: &[u8]) -> Option<(TableId, EntityKey)> {
-    let id = TableId(u64::from_be_bytes(key.get(1..9)?.try_into().ok()?));
-    let rest = key.get(9..)?;
-    let end = rest.iter().position(|&byte| byte == 0)?;
-    let (partition, row) =
-        (from_key_order(rest.get(..end)?)?, from_key_order(rest.get(end + 1..)?)?);
-    Some((id, EntityKey { partition, row }))
-}
-
-/// The bytes of a text in the order of its UTF-16 code units.
-fn in_key_order(text: &str) -> Cow<'_, [u8]> {
-    let last = |byte: &u8| matches!(byte, 0xee | 0xef);
-    if !text.as_bytes().iter().any(last) {
-        return Cow::Borrowed(text.as_bytes());
-    }
-    text.bytes().map(|byte| if last(&byte) { byte + 7 } else { byte }).collect()
-}
-
-fn from_key_order(bytes: &[u8]) -> Option<String> {
-    let byte = |&byte: &u8| if matches!(byte, 0xf5 | 0xf6) { byte - 7 } else { byte };
-    String::from_utf8(bytes.iter().map(byte).collect()).ok()
+/// The key of the row that says, by the key of a blob's row, when that comes back.
+pub fn rehydration_of(blob: &[u8]) -> Bytes {
+    key(b'h', &[b"b", blob])
 }
 
 /// The kinds of work the collector is left with.
@@ -337,6 +395,10 @@ pub enum Garbage {
     Staging(StagingId),
     /// A committed block list that lost a holder, perhaps its last.
     Manifest(ManifestId),
+    /// A page map of which less is seen than before, or that is over too many others.
+    Map(MapId),
+    /// A page map of which cells were written beside a reader.
+    Cells(MapId),
 }
 
 /// The key of a garbage row.
@@ -346,6 +408,8 @@ pub fn garbage(garbage: Garbage) -> Bytes {
         Garbage::Table(id) => (b't', id.0),
         Garbage::Staging(id) => (b's', id.0),
         Garbage::Manifest(id) => (b'm', id.0),
+        Garbage::Map(id) => (b'p', id.0),
+        Garbage::Cells(id) => (b'x', id.0),
     };
     key(b'g', &[&[kind], &id.to_be_bytes()])
 }
@@ -363,6 +427,8 @@ pub fn garbage_of(key: &[u8]) -> Option<Garbage> {
         b't' => Some(Garbage::Table(TableId(id))),
         b's' => Some(Garbage::Staging(StagingId(id))),
         b'm' => Some(Garbage::Manifest(ManifestId(id))),
+        b'p' => Some(Garbage::Map(MapId(id))),
+        b'x' => Some(Garbage::Cells(MapId(id))),
         _ => None,
     }
 }
@@ -400,53 +466,27 @@ mod tests {
     }
 
     #[test]
-    fn entity_keys_sort_by_code_units() {
-        let id = TableId(7);
-        let texts = [
-            "",
-            "a",
-            "a b",
-            "aa",
-            "b",
-            "\u{d7ff}",
-            "\u{10000}",
-            "\u{10ffff}",
-            "\u{e000}",
-            "\u{ffff}",
-        ];
-        let mut before = entities(id).start;
-        for partition in texts {
-            for row in texts {
-                let at = EntityKey::new(partition, row);
-                let key = entity(id, &at);
-                assert!(before < key, "{at:?}");
-                assert_eq!(entity_parts(&key), Some((id, at)));
-                before = key;
-            }
-            let after = after_partition(id, partition);
-            assert!(before < after);
-            before = after;
-        }
-        assert!(before < entities(TableId(8)).start);
-    }
-
-    #[test]
     fn keys_tell_what_made_them() {
         let taken = Timestamp::from_ticks(638_000_000_000_000_001);
         assert_eq!(blob_name(&blob(ContainerId(1), "x/y", None)), Some(("x/y", None)));
         assert_eq!(blob_name(&blob(ContainerId(1), "x", Some(taken))), Some(("x", Some(taken))));
         assert_eq!(container_of(&blob(ContainerId(9), "x", None)), Some(ContainerId(9)));
+        assert_eq!(cell_parts(&cell(MapId(1), 7, 9)), Some((7, 9)));
         assert_eq!(container_name(&container("acct", "cont")), Some("cont"));
         assert_eq!(extent_hold_parts(&extent_hold(ExtentId(3), 4)), Some((ExtentId(3), 4)));
         assert_eq!(
             tag_parts(&tag("acct", ("k", "v"), ContainerId(5), "n")),
             Some(("v", ContainerId(5), "n"))
         );
+        let (due, row) = (Timestamp::from_ticks(5), blob(ContainerId(1), "x", None));
+        assert_eq!(rehydration_parts(&rehydration(due, &row)), Some((due, &*row)));
         for work in [
             Garbage::Container(ContainerId(1)),
             Garbage::Table(TableId(4)),
             Garbage::Staging(StagingId(2)),
             Garbage::Manifest(ManifestId(3)),
+            Garbage::Map(MapId(4)),
+            Garbage::Cells(MapId(5)),
         ] {
             assert_eq!(garbage_of(&garbage(work)), Some(work));
         }

@@ -4,10 +4,12 @@
 //! conflict the whole function runs again, a bounded number of times: a decision is never applied
 //! to another state than the one it was made for.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lazuli_base::Timestamp;
 use lazuli_engine::{
-    Commit, CommitError, Committed, Expect, KeyRange, Meta, MetaError, Room, Row, Settled,
+    Commit, CommitError, Expect, KeyRange, Meta, MetaError, Proof, Room, Row, Settled, Version,
 };
 use lazuli_model::{ErrorCode, Refusal};
 
@@ -70,6 +72,14 @@ impl<'s> Txn<'s> {
         self.commit.expect.push(Expect { key: row.key.clone(), version: Some(row.version) });
     }
 
+    /// Has the commit conflict: the row at `key` went since another that names it was read.
+    pub(crate) fn decide_again(&mut self, key: Bytes) {
+        // Version 0 has the expectation looked at whatever the engine remembers, and no row has
+        // the version that it asks for.
+        self.commit.since = Version(0);
+        self.commit.expect.push(Expect { key, version: Some(Version(u64::MAX)) });
+    }
+
     /// Reads rows without relying on them: for rows that cannot change while a row relied upon
     /// stays as it is.
     pub async fn scan(&self, range: KeyRange, limit: usize) -> Result<Vec<Row>, Refusal> {
@@ -109,6 +119,16 @@ impl<'s> Txn<'s> {
         self.commit.entries.push(entry.encode(self.now, self.origin));
     }
 
+    /// Goes on for another request: entries recorded from now on are of that.
+    pub(crate) fn go_on_for(&mut self, origin: Option<&'s Origin>) {
+        self.origin = origin;
+    }
+
+    /// The place of the newest entry among those of the commit; `None` if there is none.
+    pub(crate) fn last_entry(&self) -> Option<usize> {
+        self.commit.entries.len().checked_sub(1)
+    }
+
     fn finish(mut self) -> Commit {
         // A key written twice in one change: the last write is the one that was meant, and a write
         // after a removal (or the other way round) wins over it.
@@ -122,6 +142,15 @@ impl<'s> Txn<'s> {
         }
         self.commit
     }
+}
+
+/// What became of a commit that did not fail.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is durable; with what proves its entries, if anybody does.
+    Durable(Option<Arc<dyn Proof>>),
+    /// Something it read has changed: it is to be decided again.
+    Conflict,
 }
 
 /// Counts the runs of a change; see [`Store::commit`].
@@ -150,18 +179,30 @@ impl Store {
     ///
     /// A change that writes nothing commits nothing.
     pub async fn commit(&self, txn: Txn<'_>, attempts: &mut Attempts) -> Result<bool, Refusal> {
+        let entry = txn.last_entry();
+        let outcome = self.commit_for_many(txn, attempts).await?;
+        if let (Outcome::Durable(Some(proof)), Some(entry)) = (&outcome, entry) {
+            self.keep(Arc::clone(proof), entry);
+        }
+        Ok(matches!(outcome, Outcome::Durable(_)))
+    }
+
+    /// Commits a change as [`Store::commit`] does, and leaves the proof to whoever knows which
+    /// request each of its entries is of.
+    pub(crate) async fn commit_for_many(
+        &self,
+        txn: Txn<'_>,
+        attempts: &mut Attempts,
+    ) -> Result<Outcome, Refusal> {
         let commit = txn.finish();
         if commit.puts.is_empty() && commit.deletes.is_empty() && commit.entries.is_empty() {
-            return Ok(true);
+            return Ok(Outcome::Durable(None));
         }
         match self.meta.commit(commit).await {
-            Ok(committed) => {
-                self.keep(committed);
-                Ok(true)
-            }
+            Ok(committed) => Ok(Outcome::Durable(committed.proof)),
             Err(CommitError::Conflict(_)) if attempts.0 < ATTEMPTS_MAX => {
                 attempts.0 += 1;
-                Ok(false)
+                Ok(Outcome::Conflict)
             }
             Err(CommitError::Conflict(_)) => Err(Refusal::new(ErrorCode::ServerBusy)
                 .with_cause("the row is written faster than this request can decide")),
@@ -169,10 +210,11 @@ impl Store {
         }
     }
 
-    /// Keeps what proves that a commit of the request was entered in the journal.
-    pub(crate) fn keep(&self, committed: Committed) {
-        if let (Some(origin), Some(proof)) = (self.origin(), committed.proof) {
-            origin.proved(proof);
+    /// Keeps what proves that a commit of the request was entered in the journal, and which of the
+    /// commit's entries is the request's.
+    pub(crate) fn keep(&self, proof: Arc<dyn Proof>, entry: usize) {
+        if let Some(origin) = self.origin() {
+            origin.proved(proof, entry);
         }
     }
 

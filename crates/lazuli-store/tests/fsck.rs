@@ -8,14 +8,17 @@ use bytes::Bytes;
 use lazuli_base::{ManualClock, SystemEntropy, Timestamp};
 use lazuli_engine::{Commit, Engine, Fsck, KeyRange, Options};
 use lazuli_model::conditions::Conditions;
+use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
 use lazuli_store::Store;
+use lazuli_store::append::AppendTerms;
 use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::container::NewContainer;
+use lazuli_store::pages::{PageContent, PageRange, SequenceTerms};
 use lazuli_store::payload::Placement;
 use lazuli_store::put::NewBlob;
 
-/// A store with a blob in the metadata, tagged, and one in an extent.
+/// A store with a blob in the metadata, tagged, one in an extent, and an append blob in both.
 async fn fill(engine: &Engine) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)));
     let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
@@ -32,6 +35,29 @@ async fn fill(engine: &Engine) {
         let new = NewBlob { tags: tags.clone(), ..NewBlob::default() };
         store.put_blob("PutBlob", &path, &terms, (&new, &payload)).await.unwrap();
     }
+    let path = BlobPath { account: "account", container: "container", blob: "log" };
+    store.create_append_blob(&path, &terms, &NewBlob::default()).await.unwrap();
+    for len in [20, 6_000] {
+        let mut ingest = store.ingest(Placement::Anywhere, None);
+        ingest.write(Bytes::from(vec![7; len])).await.unwrap();
+        let block = (AppendTerms::default(), ingest.finish().await.unwrap());
+        store.append_block("AppendBlock", &path, &terms, block).await.unwrap();
+    }
+    fill_pages(&store, &terms).await;
+}
+
+/// A page blob in both, with a snapshot.
+async fn fill_pages(store: &Store, terms: &Terms<'_>) {
+    let path = BlobPath { account: "account", container: "container", blob: "pages" };
+    let new = (&NewBlob::default(), 1 << 20, 0);
+    store.create_page_blob(&path, terms, new).await.unwrap();
+    for (first, len) in [(0, 512), (4096, 40 * 512)] {
+        let range = PageRange::new(first, first + len - 1).unwrap();
+        let content = PageContent::Bytes(Bytes::from(vec![7; len as usize]));
+        let put = (range, SequenceTerms::default(), content);
+        store.put_pages("PutPage", &path, terms, put).await.unwrap();
+    }
+    store.snapshot_blob(&path, terms, &Metadata::default()).await.unwrap();
 }
 
 fn damage(dir: &Path) -> Vec<String> {
@@ -66,6 +92,19 @@ async fn rows_that_are_gone_are_missed() {
         (b'r', "does not hold its 100000 bytes"),
         (b't', "its tag key is not in the index"),
         (lazuli_engine::ASCENDING | b'i', "does not hold its 10 bytes"),
+        (lazuli_engine::ASCENDING | b'i', "does not hold its 20 bytes"),
+        (b'm', "does not hold its 6020 bytes"),
+        (b'm', "no blob has this content"),
+        (b'm', "no list has this piece"),
+        (b'p', "does not hold its 6000 bytes"),
+        (b'p', "the row that held these bytes does not name them"),
+        (b'b', "nobody sees this map"),
+        (b'P', "does not hold its 1048576 bytes"),
+        (b'P', "its map does not exist"),
+        (b'x', "no list has this piece"),
+        (b'p', "does not hold its 40 pages"),
+        (lazuli_engine::ASCENDING | b'i', "does not hold its 1 pages"),
+        (b'r', "no blob has this map"),
     ] {
         let found = without(table).await;
         assert!(found.iter().any(|damage| damage.contains(missed)), "{missed}: {found:?}");

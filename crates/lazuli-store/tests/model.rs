@@ -17,6 +17,7 @@ use lazuli_model::conditions::Conditions;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
 use lazuli_store::Store;
+use lazuli_store::append::AppendTerms;
 use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::blocks::ListedIn;
 use lazuli_store::change::DeleteScope;
@@ -40,6 +41,8 @@ enum Step {
     Put(usize, u8, usize),
     /// Blocks of these sizes, committed or left.
     Blocks(usize, u8, Vec<usize>, bool),
+    /// Blocks of these sizes, appended at once. A name without an append blob gets one.
+    Append(usize, u8, Vec<usize>),
     Delete(usize),
     Snapshot(usize),
     Copy(usize, usize),
@@ -51,13 +54,16 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (name, size) = (0..NAMES.len(), 0..SIZES.len());
     let sizes = proptest::collection::vec(1..SIZES.len(), 1..4);
+    let appended = proptest::collection::vec(1..SIZES.len(), 1..8);
     let step = prop_oneof![
         8 => (name.clone(), any::<u8>(), size).prop_map(|(n, seed, s)| Step::Put(n, seed, s)),
         4 => (name.clone(), any::<u8>(), sizes, proptest::bool::weighted(0.8))
             .prop_map(|(n, seed, sizes, commits)| Step::Blocks(n, seed, sizes, commits)),
+        8 => (name.clone(), any::<u8>(), appended)
+            .prop_map(|(n, seed, sizes)| Step::Append(n, seed, sizes)),
         3 => name.clone().prop_map(Step::Delete),
-        2 => name.clone().prop_map(Step::Snapshot),
-        2 => (name.clone(), name.clone()).prop_map(|(from, to)| Step::Copy(from, to)),
+        3 => name.clone().prop_map(Step::Snapshot),
+        4 => (name.clone(), name.clone()).prop_map(|(from, to)| Step::Copy(from, to)),
         1 => (name, any::<bool>()).prop_map(|(n, tagged)| Step::Tag(n, tagged)),
         2 => any::<bool>().prop_map(Step::Collect),
         1 => Just(Step::Reopen),
@@ -73,6 +79,7 @@ fn content(seed: u8, len: usize) -> Bytes {
 #[derive(Clone, Debug, Default)]
 struct Blob {
     content: Bytes,
+    appends: bool,
     snapshots: Vec<(Timestamp, Bytes)>,
 }
 
@@ -136,6 +143,7 @@ async fn compare(store: &Arc<Store>, model: &BTreeMap<&str, Blob>) {
         delimiter: None,
         position: None,
         start_from: None,
+        end_before: None,
         max: 5_000,
         snapshots: true,
         uncommitted: false,
@@ -165,6 +173,65 @@ async fn compare(store: &Arc<Store>, model: &BTreeMap<&str, Blob>) {
     }
 }
 
+/// Whether an operation that makes a blob of a type succeeded: it does unless the name has a blob of
+/// the other type.
+fn fits(
+    model: &BTreeMap<&str, Blob>,
+    name: &str,
+    appends: bool,
+    outcome: Result<(), Refusal>,
+) -> bool {
+    let fits = model.get(name).is_none_or(|blob| blob.appends == appends);
+    assert_eq!(outcome.map_err(|refusal| refusal.code()).is_ok(), fits, "{name}");
+    fits
+}
+
+/// Appends blocks to a blob side by side. A name without a blob gets an append blob, and one in four
+/// is made anew: its snapshots stay.
+async fn append(
+    store: &Arc<Store>,
+    model: &mut BTreeMap<&str, Blob>,
+    (name, seed, sizes): (&'static str, u8, &[usize]),
+) {
+    let conditions = Conditions::default();
+    let terms = Terms { conditions: &conditions, lease: None, may_overwrite: true };
+    if !model.contains_key(name) || seed.is_multiple_of(4) {
+        let made = store.create_append_blob(&path(name), &terms, &NewBlob::default()).await;
+        if !fits(model, name, true, made.map(|_| ())) {
+            return;
+        }
+        let blob = model.entry(name).or_default();
+        (blob.content, blob.appends) = (Bytes::new(), true);
+    }
+    let mut blocks = Vec::new();
+    for (index, size) in sizes.iter().enumerate() {
+        let bytes = content(seed.wrapping_add(index as u8), SIZES[*size]);
+        let payload = payload(store, Placement::Anywhere, &bytes).await;
+        let store = Arc::clone(store);
+        let appended = tokio::spawn(async move {
+            let conditions = Conditions::default();
+            let terms = Terms { conditions: &conditions, lease: None, may_overwrite: true };
+            let block = (AppendTerms::default(), payload);
+            store.append_block("AppendBlock", &path(name), &terms, block).await
+        });
+        blocks.push((bytes, appended));
+    }
+    let mut parts = BTreeMap::new();
+    for (bytes, appended) in blocks {
+        let appended = appended.await.unwrap();
+        if fits(model, name, true, appended.as_ref().map(|_| ()).map_err(Clone::clone)) {
+            assert!(parts.insert(appended.unwrap().offset, bytes).is_none());
+        }
+    }
+    let Some(blob) = model.get_mut(name).filter(|blob| blob.appends) else { return };
+    let mut whole = blob.content.to_vec();
+    for (offset, bytes) in parts {
+        assert_eq!(offset, whole.len() as u64);
+        whole.extend_from_slice(&bytes);
+    }
+    blob.content = whole.into();
+}
+
 async fn apply(store: &Arc<Store>, model: &mut BTreeMap<&str, Blob>, step: &Step) {
     let conditions = Conditions::default();
     let terms = Terms { conditions: &conditions, lease: None, may_overwrite: true };
@@ -173,9 +240,12 @@ async fn apply(store: &Arc<Store>, model: &mut BTreeMap<&str, Blob>, step: &Step
             let (name, bytes) = (NAMES[*name], content(*seed, SIZES[*size]));
             let payload = payload(store, Placement::Anywhere, &bytes).await;
             let new = (&NewBlob::default(), &payload);
-            store.put_blob("PutBlob", &path(name), &terms, new).await.unwrap();
-            model.entry(name).or_default().content = bytes;
+            let put = store.put_blob("PutBlob", &path(name), &terms, new).await;
+            if fits(model, name, false, put.map(|_| ())) {
+                model.entry(name).or_default().content = bytes;
+            }
         }
+        Step::Append(name, seed, sizes) => append(store, model, (NAMES[*name], *seed, sizes)).await,
         Step::Blocks(name, seed, sizes, commits) => {
             let name = NAMES[*name];
             let (mut list, mut whole) = (Vec::new(), Vec::new());
@@ -183,7 +253,10 @@ async fn apply(store: &Arc<Store>, model: &mut BTreeMap<&str, Blob>, step: &Step
                 let bytes = content(seed.wrapping_add(index as u8), SIZES[*size]);
                 let id = BlockId::from_bytes(vec![index as u8]);
                 let payload = payload(store, Placement::Extent, &bytes).await;
-                store.put_block("PutBlock", &path(name), &terms, (&id, &payload)).await.unwrap();
+                let put = store.put_block("PutBlock", &path(name), &terms, (&id, &payload)).await;
+                if !fits(model, name, false, put) {
+                    return;
+                }
                 whole.extend_from_slice(&bytes);
                 list.push((ListedIn::Uncommitted, id));
             }
@@ -220,9 +293,13 @@ async fn apply(store: &Arc<Store>, model: &mut BTreeMap<&str, Blob>, step: &Step
                 bytes_max: u64::MAX,
             };
             let copied = store.copy_blob("CopyBlob", (&path(to), &terms), &source, &Plain).await;
-            match model.get(from).map(|blob| blob.content.clone()) {
-                Some(content) => model.entry(to).or_default().content = content,
-                None => assert!(copied.is_err()),
+            let Some(Blob { content, appends, .. }) = model.get(from).cloned() else {
+                assert!(copied.is_err());
+                return;
+            };
+            if fits(model, to, appends, copied.map(|_| ())) {
+                let copy = model.entry(to).or_default();
+                (copy.content, copy.appends) = (content, appends);
             }
         }
         Step::Tag(name, tagged) => {

@@ -8,8 +8,12 @@
 
 #[path = "crash/actor.rs"]
 mod actor;
+#[path = "crash/appends.rs"]
+mod appends;
 #[path = "crash/model.rs"]
 mod model;
+#[path = "crash/pages.rs"]
+mod pages;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -29,6 +33,9 @@ const ACTORS: u64 = 4;
 
 /// The longest that the log may take until every receipt leads to a checkpoint.
 const UPGRADE_LIMIT: Duration = Duration::from_mins(2);
+
+/// Every so many rounds the blobs that all append to are new ones.
+const GENERATION_ROUNDS: u64 = 20;
 
 /// Every so many rounds the data directory is checked whole.
 const FSCK_EVERY: u64 = 10;
@@ -56,6 +63,41 @@ fn verify(server: &Server, actors: &mut [Actor], endings: &mut Endings) -> Outco
         actor.verify(&mut client, endings)?;
     }
     Ok(())
+}
+
+/// Reads the append blobs of a generation, and holds them against what all actors know.
+fn verify_appends(server: &Server, actors: &[Actor], generation: u64) -> Outcome<()> {
+    let all: Vec<_> = actors.iter().map(|actor| &actor.appends).collect();
+    Ok(appends::verify(&mut Client::new(server.address())?, &all, generation)?)
+}
+
+/// Reads the page blobs that all write to, and holds them against what all actors wrote.
+fn verify_pages(server: &Server, actors: &mut [Actor], seen: &mut pages::Seen) -> Outcome<()> {
+    let mut all: Vec<_> = actors.iter_mut().map(|actor| &mut actor.pages).collect();
+    Ok(pages::verify(&mut Client::new(server.address())?, &mut all, seen)?)
+}
+
+/// Begins a generation of append blobs.
+fn begin_generation(server: &Server, actors: &mut [Actor], generation: u64) -> Outcome<()> {
+    appends::create(&mut Client::new(server.address())?, generation)?;
+    for actor in actors {
+        actor.generation = generation;
+    }
+    Ok(())
+}
+
+/// Makes the container, and the actors as the log's policy has them trust it.
+fn begin(server: &Server, random: &mut Random) -> Outcome<Vec<Actor>> {
+    let path = format!("/{}", actor::CONTAINER);
+    let query = "restype=container";
+    let request = Request { method: "PUT", path: &path, query, ..Request::default() };
+    let made = Client::new(server.address())?.send(&request)?;
+    assert_eq!(made.status, 201, "{}", made.text());
+    pages::create(&mut Client::new(server.address())?)?;
+    let policy = Client::new(server.address())?.fetch("/.lazuli/log/policy")?;
+    let trust = Arc::new(Trust::new(&policy.body)?);
+    let actor = |index| Actor::new(index, random.split(), Arc::clone(&trust));
+    Ok((0..ACTORS).map(actor).collect())
 }
 
 /// Lets all actors work until the server is gone, which it is after `lifetime`.
@@ -111,22 +153,22 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
     let data = folder.join("data");
     let mut random = Random::new(seed);
     let mut actors: Vec<Actor> = Vec::new();
-    let mut endings = Endings::default();
+    let (mut endings, mut seen) = (Endings::default(), pages::Seen::new());
     for round in 0..rounds {
         let server = Server::start_logged(&folder, &data)?;
         if round == 0 {
-            let path = format!("/{}", actor::CONTAINER);
-            let query = "restype=container";
-            let request = Request { method: "PUT", path: &path, query, ..Request::default() };
-            let made = Client::new(server.address())?.send(&request)?;
-            assert_eq!(made.status, 201, "{}", made.text());
-            let policy = Client::new(server.address())?.fetch("/.lazuli/log/policy")?;
-            let trust = Arc::new(Trust::new(&policy.body)?);
-            let actor = |index| Actor::new(index, random.split(), Arc::clone(&trust));
-            actors = (0..ACTORS).map(actor).collect();
+            actors = begin(&server, &mut random)?;
         }
         verify(&server, &mut actors, &mut endings)
+            .and_then(|()| match round {
+                0 => Ok(()),
+                _ => verify_appends(&server, &actors, (round - 1) / GENERATION_ROUNDS),
+            })
+            .and_then(|()| verify_pages(&server, &mut actors, &mut seen))
             .map_err(|error| format!("round {round}, seed {seed}: {error}"))?;
+        if round % GENERATION_ROUNDS == 0 {
+            begin_generation(&server, &mut actors, round / GENERATION_ROUNDS)?;
+        }
         let lifetime = Duration::from_millis(random.between(20, 250));
         kill_under_load(server, &mut actors, lifetime)?;
         if round % FSCK_EVERY == FSCK_EVERY - 1 {
@@ -135,12 +177,18 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
     }
     let server = Server::start_logged(&folder, &data)?;
     verify(&server, &mut actors, &mut endings)?;
+    for generation in 0..rounds.div_ceil(GENERATION_ROUNDS) {
+        verify_appends(&server, &actors, generation)?;
+    }
+    verify_pages(&server, &mut actors, &mut seen)?;
     hold_to_receipts(&server, &actors)?;
     server.kill()?;
     check_directory(&data)?;
     let acknowledged: usize = actors.iter().map(|actor| actor.kept.len()).sum();
     println!("{rounds} rounds, {acknowledged} acknowledged operations; unanswered: {endings:?}");
     assert!(acknowledged > 0, "nothing was acknowledged");
+    let appended: usize = actors.iter().map(|actor| actor.appends.acknowledged()).sum();
+    assert!(appended > 0, "nothing was appended");
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

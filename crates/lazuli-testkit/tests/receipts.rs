@@ -14,10 +14,10 @@ mod shape;
 mod view;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lazuli_testkit::{ACCOUNT, Client, Kept, Trust};
+use lazuli_testkit::{ACCOUNT, Client, Kept, Server, Trust};
 use lazuli_tlog::policy::Policy;
 use lazuli_verify::promise;
 use lazuli_verify::report::{Exit, Report};
@@ -54,6 +54,28 @@ impl Receipt {
         promise::check(&format!("{}{proof}", self.text), policy, None, &mut report);
         report
     }
+}
+
+/// A server whose log a witness follows, and what its clients go by.
+struct Watched {
+    witness: Witness,
+    server: Server,
+    trust: Trust,
+    /// The file of the policy, and what is in it.
+    path: PathBuf,
+    policy: Policy,
+}
+
+/// Starts a server with its data below `home`, and a witness that keeps its own in `folder`.
+fn watched(folder: &Path, home: &Path) -> Outcome<Watched> {
+    let mut witness = Witness::new(folder)?;
+    let server = start(home, &witness.arguments())?;
+    let path = folder.join("policy");
+    let trust = trust(&server, &path)?;
+    witness.start(&path)?;
+    let policy = Policy::parse(&fs::read(&path)?)?;
+    make_container(&mut Client::new(server.address())?, "box")?;
+    Ok(Watched { witness, server, trust, path, policy })
 }
 
 /// Writes a blob and keeps the receipt.
@@ -94,13 +116,7 @@ fn witnessed(client: &mut Client, receipt: &Receipt, policy: &Policy) -> Outcome
 #[ignore = "needs the release binaries; cargo xtask test --only receipts runs it"]
 fn ten_thousand_receipts_hold_at_once_and_lead_to_a_witness() -> Outcome<()> {
     let folder = folder("many")?;
-    let mut witness = Witness::new(&folder)?;
-    let server = start(&folder, &witness.arguments())?;
-    let path = folder.join("policy");
-    let trust = trust(&server, &path)?;
-    witness.start(&path)?;
-    let policy = Policy::parse(&fs::read(&path)?)?;
-    make_container(&mut Client::new(server.address())?, "box")?;
+    let Watched { server, trust, policy, witness: _witness, .. } = watched(&folder, &folder)?;
     let mut receipts = at_once(WRITERS, |writer| {
         let mut client = Client::new(server.address())?;
         let write = |index| written(&mut client, &trust, &format!("{writer}-{index}"));
@@ -139,14 +155,8 @@ const UNWITNESSED: u64 = 20;
 #[ignore = "needs the release binaries; cargo xtask test --only receipts runs it"]
 fn without_its_witness_the_server_goes_on_and_says_so() -> Outcome<()> {
     let folder = folder("outage")?;
-    let mut witness = Witness::new(&folder)?;
-    let server = start(&folder, &witness.arguments())?;
-    let path = folder.join("policy");
-    let trust = trust(&server, &path)?;
-    witness.start(&path)?;
-    let policy = Policy::parse(&fs::read(&path)?)?;
+    let Watched { mut witness, server, trust, path, policy } = watched(&folder, &folder)?;
     let mut client = Client::new(server.address())?;
-    make_container(&mut client, "box")?;
     let before = written(&mut client, &trust, "before")?;
     witnessed(&mut client, &before, &policy)?;
     let unwitnessed = "\nlazuli_log_unwitnessed 1\n";
@@ -189,7 +199,7 @@ fn without_its_witness_the_server_goes_on_and_says_so() -> Outcome<()> {
 }
 
 /// The size of the largest checkpoint with a quorum that a server has.
-fn witnessed_size(server: &lazuli_testkit::Server) -> Outcome<u64> {
+fn witnessed_size(server: &Server) -> Outcome<u64> {
     Ok(status(server)?["witnessed"].as_u64().unwrap_or(0))
 }
 
@@ -199,14 +209,8 @@ fn of_two_copies_with_one_key_the_witness_vouches_for_one() -> Outcome<()> {
     let folder = folder("fork")?;
     let (one, two) = (folder.join("one"), folder.join("two"));
     fs::create_dir_all(&one)?;
-    let mut witness = Witness::new(&folder)?;
-    let path = folder.join("policy");
-    let first = start(&one, &witness.arguments())?;
-    let promise = trust(&first, &path)?;
-    witness.start(&path)?;
-    let policy = Policy::parse(&fs::read(&path)?)?;
+    let Watched { witness, server: first, trust: promise, path, policy } = watched(&folder, &one)?;
     let mut client = Client::new(first.address())?;
-    make_container(&mut client, "box")?;
     let receipt = written(&mut client, &promise, "common")?;
     witnessed(&mut client, &receipt, &policy)?;
     first.stop()?;
@@ -241,7 +245,7 @@ fn of_two_copies_with_one_key_the_witness_vouches_for_one() -> Outcome<()> {
 }
 
 /// Opens the development account's entries into a bundle, and verifies it.
-fn bundle(server: &lazuli_testkit::Server, out: &Path, policy: &Path) -> Outcome<String> {
+fn bundle(server: &Server, out: &Path, policy: &Path) -> Outcome<String> {
     let arguments = ["--account", ACCOUNT, "--out", &out.to_string_lossy()];
     let (code, text) = log(server, "entries", &arguments)?;
     assert_eq!(code, 0, "{text}");

@@ -83,10 +83,22 @@ fn misnamed(place: &str, signed: &SignedCheckpoint, policy: &Policy, report: &mu
         if let Some(key) = maker {
             let what = format_args!("a signature of {} under a wrong name or id", key.name());
             report.contradiction(place, what);
+        } else if let Some(key) = keys().find(|key| !is_known && is_nearly(signature, key)) {
+            let what = format_args!("a signature of {} with a damaged key id", key.name());
+            report.contradiction(place, what);
         } else if !is_known {
             unknown(place, signature, report);
         }
     }
+}
+
+/// Whether a signature has the name of a key and three of the four bytes of its id. One character of
+/// a line holds the end of the id and the beginning of the signature: what is altered there fits no
+/// key any more. Another key of that name is so near by one chance in four million.
+fn is_nearly(signature: &NoteSignature, key: &VerifierKey) -> bool {
+    let (id, of_key) = (signature.id().0, key.id().0);
+    let same = id.iter().zip(of_key).filter(|(one, other)| **one == *other).count();
+    signature.name() == key.name() && same == 3
 }
 
 /// Up to how many signatures each one is tried with every key of the policy.

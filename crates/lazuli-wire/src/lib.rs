@@ -5,6 +5,7 @@
 //! has a bound for everything it keeps, and answers with a [`lazuli_model::Refusal`]; a writer
 //! produces exactly the form the service sends.
 
+pub mod arrow;
 pub mod batch;
 pub mod body;
 pub mod copy_source;

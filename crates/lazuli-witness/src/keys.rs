@@ -86,7 +86,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let name: KeyName = "witness.example".parse().unwrap();
-        let algorithms = [Algorithm::CosignatureV1, Algorithm::MlDsa44];
+        let second =
+            if cfg!(feature = "ml-dsa") { Algorithm::MlDsa44 } else { Algorithm::CosignatureV1 };
+        let algorithms = [Algorithm::CosignatureV1, second];
         let made = generate(&path, &name, &algorithms).unwrap();
         let read = read_keys(&path).unwrap();
         let names = |keys: &[Cosigner]| {

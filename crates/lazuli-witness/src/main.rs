@@ -28,7 +28,8 @@ enum Command {
         /// File for the secret key, which must not exist
         #[arg(long)]
         out: PathBuf,
-        /// Make an ML-DSA-44 key as well, which no quantum computer breaks
+        /// Make an ML-DSA-44 key as well, which no quantum computer breaks (needs a build with the
+        /// feature `ml-dsa`)
         #[arg(long)]
         ml_dsa: bool,
     },
@@ -79,6 +80,9 @@ fn run(command: Command) -> Result<(), String> {
 /// Makes the keys and prints their verifier keys, one a line.
 fn keygen(name: &str, out: &Path, ml_dsa: bool) -> Result<(), String> {
     let name: KeyName = name.parse().map_err(|error| format!("`{name}`: {error}"))?;
+    if ml_dsa && !cfg!(feature = "ml-dsa") {
+        return Err("ML-DSA-44 needs a build with `--features ml-dsa`".to_owned());
+    }
     let algorithms = [Algorithm::CosignatureV1, Algorithm::MlDsa44];
     let count = if ml_dsa { 2 } else { 1 };
     let algorithms = algorithms.get(..count).unwrap_or_default();

@@ -76,7 +76,8 @@ impl Server {
         let work = move || {
             let _place = place;
             // A connection that breaks is the stranger's affair.
-            let _ = Connection { stream, limits, buffer: Vec::new() }.run(&witness);
+            let _ =
+                Connection { stream, limits, buffer: Vec::new(), has_begun: false }.run(&witness);
         };
         // Without a thread the connection is dropped, and its place with it.
         let _ = std::thread::Builder::new().stack_size(512 * 1024).spawn(work);
@@ -145,6 +146,7 @@ const fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        408 => "Request Timeout",
         409 => "Conflict",
         411 => "Length Required",
         413 => "Content Too Large",
@@ -175,6 +177,8 @@ struct Connection {
     limits: Limits,
     /// What was read and not used yet.
     buffer: Vec<u8>,
+    /// Whether a part of a request that is not answered yet is there.
+    has_begun: bool,
 }
 
 impl Connection {
@@ -191,6 +195,7 @@ impl Connection {
                 Err(Failure::Broken(error)) => return Err(error),
             };
             self.stream.write_all(reply.bytes(stays_open).as_bytes())?;
+            self.has_begun = !self.buffer.is_empty();
             if !stays_open {
                 return self.close();
             }
@@ -277,13 +282,32 @@ impl Connection {
         // The time of the whole request counts, so that a byte now and then buys no more of it.
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Failure::Broken(io::ErrorKind::TimedOut.into()));
+            return Err(self.late());
         }
         self.stream.set_read_timeout(Some(left)).map_err(Failure::Broken)?;
         let mut chunk = [0; 8192];
-        let count = self.stream.read(&mut chunk).map_err(Failure::Broken)?;
+        let count = match self.stream.read(&mut chunk) {
+            Ok(count) => count,
+            // Which of the two says that the time is up depends on the system.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+            {
+                return Err(self.late());
+            }
+            Err(error) => return Err(Failure::Broken(error)),
+        };
         self.buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        self.has_begun |= count > 0;
         Ok(count > 0)
+    }
+
+    /// The time is up. Who began a request is told; who is silent is not waiting for an answer.
+    fn late(&self) -> Failure {
+        if self.has_begun {
+            Failure::Refused(408)
+        } else {
+            Failure::Broken(io::ErrorKind::TimedOut.into())
+        }
     }
 }
 

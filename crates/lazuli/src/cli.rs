@@ -52,9 +52,11 @@ pub(crate) enum ConfigCommand {
 /// What to do with a transparency log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
-    /// Print how the log is: its size, its checkpoint, its witnesses; exit status 1 if it is stopped.
+    /// Print how the log is: its size, its last signed checkpoint, which witnesses have cosigned it
+    /// and how far each lags behind; exit status 1 if the log is stopped.
     Status(LogStatus),
-    /// Print the checkpoint and the last leaves, one leaf, or the entries of a segment.
+    /// Print the checkpoint and the last leaves of the public log, one leaf, or the entries of a
+    /// segment (a second of operations), whose fields stay sealed.
     Show(LogShow),
     /// Write the log as files that anybody can verify.
     Export(LogExport),
@@ -87,10 +89,10 @@ pub(crate) struct LogStatus {
 pub(crate) struct LogShow {
     #[command(flatten)]
     pub(crate) admin: Admin,
-    /// The number of a segment whose entries to print.
+    /// The number of a segment whose entries to print: a receipt names it.
     #[arg(long, value_name = "N", conflicts_with = "leaf")]
     pub(crate) segment: Option<u64>,
-    /// The index of a leaf to print.
+    /// The index of a leaf of the public log to print, from 0.
     #[arg(long, value_name = "I")]
     pub(crate) leaf: Option<u64>,
 }
@@ -104,6 +106,9 @@ pub(crate) struct LogExport {
     /// that of any log in tlog-tiles.
     #[arg(long, value_name = "URL", conflicts_with_all = ["admin", "segments"])]
     pub(crate) url: Option<String>,
+    /// A PEM file of roots to trust where the URL begins with `https`, instead of the system's.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// The directory to write to; what is there already is kept up to date.
     pub(crate) dir: PathBuf,
     /// Write the sealed entries of all segments, too.
@@ -139,6 +144,10 @@ pub(crate) struct LogMonitor {
     /// A C2SP tlog-policy file with the key of the log, its witnesses and the quorum.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: PathBuf,
+    /// A PEM file with the roots that a log with an `https` address is trusted by, instead of those
+    /// of the system.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// The file that keeps what was seen last.
     #[arg(long, value_name = "FILE", default_value = "lazuli-monitor.json")]
     pub(crate) state: PathBuf,
@@ -222,6 +231,21 @@ pub(crate) struct Settings {
     /// A C2SP tlog-policy file whose witnesses are asked to cosign the transparency log.
     #[arg(long, value_name = "FILE")]
     witness_policy: Option<String>,
+    /// A PEM file with the roots that witnesses with `https` addresses are trusted by
+    /// [default: those of the system].
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<String>,
+    /// The hosts that copy sources on other servers may be on, separated by `;`: `NAME`, `*.NAME` or
+    /// `*`, each with or without `:PORT` [default: the Blob endpoints of Azure].
+    #[arg(long, value_name = "HOSTS")]
+    copy_source_hosts: Option<String>,
+    /// Networks, such as `10.0.0.0/8`, separated by `;`, in which copy sources may be although they
+    /// are private [default: none].
+    #[arg(long, value_name = "NETWORKS")]
+    copy_source_networks: Option<String>,
+    /// A PEM file of authorities that are trusted for copy sources besides the system's.
+    #[arg(long, value_name = "FILE")]
+    copy_source_ca_file: Option<String>,
     /// A file to write (JSON: endpoints, account, process id) once all listeners accept.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<String>,
@@ -253,6 +277,10 @@ impl Settings {
             ("log-directory", "--log-directory", text(&self.log_directory)),
             ("log-origin", "--log-origin", text(&self.log_origin)),
             ("witness-policy", "--witness-policy", text(&self.witness_policy)),
+            ("ca-file", "--ca-file", text(&self.ca_file)),
+            ("copy-source-hosts", "--copy-source-hosts", text(&self.copy_source_hosts)),
+            ("copy-source-networks", "--copy-source-networks", text(&self.copy_source_networks)),
+            ("copy-source-ca-file", "--copy-source-ca-file", text(&self.copy_source_ca_file)),
             ("ready-file", "--ready-file", text(&self.ready_file)),
         ]
         .into_iter()
@@ -288,7 +316,7 @@ mod tests {
                     --dfs-port 4 --admin-port 5 --account one:YQ== --account two:YQ== \
                     --durability relaxed --strict-versions --log json --ready-file r \
                     --transparency-log on --head-store h --log-keys k \
-                    --log-directory d --log-origin o --witness-policy w";
+                    --log-directory d --log-origin o --witness-policy w --ca-file c";
         let want = [
             ("data", "d"),
             ("host", "h"),
@@ -307,6 +335,7 @@ mod tests {
             ("log-directory", "d"),
             ("log-origin", "o"),
             ("witness-policy", "w"),
+            ("ca-file", "c"),
             ("ready-file", "r"),
         ];
         assert_eq!(flags_of(line), want.map(|(key, text)| (key, text.to_owned())));

@@ -14,6 +14,9 @@ const MIB: u64 = 1 << 20;
 /// The blobs in the small container, beside which the large one is held.
 const FEW_BLOBS: u64 = 10_000;
 
+/// Append blobs made ahead: each takes 50,000 blocks, and the next one goes on from there.
+const APPEND_BLOBS: u64 = 20;
+
 /// Blobs overwritten when the use of space is measured, of a mebibyte each.
 const CHURN_BLOBS: u64 = 200;
 
@@ -21,7 +24,7 @@ const CHURN_BLOBS: u64 = 200;
 const CHURN_PAUSE: Duration = Duration::from_secs(10);
 
 /// An empty row.
-fn row(what: impl Into<String>, unit: Unit, goal: &'static str) -> Row {
+pub(super) fn row(what: impl Into<String>, unit: Unit, goal: &'static str) -> Row {
     Row {
         what: what.into(),
         lazuli: Vec::new(),
@@ -35,7 +38,7 @@ fn row(what: impl Into<String>, unit: Unit, goal: &'static str) -> Row {
 
 impl Row {
     /// Adds one round's number of a measurement.
-    fn add(&mut self, kind: Kind, measurement: &Measurement, number: &str) {
+    pub(super) fn add(&mut self, kind: Kind, measurement: &Measurement, number: &str) {
         match kind {
             Kind::Lazuli | Kind::Unlogged => {
                 self.lazuli.push(measurement.number(number));
@@ -80,6 +83,62 @@ pub(super) fn small(scale: &Scale) -> Result<Vec<Row>, String> {
         rows.extend([put, put_tail, get, get_tail]);
     }
     Ok(rows)
+}
+
+/// 4 KiB Append Block to one blob.
+pub(super) fn append(scale: &Scale) -> Result<Vec<Row>, String> {
+    let named = |text: &str| format!("Append Block 4 KiB{text}, one blob, 16 connections");
+    let mut speed = row(named(""), Unit::PerSecond, "10 times");
+    let mut tail = row(named(" p99"), Unit::Microseconds, "lower");
+    let (seconds, blobs) = (scale.seconds.to_string(), APPEND_BLOBS.to_string());
+    for _ in 0..scale.rounds {
+        speed.add_limit("single writer, fdatasync each", limits::durable_appends(4096, 500)?);
+        for kind in Kind::BOTH {
+            let server = Contender::start(kind)?;
+            server.load("append-blobs", &["--ops", &blobs])?;
+            let arguments = ["--connections", "16", "--seconds", &seconds, "--count", &blobs];
+            let measured = server.load("append", &arguments)?;
+            speed.add(kind, &measured, "ops_per_second");
+            tail.add(kind, &measured, "p99_us");
+            server.stop()?;
+        }
+    }
+    Ok(vec![speed, tail])
+}
+
+/// 4 KiB Put Page at random places of one blob; and a snapshot and a copy of a large one.
+pub(super) fn pages(scale: &Scale) -> Result<Vec<Row>, String> {
+    let named = |text: &str| format!("Put Page 4 KiB{text}, one blob, 16 connections");
+    let mut speed = row(named(""), Unit::PerSecond, "10 times");
+    let mut tail = row(named(" p99"), Unit::Microseconds, "lower");
+    // A short run makes do with less.
+    let large = if scale.rounds > 1 { 10_240 * MIB } else { 1024 * MIB };
+    let gibibytes = large / (1024 * MIB);
+    let about = |text: &str| format!("{text} of a page blob of {gibibytes} GiB, p99");
+    let mut snapshot = row(about("Snapshot Blob"), Unit::Microseconds, "10 ms");
+    let mut copy = row(about("Copy Blob"), Unit::Microseconds, "10 ms");
+    let seconds = scale.seconds.to_string();
+    for _ in 0..scale.rounds {
+        speed.add_limit("single writer, fdatasync each", limits::durable_appends(4096, 500)?);
+        for kind in Kind::BOTH {
+            let server = Contender::start(kind)?;
+            server.load("page-blobs", &["--ops", "1", "--bytes", &(256 * MIB).to_string()])?;
+            let arguments = ["--connections", "16", "--seconds", &seconds, "--count", "65536"];
+            let measured = server.load("put-page", &arguments)?;
+            speed.add(kind, &measured, "ops_per_second");
+            tail.add(kind, &measured, "p99_us");
+            server.stop()?;
+        }
+        let server = Contender::start(Kind::Lazuli)?;
+        server.load("page-blobs", &["--ops", "1", "--bytes", &large.to_string()])?;
+        let writes = (large / (4 * MIB)).to_string();
+        let full = ["--ops", &writes, "--count", &writes, "--bytes", &(4 * MIB).to_string()];
+        server.load("fill-pages", &[&full[..], &["--connections", "4"]].concat())?;
+        snapshot.add(Kind::Lazuli, &server.load("snapshot", &["--ops", "50"])?, "p99_us");
+        copy.add(Kind::Lazuli, &server.load("copy", &["--ops", "50"])?, "p99_us");
+        server.stop()?;
+    }
+    Ok(vec![speed, tail, snapshot, copy])
 }
 
 /// What the transparency log costs: the same writes and reads with it and without.
@@ -173,6 +232,21 @@ pub(super) fn blocks(scale: &Scale) -> Result<Vec<Row>, String> {
     Ok(vec![put, get])
 }
 
+/// A query of a blob of 1 GiB of delimited text, and the memory it takes. The baseline has none.
+pub(super) fn query(scale: &Scale) -> Result<Vec<Row>, String> {
+    let size = (1024 * MIB).to_string();
+    let mut read = row("Query of 1 GiB of text, half of it", Unit::BytesPerSecond, "150 MB/s");
+    let mut held = row("memory after a query of 1 GiB", Unit::Bytes, "250 MB");
+    for _ in 0..scale.rounds {
+        let server = Contender::start(Kind::Lazuli)?;
+        server.load("csv", &["--ops", "1", "--bytes", &size])?;
+        let measured = server.load("query", &["--ops", "3", "--bytes", &size])?;
+        read.add(Kind::Lazuli, &measured, "bytes_per_second");
+        held.lazuli.push(server.resident_bytes()? as f64);
+    }
+    Ok(vec![read, held])
+}
+
 /// Listing, start and memory with many blobs in one container.
 pub(super) fn many(scale: &Scale) -> Result<Vec<Row>, String> {
     let title = |blobs: u64, text: &str| format!("List Blobs, page of 5,000 of {blobs}, {text}");
@@ -222,7 +296,7 @@ pub(super) fn many(scale: &Scale) -> Result<Vec<Row>, String> {
 }
 
 /// Makes many small blobs.
-fn fill(server: &Contender, blobs: u64) -> Result<Measurement, String> {
+pub(super) fn fill(server: &Contender, blobs: u64) -> Result<Measurement, String> {
     let ops = blobs.to_string();
     server.load("fill", &["--ops", &ops, "--bytes", "128", "--connections", "64"])
 }

@@ -45,6 +45,11 @@ const HOUSE: &[Place] = &[
         may: &["lazuli-base", "lazuli-model", "lazuli-wire"],
         may_not: EFFECTS,
     },
+    Place {
+        name: "lazuli-query",
+        may: &["lazuli-base", "lazuli-model", "lazuli-wire"],
+        may_not: EFFECTS,
+    },
     Place { name: "lazuli-tlog", may: &[], may_not: EFFECTS },
     // The verifier shares nothing with the server but the public rules of transparency logs.
     Place { name: "lazuli-verify", may: &["lazuli-tlog"], may_not: VERIFIER_MAY_NOT },
@@ -58,14 +63,18 @@ const HOUSE: &[Place] = &[
         may: &["lazuli-base", "lazuli-engine", "lazuli-evidence", "lazuli-model"],
         may_not: TRANSPORT,
     },
+    // Whoever fetches knows nothing of what it is fetched for.
+    Place { name: "lazuli-fetch", may: &[], may_not: &["http", "hyper", "lsm-tree", "rustix"] },
     Place {
         name: "lazuli-api",
         may: &[
             "lazuli-base",
             "lazuli-engine",
             "lazuli-evidence",
+            "lazuli-fetch",
             "lazuli-model",
             "lazuli-wire",
+            "lazuli-query",
             "lazuli-auth",
             "lazuli-store",
         ],
@@ -89,6 +98,7 @@ const HOUSE: &[Place] = &[
         name: "lazuli",
         may: &[
             "lazuli-evidence",
+            "lazuli-fetch",
             "lazuli-log",
             "lazuli-tlog",
             "lazuli-base",

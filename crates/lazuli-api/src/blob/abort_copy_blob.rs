@@ -1,4 +1,5 @@
-//! Abort Copy Blob: copies complete when they are asked for, so there is none to abort.
+//! Abort Copy Blob: ends a copy from another server and leaves its destination empty. Copies on
+//! this server are complete when they are answered, so there is none of them to abort.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/abort-copy-blob>
 
@@ -27,21 +28,21 @@ pub static SPEC: Spec = Spec {
     status: Status::Built,
 };
 
-/// Refuses: there is no pending copy.
+/// Aborts the copy.
 ///
-/// `NoPendingCopyOperation`, or what is wrong with the request before that.
+/// `NoPendingCopyOperation`, or `CopyIdMismatch` if another one is under way.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let action = call.required_header("x-ms-copy-action")?;
     if !action.eq_ignore_ascii_case("abort") {
         return Err(Refusal::header_value("x-ms-copy-action", action));
     }
-    if call.query("copyid").is_none() {
-        return Err(Refusal::new(ErrorCode::MissingRequiredQueryParameter)
-            .with_detail("QueryParameterName", "copyid"));
-    }
+    let id = call.query("copyid").ok_or_else(|| {
+        Refusal::new(ErrorCode::MissingRequiredQueryParameter)
+            .with_detail("QueryParameterName", "copyid")
+    })?;
     let asked = call.asked()?;
     let path = call.path(container.as_str(), blob.as_str());
-    call.store().open_blob(&path, None, &asked.terms(&call)).await?;
-    Err(ErrorCode::NoPendingCopyOperation.into())
+    call.store().abort_copy(&path, &asked.terms(&call), id).await?;
+    Ok(Reply::new(204))
 }

@@ -1,19 +1,29 @@
-//! Copy Blob: complete when it is answered, for no byte moves.
+//! Copy Blob: complete when it is answered if the source is on this server, for no byte moves; from
+//! another server it is begun, and goes on by itself.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/copy-blob>
 
 use http::Method;
+use lazuli_fetch::Content;
 use lazuli_model::Refusal;
+use lazuli_model::blob_type::BlobType;
+use lazuli_model::content::ContentHeaders;
+use lazuli_model::lease::LeaseId;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
-use lazuli_model::tier::{AccessTier, RehydratePriority};
+use lazuli_model::tier::AccessTier;
+use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::copy::{Destination, Source};
 use lazuli_store::put::NewBlob;
 use lazuli_store::rows::BlobRow;
+use lazuli_store::tier::Retiering;
+use lazuli_wire::headers;
 
 use crate::access;
 use crate::call::Call;
-use crate::copy_source::OwnAccount;
+use crate::copy_source::{Located, OwnAccount};
+use crate::decode::Asked;
+use crate::remote_source::{Properties, RemoteSource};
 use crate::reply::Reply;
 use crate::spec::{
     CONDITIONS, ENTITY, LEASE, Level, METADATA, SOURCE_CONDITIONS, Selector, Spec, Status,
@@ -43,6 +53,7 @@ pub static SPEC: Spec = Spec {
         &[
             "x-ms-access-tier",
             "x-ms-rehydrate-priority",
+            "x-ms-seal-blob",
             "x-ms-source-if-tags",
             "x-ms-tags",
             "x-ms-source-lease-id",
@@ -53,21 +64,32 @@ pub static SPEC: Spec = Spec {
     status: Status::Built,
 };
 
+/// Whether the copy of an append blob is sealed; without it, it is if its source is.
+const SEAL: &str = "x-ms-seal-blob";
+
 /// Makes the blob a copy of another.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let (asked, asked_of_source) = (call.asked()?, call.asked_of_source()?);
-    if let Some(text) = call.header("x-ms-rehydrate-priority")? {
-        // However urgent, it is done at once.
-        RehydratePriority::parse(text)?;
-    }
-    let from = call.copy_source(OwnAccount::Suffices).await?;
-    let destination = NewCopy {
+    let tier = call.tier()?;
+    let retiering = call.retiering(tier.unwrap_or(AccessTier::Archive))?;
+    let mut destination = NewCopy {
         metadata: call.metadata()?,
         tags: call.tags()?,
-        tier: call.tier()?,
-        url: from.url.clone(),
+        tier,
+        retiering,
+        url: String::new(),
+        seals: headers::boolean(call.head.headers, SEAL)?,
     };
+    let path = call.path(container.as_str(), blob.as_str());
+    let terms = asked.terms(&call);
+    let from = match call.locate_source(OwnAccount::Suffices).await? {
+        Located::Here(from) => from,
+        Located::There(from) => {
+            return begin(&call, (&path, &terms), (&from, &asked_of_source), &destination).await;
+        }
+    };
+    destination.url.clone_from(&from.url);
     let source = Source {
         path: from.path(),
         snapshot: from.snapshot,
@@ -75,8 +97,6 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         lease: asked_of_source.lease.as_ref(),
         bytes_max: u64::MAX,
     };
-    let path = call.path(container.as_str(), blob.as_str());
-    let terms = asked.terms(&call);
     let copied = call.store().copy_blob("CopyBlob", (&path, &terms), &source, &destination).await?;
     Ok(Reply::new(202)
         .entity(copied.written.etag, copied.written.modified)
@@ -84,25 +104,74 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         .fixed("x-ms-copy-status", "success"))
 }
 
+/// Begins a copy from another server.
+async fn begin(
+    call: &Call<'_>,
+    destination: (&BlobPath<'_>, &Terms<'_>),
+    (from, asked): (&RemoteSource, &Asked),
+    new: &NewCopy,
+) -> Result<Reply, Refusal> {
+    let store = call.store();
+    store.check_put(destination.0, destination.1).await?;
+    let source = call.probe_remote(from, asked).await?;
+    refuse_other_types(call, &source)?;
+    let properties = Properties::of(source.headers())?;
+    let remote = lazuli_store::remote_copy::RemoteSource {
+        told: &from.told,
+        url: &from.url,
+        etag: source.etag(),
+        lease: asked.lease.as_ref().map(LeaseId::as_str),
+        length: source.total(),
+    };
+    let new = new.of(&properties.content, &properties.metadata);
+    let (written, id) = store.begin_remote_copy(destination, &new, &remote).await?;
+    call.api.copy_begun.notify_one();
+    Ok(Reply::new(202)
+        .entity(written.etag, written.modified)
+        .header("x-ms-copy-id", id)
+        .fixed("x-ms-copy-status", "pending"))
+}
+
+/// Refuses a source elsewhere of a type that its copy would not have.
+pub(crate) fn refuse_other_types(call: &Call<'_>, source: &Content) -> Result<(), Refusal> {
+    match source.headers().get("x-ms-blob-type") {
+        None | Some("BlockBlob") => Ok(()),
+        Some(_) => Err(crate::pipeline::not_implemented(
+            call.spec.title,
+            "with a source on another server that is no block blob",
+        )),
+    }
+}
+
 /// What the destination of a copy gets, given the request.
 struct NewCopy {
     metadata: Metadata,
     tags: TagSet,
     tier: Option<AccessTier>,
+    retiering: Retiering,
     url: String,
+    seals: Option<bool>,
+}
+
+impl NewCopy {
+    /// The new blob of a source with this content and metadata.
+    fn of(&self, content: &ContentHeaders, metadata: &Metadata) -> NewBlob {
+        NewBlob {
+            content: content.clone(),
+            metadata: if self.metadata.is_empty() { metadata } else { &self.metadata }.clone(),
+            tags: self.tags.clone(),
+            tier: self.tier,
+            copy: None,
+        }
+    }
 }
 
 impl Destination for NewCopy {
     fn build(&self, source: &BlobRow) -> Result<NewBlob, Refusal> {
-        let metadata =
-            if self.metadata.is_empty() { &source.metadata } else { &self.metadata }.clone();
-        Ok(NewBlob {
-            content: source.content.clone(),
-            metadata,
-            tags: self.tags.clone(),
-            tier: self.tier,
-            copy: None,
-        })
+        if self.seals == Some(true) && source.blob_type != BlobType::Append {
+            return Err(Refusal::header_value(SEAL, "true"));
+        }
+        Ok(self.of(&source.content, &source.metadata))
     }
 
     fn told_source(&self) -> Option<&str> {
@@ -113,7 +182,11 @@ impl Destination for NewCopy {
         true
     }
 
-    fn rehydrates(&self) -> bool {
-        self.tier.is_some_and(|tier| tier != AccessTier::Archive)
+    fn seals(&self) -> Option<bool> {
+        self.seals
+    }
+
+    fn rehydrates(&self) -> Option<Retiering> {
+        Some(self.retiering).filter(|to| to.tier != AccessTier::Archive)
     }
 }

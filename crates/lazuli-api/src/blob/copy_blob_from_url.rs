@@ -4,10 +4,13 @@
 
 use http::Method;
 use lazuli_auth::Permission;
+use lazuli_model::blob_type::BlobType;
+use lazuli_model::copy::{CopyState, CopyStatus};
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
 use lazuli_model::tier::AccessTier;
 use lazuli_model::{ErrorCode, Refusal, limits};
+use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::copy::{Destination, Source};
 use lazuli_store::put::NewBlob;
 use lazuli_store::rows::BlobRow;
@@ -15,8 +18,11 @@ use lazuli_wire::headers;
 
 use crate::access;
 use crate::call::Call;
-use crate::copy_source::{OwnAccount, Verified};
+use crate::copy_source::{Located, OwnAccount, Verified};
+use crate::decode::Asked;
 use crate::properties::md5_text;
+use crate::remote_blob::Wanted;
+use crate::remote_source::RemoteSource;
 use crate::reply::Reply;
 use crate::spec::{
     CONDITIONS, ENTITY, LEASE, Level, METADATA, SOURCE_CONDITIONS, Selector, Spec, Status,
@@ -62,9 +68,17 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let (asked, asked_of_source) = (call.asked()?, call.asked_of_source()?);
     let source_md5 = headers::md5(call.head.headers, "x-ms-source-content-md5")?;
-    let from = call.copy_source(OwnAccount::DoesNot).await?;
     let copy_tags = copies_tags(&call)?;
     let bytes_max = limits::COPY_FROM_URL_BYTES_MAX;
+    let path = call.path(container.as_str(), blob.as_str());
+    let terms = asked.terms(&call);
+    let from = match call.locate_source(OwnAccount::DoesNot).await? {
+        Located::Here(from) => from,
+        Located::There(from) => {
+            let wanted = Wanted { md5: source_md5, bytes_max, tags: copy_tags };
+            return bring(&call, (&path, &terms), (&from, &asked_of_source), wanted).await;
+        }
+    };
     let asked_md5 = (source_md5, bytes_max);
     let verified = call.verify_source(&from, &asked_of_source.conditions, asked_md5).await?;
     let destination = NewCopy {
@@ -82,8 +96,6 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         lease: asked_of_source.lease.as_ref(),
         bytes_max,
     };
-    let path = call.path(container.as_str(), blob.as_str());
-    let terms = asked.terms(&call);
     let copied =
         call.store().copy_blob("CopyBlobFromUrl", (&path, &terms), &source, &destination).await?;
     Ok(Reply::new(202)
@@ -91,6 +103,44 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         .optional("x-ms-copy-id", copied.copy_id)
         .optional("content-md5", copied.source.content.md5.as_ref().map(md5_text))
         .fixed("x-ms-copy-status", "success"))
+}
+
+/// Copies from another server.
+async fn bring(
+    call: &Call<'_>,
+    (path, terms): (&BlobPath<'_>, &Terms<'_>),
+    (from, asked): (&RemoteSource, &Asked),
+    wanted: Wanted,
+) -> Result<Reply, Refusal> {
+    call.store().check_put(path, terms).await?;
+    let given = (call.metadata()?, call.tags()?, call.tier()?);
+    let source = call.bring_blob(from, asked, wanted).await?;
+    let (metadata, tags, tier) = given;
+    let content = source.properties.content;
+    let length = source.payload.len();
+    let copy = CopyState {
+        id: call.api.entropy.uuid(),
+        source: from.told.clone(),
+        status: CopyStatus::Success,
+        copied: length,
+        total: length,
+        completed: Some(call.head.now),
+        description: None,
+    };
+    let reply = Reply::new(202)
+        .header("x-ms-copy-id", &copy.id)
+        .fixed("x-ms-copy-status", copy.status.name())
+        .optional("content-md5", content.md5.as_ref().map(md5_text));
+    let new = NewBlob {
+        content,
+        metadata: if metadata.is_empty() { source.properties.metadata } else { metadata },
+        tags: if wanted.tags { source.tags } else { tags },
+        tier,
+        copy: Some(copy),
+    };
+    let new = (&new, &source.payload);
+    let written = call.store().put_blob("CopyBlobFromUrl", path, terms, new).await?;
+    Ok(reply.entity(written.etag, written.modified))
 }
 
 /// Whether the tags of the source are copied, too.
@@ -121,6 +171,9 @@ struct NewCopy {
 
 impl Destination for NewCopy {
     fn build(&self, source: &BlobRow) -> Result<NewBlob, Refusal> {
+        if source.blob_type != BlobType::Block {
+            return Err(ErrorCode::InvalidSourceBlobType.into());
+        }
         self.verified.check(source)?;
         let metadata =
             if self.metadata.is_empty() { &source.metadata } else { &self.metadata }.clone();

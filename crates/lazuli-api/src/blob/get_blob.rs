@@ -55,6 +55,11 @@ pub static SPEC: Spec = Spec {
             "content-disposition",
             "content-language",
             "x-ms-blob-type",
+            "x-ms-blob-committed-block-count",
+            "x-ms-blob-sealed",
+            "x-ms-blob-sequence-number",
+            "x-ms-incremental-copy",
+            "x-ms-copy-destination-snapshot",
             "x-ms-copy-completion-time",
             "x-ms-copy-status-description",
             "x-ms-copy-id",
@@ -96,7 +101,7 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let structured = call.header("x-ms-structured-body")?;
     structured.map(structured::check_header).transpose()?;
     let path = call.path(container.as_str(), blob.as_str());
-    let opened = call.store().open_blob(&path, snapshot, &asked.terms(&call)).await?;
+    let opened = call.store().open_blob_to_read(&path, snapshot, &asked.terms(&call)).await?;
     let row = &opened.row;
     let (length, md5) = (row.length, row.content.md5);
     let range = range.map(|range| range.resolve(length)).transpose()?;

@@ -30,6 +30,11 @@ pub static SPEC: Spec = Spec {
         &[
             "x-ms-creation-time",
             "x-ms-blob-type",
+            "x-ms-blob-committed-block-count",
+            "x-ms-blob-sealed",
+            "x-ms-blob-sequence-number",
+            "x-ms-incremental-copy",
+            "x-ms-copy-destination-snapshot",
             "x-ms-copy-completion-time",
             "x-ms-copy-status-description",
             "x-ms-copy-id",

@@ -5,17 +5,20 @@
 use http::Method;
 use lazuli_auth::Permission;
 use lazuli_base::Timestamp;
+use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::DEFAULT_CONTENT_TYPE;
 use lazuli_model::listing::BlobInclude;
 use lazuli_model::tier::AccessTier;
-use lazuli_model::{Refusal, listing};
+use lazuli_model::{ApiVersion, Refusal, listing};
 use lazuli_store::list::{BlobQuery, Listed};
+use lazuli_store::pages::{PageRole, Paged};
 use lazuli_store::rows::BlobRow;
 use lazuli_wire::body::Pairs;
 use lazuli_wire::body::list_blobs::{
     BlobItem, BlobListHead, BlobListWriter, BlobProperties, CopyProperties,
 };
-use lazuli_wire::marker;
+use lazuli_wire::body::list_blobs_arrow::BlobListArrowWriter;
+use lazuli_wire::{arrow, marker};
 
 use crate::access;
 use crate::call::Call;
@@ -49,11 +52,14 @@ pub static SPEC: Spec = Spec {
         "endbefore",
         "showonly",
     ],
-    headers: &[&["application/xml"]],
+    headers: &[&["accept", "application/xml"]],
     success: &[200],
     response: &[&["content-type"]],
     status: Status::Built,
 };
+
+/// The first version in which a listing may be an Arrow stream, and may end before a name.
+const ARROW: ApiVersion = ApiVersion::new(2026, 10, 6);
 
 /// Lists a page of the container's blobs.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
@@ -72,7 +78,9 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         prefix: prefix.unwrap_or_default(),
         delimiter,
         position: position.as_deref(),
+        // Clients of older versions send it, too, and would list on from the beginning.
         start_from: call.query("startfrom"),
+        end_before: call.query("endbefore").filter(|_| call.version() >= ARROW),
         max: max as usize,
         snapshots: include.snapshots,
         uncommitted: include.uncommitted,
@@ -86,21 +94,64 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         max_results: max_text.map(|_| max),
         delimiter,
     };
-    let mut xml = BlobListWriter::new(call.version(), &head, page.items.len());
+    let mut list = if wants_arrow(&call)? {
+        List::Arrow(BlobListArrowWriter::default())
+    } else {
+        List::Xml(BlobListWriter::new(call.version(), &head, page.items.len()))
+    };
     for item in &page.items {
         match item {
-            Listed::Prefix(name) => xml.prefix(name),
+            Listed::Prefix(name) => list.prefix(name),
             Listed::Blob { name, snapshot, row } => {
-                write_blob(&mut xml, (name, *snapshot, row), include, now);
+                write_blob(&mut list, (name, *snapshot, row), include, now);
             }
         }
     }
-    let next = page.next.map(|next| marker::encode(&next));
-    Ok(Reply::new(200).xml(xml.finish(next.as_deref())))
+    Ok(list.into_reply(page.next.map(|next| marker::encode(&next)).as_deref()))
+}
+
+/// Whether the caller takes an Arrow stream, and knows what one is.
+fn wants_arrow(call: &Call<'_>) -> Result<bool, Refusal> {
+    let accept = call.header("accept")?.unwrap_or_default();
+    let mut kinds = accept.split(',').filter_map(|kind| kind.split(';').next());
+    let asked = kinds.any(|kind| kind.trim().eq_ignore_ascii_case(arrow::CONTENT_TYPE));
+    Ok(asked && call.version() >= ARROW)
+}
+
+/// A result in the making, in either form.
+enum List {
+    Xml(BlobListWriter),
+    Arrow(BlobListArrowWriter),
+}
+
+impl List {
+    fn prefix(&mut self, name: &str) {
+        match self {
+            Self::Xml(list) => list.prefix(name),
+            Self::Arrow(list) => list.prefix(name),
+        }
+    }
+
+    fn blob(&mut self, item: &BlobItem<'_>) {
+        match self {
+            Self::Xml(list) => list.blob(item),
+            Self::Arrow(list) => list.blob(item),
+        }
+    }
+
+    fn into_reply(self, next: Option<&str>) -> Reply {
+        let reply = Reply::new(200);
+        match self {
+            Self::Xml(list) => reply.xml(list.finish(next)),
+            Self::Arrow(list) => {
+                reply.fixed("content-type", arrow::CONTENT_TYPE).full(list.finish(next))
+            }
+        }
+    }
 }
 
 fn write_blob(
-    xml: &mut BlobListWriter,
+    list: &mut List,
     (name, snapshot, row): (&str, Option<Timestamp>, &BlobRow),
     include: BlobInclude,
     now: Timestamp,
@@ -108,8 +159,8 @@ fn write_blob(
     let progress =
         row.copy.as_ref().map(lazuli_model::copy::CopyState::progress).unwrap_or_default();
     let archive_status = archive_status(row);
-    let base = snapshot.is_none();
-    let content = &row.content;
+    let (base, tiered) = (snapshot.is_none(), AccessTier::applies_to(row.blob_type));
+    let (content, paged) = (&row.content, Paged::of(row));
     let properties = BlobProperties {
         creation_time: row.committed.then_some(row.created),
         last_modified: row.committed.then_some(row.modified),
@@ -124,8 +175,8 @@ fn write_blob(
         cache_control: content.cache_control.as_deref(),
         content_disposition: content.disposition.as_deref(),
         blob_type: row.blob_type.name(),
-        access_tier: Some(row.tier.unwrap_or(AccessTier::DEFAULT).name()),
-        access_tier_inferred: row.tier.is_none(),
+        access_tier: tiered.then(|| row.tier.unwrap_or(AccessTier::DEFAULT).name()),
+        access_tier_inferred: tiered && row.tier.is_none(),
         access_tier_change_time: row.tier_changed.filter(|_| row.tier.is_some()),
         archive_status: archive_status.as_deref(),
         rehydrate_priority: row.rehydrating.map(|(_, priority)| priority.name()),
@@ -139,12 +190,21 @@ fn write_blob(
             progress: &progress,
             completion_time: copy.completed,
             status_description: copy.description.as_deref(),
-            incremental: false,
+            incremental: paged.as_ref().is_some_and(|paged| paged.role != PageRole::Plain),
+            destination_snapshot: match paged.as_ref().map(|paged| &paged.role) {
+                Some(PageRole::Destination(copy)) => Some(copy.made),
+                _ => None,
+            },
         }),
         tag_count: row.tags.len() as u32,
+        sealed: row.appended().and_then(|blob| blob.sealed.then_some(true)),
+        sequence_number: paged
+            .as_ref()
+            .filter(|_| row.blob_type == BlobType::Page)
+            .map(|paged| paged.sequence),
         ..BlobProperties::default()
     };
-    xml.blob(&BlobItem {
+    list.blob(&BlobItem {
         name,
         snapshot,
         properties,

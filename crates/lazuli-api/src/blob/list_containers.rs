@@ -60,7 +60,7 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
         marker: marker_text,
         max_results: max_text.map(|_| max),
     };
-    let mut xml = ContainerListWriter::new(&head, page.items.len());
+    let mut xml = ContainerListWriter::new(call.version(), &head, page.items.len());
     for (name, row) in &page.items {
         if SYSTEM.contains(&name.as_str()) && !with("system") {
             continue;

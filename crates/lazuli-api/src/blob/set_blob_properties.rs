@@ -27,7 +27,7 @@ pub static SPEC: Spec = Spec {
     query: &["timeout"],
     headers: &[CONDITIONS, BLOB_CONTENT, LEASE],
     success: &[200],
-    response: &[ENTITY],
+    response: &[ENTITY, &["x-ms-blob-sequence-number"]],
     status: Status::Built,
 };
 
@@ -37,6 +37,9 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let asked = call.asked()?;
     let content = call.content(false)?;
     let path = call.path(container.as_str(), blob.as_str());
-    let written = call.store().set_blob_properties(&path, &asked.terms(&call), &content).await?;
-    Ok(Reply::new(200).entity(written.etag, written.modified))
+    let terms = asked.terms(&call);
+    let (written, sequence) = call.store().set_blob_properties(&path, &terms, &content).await?;
+    Ok(Reply::new(200)
+        .entity(written.etag, written.modified)
+        .optional("x-ms-blob-sequence-number", sequence))
 }

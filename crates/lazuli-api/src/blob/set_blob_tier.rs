@@ -4,7 +4,7 @@
 
 use http::Method;
 use lazuli_model::Refusal;
-use lazuli_model::tier::{AccessTier, RehydratePriority};
+use lazuli_model::tier::AccessTier;
 
 use crate::access;
 use crate::call::Call;
@@ -33,12 +33,11 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let asked = call.asked()?;
     let tier = AccessTier::parse(call.required_header("x-ms-access-tier")?, call.version())?;
-    if let Some(text) = call.header("x-ms-rehydrate-priority")? {
-        // However urgent, it is done at once.
-        RehydratePriority::parse(text)?;
-    }
+    let retiering = call.retiering(tier)?;
     let path = call.path(container.as_str(), blob.as_str());
-    let pending =
-        call.store().set_blob_tier(&path, call.snapshot()?, &asked.terms(&call), tier).await?;
+    let pending = call
+        .store()
+        .set_blob_tier(&path, call.snapshot()?, &asked.terms(&call), &retiering)
+        .await?;
     Ok(Reply::new(if pending { 202 } else { 200 }))
 }

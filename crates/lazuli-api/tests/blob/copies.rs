@@ -215,9 +215,9 @@ fn sources_that_are_none() {
         }
         let long = url(ACCOUNT, &format!("/box/{}", "a".repeat(2048)));
         blobs.send(&write(way, &long)).refused(400, "InvalidHeaderValue");
-        // Elsewhere is out of reach, and that is said.
+        // Elsewhere is out of reach unless the operator said otherwise.
         let elsewhere = "http://192.0.2.1:10000/lazurite/box/from";
-        blobs.send(&write(way, elsewhere)).refused(501, "NotImplemented");
+        blobs.send(&write(way, elsewhere)).refused(403, "CannotVerifyCopySource");
     }
 }
 

@@ -24,6 +24,8 @@ use lazuli_wire::date;
 use crate::scribe::{FakeScribe, Logged};
 use crate::secrets::Secrets;
 
+pub(crate) use super::answer::Answer;
+
 /// The account that calls are made to.
 pub(crate) const ACCOUNT: &str = "lazurite";
 
@@ -296,6 +298,7 @@ impl RequestBody for Upload {
 /// A blob service of two accounts, in memory. Its journal is kept by a scribe.
 pub(crate) struct Blobs {
     api: Api,
+    engine: Engine,
     pub(crate) store: Store,
     /// The service's clock.
     pub(crate) clock: Arc<ManualClock>,
@@ -312,6 +315,8 @@ pub(crate) struct Setup {
     pub(crate) versions: UnknownVersions,
     /// Whether nobody keeps its journal.
     pub(crate) unlogged: bool,
+    /// Whether it may read copy sources from this machine.
+    pub(crate) remote: bool,
     /// The account whose reads are logged before they are answered.
     pub(crate) strict: Option<&'static str>,
 }
@@ -347,9 +352,21 @@ impl Blobs {
         let (accounts, versions) = (Arc::new(accounts), setup.versions);
         let api = Api::new(store.clone(), accounts, clock.clone(), entropy, versions)
             .with_strict_reads(setup.strict.map(str::to_owned));
+        let api = if setup.remote { api.with_fetcher(crate::source::fetcher()) } else { api };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let secrets = Secrets::new([ACCOUNT, OTHER_ACCOUNT].map(|name| format!("key of {name}")));
-        Self { api, store, clock, scribe, secrets, runtime }
+        Self { api, engine, store, clock, scribe, secrets, runtime }
+    }
+
+    /// A store on the same data that knows nothing but the data, as after a restart.
+    pub(crate) fn store_again(&self) -> Store {
+        let (meta, extents) = (Arc::clone(&self.engine.meta), Arc::clone(&self.engine.extents));
+        Store::new(meta, extents, self.clock.clone(), Arc::new(SeededEntropy::new(8)))
+    }
+
+    /// The work on copies from other servers.
+    pub(crate) fn remote_copies(&self) -> lazuli_api::remote_copies::RemoteCopies {
+        self.api.remote_copies()
     }
 
     /// Runs what is to be run in the service's runtime.
@@ -492,106 +509,5 @@ async fn receive(body: Body) -> Vec<u8> {
             }
             whole
         }
-    }
-}
-
-/// What a call was answered.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    asked: String,
-    status: u16,
-    headers: HeaderMap,
-    /// The body.
-    pub(crate) body: Vec<u8>,
-}
-
-impl std::fmt::Display for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{}\nanswered {}", self.asked, self.status)?;
-        for (name, value) in &self.headers {
-            writeln!(f, "{name}: {}", value.to_str().unwrap_or("(no text)"))?;
-        }
-        write!(f, "{}", self.text())
-    }
-}
-
-impl Answer {
-    /// Asserts success with a status.
-    #[track_caller]
-    pub(crate) fn is(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{self}");
-        assert_eq!(self.header("x-ms-error-code"), "", "{self}");
-        self
-    }
-
-    /// Asserts a refusal with a status and a code, told in the header and, where there may be a
-    /// body, in the body.
-    #[track_caller]
-    pub(crate) fn refused(self, status: u16, code: &str) -> Self {
-        assert_eq!(
-            (self.status, self.header("x-ms-error-code")),
-            (status, code.to_owned()),
-            "{self}"
-        );
-        if self.asked.starts_with("HEAD ") || status == 304 {
-            assert!(self.body.is_empty(), "{self}");
-        } else {
-            assert_eq!(self.header("content-type"), "application/xml", "{self}");
-            let told = format!("<Error><Code>{code}</Code><Message>");
-            let id = format!("RequestId:{}", self.header("x-ms-request-id"));
-            assert!(self.text().contains(&told) && self.text().contains(&id), "{self}");
-        }
-        self
-    }
-
-    /// Asserts an outcome of a table: success without a code, else a refusal with it.
-    #[track_caller]
-    pub(crate) fn outcome(self, status: u16, code: &str) -> Self {
-        if code.is_empty() { self.is(status) } else { self.refused(status, code) }
-    }
-
-    /// Asserts a header's value; empty for an absent header.
-    #[track_caller]
-    pub(crate) fn has(&self, name: &str, value: &str) -> &Self {
-        assert_eq!(self.header(name), value, "{name} of {self}");
-        self
-    }
-
-    /// Asserts that the body says something.
-    #[track_caller]
-    pub(crate) fn says(&self, part: &str) -> &Self {
-        assert!(self.text().contains(part), "{part:?} in {self}");
-        self
-    }
-
-    /// Asserts that the body does not say something.
-    #[track_caller]
-    pub(crate) fn hides(&self, part: &str) -> &Self {
-        assert!(!self.text().contains(part), "{part:?} in {self}");
-        self
-    }
-
-    /// The status, where neither [`Self::is`] nor [`Self::refused`] says what is asked.
-    pub(crate) fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// A header's value; empty if it is absent.
-    pub(crate) fn header(&self, name: &str) -> String {
-        let value = self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        value.unwrap_or_default().into_owned()
-    }
-
-    /// The body as text.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The texts of the elements of a name, in the body's order.
-    pub(crate) fn elements(&self, name: &str) -> Vec<String> {
-        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-        let text = self.text();
-        let after = text.split(&open).skip(1);
-        after.map(|rest| rest.split(&close).next().unwrap_or_default().to_owned()).collect()
     }
 }

@@ -13,6 +13,7 @@ use crate::harness::{
     ACCOUNT, Blobs, Call, HOST, OTHER_ACCOUNT, Setup, VERSION, call, delete, get, key_of, put,
     put_blob,
 };
+use crate::pages::{put_page, put_page_blob};
 use crate::scribe::{Logged, receipt};
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -58,6 +59,28 @@ fn leases(target: &'static str, blob: bool) -> Vec<(Call, &'static str, Kind)> {
     ]
 }
 
+/// A call of every operation that changes a page blob.
+fn page_changes() -> Vec<(Call, &'static str, Kind)> {
+    let copy = |target: &str, from: &str| {
+        put(target).header("x-ms-copy-source", format!("http://{HOST}/{ACCOUNT}/box/{from}"))
+    };
+    let pages = |call: Call| call.header("x-ms-page-write", "update");
+    let set = put("/box/p?comp=properties").header("x-ms-sequence-number-action", "increment");
+    let snapshot = "p?snapshot=2026-11-24T08:00:00.0000000Z";
+    let url = copy("/box/p?comp=page", "p").header("x-ms-source-range", "bytes=0-511");
+    [
+        (put_page_blob("/box/p", 512), "PutPageBlob"),
+        (put_page("/box/p", 0, &[1; 512]), "PutPage"),
+        (pages(url).header("x-ms-range", "bytes=0-511"), "PutPageFromUrl"),
+        (put("/box/p?comp=snapshot"), "SnapshotBlob"),
+        (copy("/box/incremental?comp=incrementalcopy", snapshot), "IncrementalCopyBlob"),
+        (set, "SetPageBlobSequenceNumber"),
+        (put("/box/p?comp=properties").header("x-ms-blob-content-length", 1024), "ResizePageBlob"),
+    ]
+    .map(|(call, op)| (call, op, Kind::Write))
+    .into()
+}
+
 /// A call of every operation that changes something, in an order in which all succeed.
 fn changes() -> Vec<(Call, &'static str, Kind)> {
     use Kind::{Control, Delete, Write};
@@ -68,6 +91,8 @@ fn changes() -> Vec<(Call, &'static str, Kind)> {
     let tags = "<Tags><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tags>";
     let list = "<BlockList><Latest>YWFh</Latest></BlockList>";
     let public = put("/box?restype=container&comp=acl").header("x-ms-blob-public-access", "blob");
+    let session = crate::harness::call("POST", "/box?restype=container&comp=session")
+        .body(crate::sessions::REQUEST);
     let meta = |target: &str| put(target).header("x-ms-meta-secret", "metadata-value");
     let mut all = vec![
         (
@@ -78,6 +103,7 @@ fn changes() -> Vec<(Call, &'static str, Kind)> {
         (put("/box?restype=container"), "CreateContainer", Control),
         (meta("/box?restype=container&comp=metadata"), "SetContainerMetadata", Control),
         (public, "SetContainerAcl", Control),
+        (session, "CreateSession", Control),
     ];
     all.extend(leases("/box?restype=container&comp=lease", false));
     all.extend([
@@ -88,12 +114,17 @@ fn changes() -> Vec<(Call, &'static str, Kind)> {
         (copy("/box/url").header("x-ms-blob-type", "BlockBlob"), "PutBlobFromUrl", Write),
         (copy("/box/copy"), "CopyBlob", Write),
         (copy("/box/sync").header("x-ms-requires-sync", "true"), "CopyBlobFromUrl", Write),
+        (put("/box/log").header("x-ms-blob-type", "AppendBlob"), "PutAppendBlob", Write),
+        (put("/box/log?comp=appendblock").body("block"), "AppendBlock", Write),
+        (copy("/box/log?comp=appendblock"), "AppendBlockFromUrl", Write),
+        (put("/box/log?comp=seal"), "AppendBlobSeal", Write),
         (put("/box/b?comp=properties"), "SetBlobProperties", Write),
         (meta("/box/b?comp=metadata"), "SetBlobMetadata", Write),
         (put("/box/b?comp=tags").body(tags), "SetBlobTags", Write),
         (tier("Archive"), "SetBlobTier", Write),
         (tier("Hot"), "SetBlobTier", Write),
     ]);
+    all.extend(page_changes());
     all.extend(leases("/box/b?comp=lease", true));
     all.extend([
         (put("/box/c?comp=snapshot"), "SnapshotBlob", Write),

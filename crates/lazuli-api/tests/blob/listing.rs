@@ -251,6 +251,58 @@ fn a_listing_may_start_from_a_name() {
 }
 
 #[test]
+fn a_listing_may_be_an_arrow_stream() {
+    let blobs = with_names();
+    let stream = "application/vnd.apache.arrow.stream";
+    let ask = |query: &str, accept: &str, version: &str| {
+        let call = get(&format!("{LIST}{query}")).header("accept", accept).version(version);
+        blobs.send(&call).is(200)
+    };
+    let both = format!("{stream},application/xml");
+    // Clients that say nothing of it, or know nothing of it, get what they got.
+    for (accept, version, kind) in [
+        (&*both, "2026-10-06", stream),
+        (stream, "2026-10-06", stream),
+        ("application/xml", "2026-10-06", "application/xml"),
+        (&*both, "2026-06-06", "application/xml"),
+    ] {
+        ask("", accept, version).has("content-type", kind);
+    }
+    // All names stand together, in the text of the first column.
+    ask("", &both, "2026-10-06").says(&NAMES.concat());
+    ask("&endBefore=a0", &both, "2026-10-06").hides(&NAMES.concat());
+    ask("&maxresults=1", &both, "2026-10-06").says("NextMarker");
+    ask("&delimiter=/", &both, "2026-10-06").says("blobprefix");
+    // Other conditions are refused in XML.
+    let call = get("/none?restype=container&comp=list").header("accept", &both);
+    blobs.send(&call.version("2026-10-06")).refused(404, "ContainerNotFound");
+}
+
+#[test]
+fn a_listing_may_end_before_a_name() {
+    let blobs = with_names();
+    for query in ["endBefore=a/b", "prefix=a/&endBefore=a/c", "startFrom=a/b&endBefore=a0"] {
+        let field = |name: &str| {
+            let mut fields = query.split('&').filter_map(|field| field.split_once('='));
+            fields.find(|(found, _)| *found == name).map_or("", |(_, value)| value)
+        };
+        let wanted: Vec<&str> = NAMES
+            .iter()
+            .copied()
+            .filter(|name| name.starts_with(field("prefix")) && *name >= field("startFrom"))
+            .collect();
+        let found = |version: &str| {
+            let call = get(&format!("{LIST}&{query}")).version(version);
+            names(&blobs.send(&call).is(200))
+        };
+        assert_eq!(found("2026-06-06"), wanted, "{query} before there was an end");
+        let ended: Vec<&str> =
+            wanted.into_iter().filter(|name| *name < field("endBefore")).collect();
+        assert_eq!(found("2026-10-06"), ended, "{query}");
+    }
+}
+
+#[test]
 fn containers() {
     let blobs = Blobs::new();
     let list = "/?comp=list";

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
 
 mod anonymous;
+mod answer;
+mod appends;
 mod batch;
 mod conditions;
 mod containers;
@@ -13,15 +15,24 @@ mod copies;
 mod cors;
 mod harness;
 mod journal;
+mod lease_model;
 mod leases;
 mod listing;
 mod malformed;
+mod page_ranges;
+mod pages;
+mod queries;
 mod read_log;
 mod reads;
+mod remote;
 mod scribe;
 mod secrets;
+mod sessions;
 mod shared_key;
+mod source;
+mod tag_search;
 mod tiers;
 mod tokens;
 mod unserved;
 mod uploads;
+mod versions;

@@ -8,7 +8,7 @@ use lazuli_base::Clock as _;
 use lazuli_store::journal::{Group, Kind};
 use lazuli_store::reads::QUEUE_MAX;
 
-use crate::harness::{ACCOUNT, Blobs, Call, OTHER_ACCOUNT, Setup, get, head, put, put_blob};
+use crate::harness::{ACCOUNT, Blobs, Call, OTHER_ACCOUNT, Setup, call, get, head, put, put_blob};
 use crate::scribe::receipt;
 
 /// A call of every operation that reads.
@@ -34,12 +34,21 @@ fn reads() -> Vec<(Call, &'static str)> {
         (get("/box/b?comp=metadata"), "GetBlobMetadata"),
         (get("/box/b?comp=tags"), "GetBlobTags"),
         (get("/box/b?comp=blocklist&blocklisttype=all"), "GetBlockList"),
+        (
+            call("POST", "/box/b?comp=query").body(
+                "<QueryRequest><QueryType>SQL</QueryType>\
+                 <Expression>SELECT * FROM BlobStorage</Expression></QueryRequest>",
+            ),
+            "QueryBlobContents",
+        ),
+        (get("/box/p?comp=pagelist"), "GetPageRanges"),
     ]
 }
 
 #[test]
 fn every_read_is_logged() {
     let blobs = Blobs::with_blob("content");
+    blobs.send(&crate::pages::put_page_blob("/box/p", 512)).is(201);
     let mut seen = std::collections::BTreeSet::new();
     for (call, op) in reads() {
         let before = blobs.scribe.len();

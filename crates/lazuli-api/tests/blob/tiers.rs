@@ -2,7 +2,22 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/set-blob-tier>
 
-use crate::harness::{ACCOUNT, Blobs, Call, HOST, delete, get, head, put, put_blob};
+use crate::harness::{ACCOUNT, Answer, Blobs, Call, HOST, delete, get, head, put, put_blob};
+
+/// What brings archived blobs back, as a server's background work does.
+fn look(blobs: &Blobs) {
+    blobs.run(blobs.store.rehydrate()).unwrap();
+}
+
+/// Asserts the tier and, of a blob on its way back, where to and how urgently.
+#[track_caller]
+fn shows(blobs: &Blobs, path: &str, tier: &str, (to, priority): (&str, &str)) -> Answer {
+    let answer = blobs.send(&head(path)).is(200);
+    let status = if to.is_empty() { String::new() } else { format!("rehydrate-pending-to-{to}") };
+    answer.has("x-ms-access-tier", tier).has("x-ms-archive-status", &status);
+    answer.has("x-ms-rehydrate-priority", priority);
+    answer
+}
 
 fn tier(name: &str) -> Call {
     put("/box/b?comp=tier").header("x-ms-access-tier", name)
@@ -40,6 +55,8 @@ fn an_archived_blob_is_put_away() {
         put("/box/b?comp=blocklist").body("<BlockList></BlockList>"),
         put("/box/b?comp=metadata").header("x-ms-meta-a", "1"),
         put("/box/copy").header("x-ms-copy-source", &source),
+        put("/box/b?comp=snapshot"),
+        put("/box/b?comp=properties"),
     ] {
         blobs.send(&call).refused(409, "BlobArchived");
     }
@@ -77,8 +94,13 @@ fn a_copy_to_an_online_tier_comes_back() {
         let call = copy("/box/copy").header("x-ms-access-tier", name);
         let answer = blobs.send(&call.header("x-ms-rehydrate-priority", "High")).is(202);
         answer.has("x-ms-copy-status", "success");
+        shows(&blobs, "/box/copy", "Archive", (&name.to_lowercase(), "High"));
+        blobs.send(&get("/box/copy")).refused(409, "BlobBeingRehydrated");
+        blobs.send(&copy("/box/copy")).refused(409, "BlobBeingRehydrated");
+        blobs.pass(1);
+        look(&blobs);
         blobs.send(&get("/box/copy")).is(200).says("content");
-        blobs.send(&head("/box/copy")).is(200).has("x-ms-access-tier", name);
+        shows(&blobs, "/box/copy", name, ("", ""));
     }
     // The source stays where it is, and the copy lives on without it.
     blobs.send(&head("/box/b")).is(200).has("x-ms-access-tier", "Archive");
@@ -88,10 +110,13 @@ fn a_copy_to_an_online_tier_comes_back() {
 }
 
 #[test]
-fn what_was_archived_comes_back() {
-    for (name, priority) in [("Hot", ""), ("Cool", "Standard"), ("Cold", "High")] {
+fn what_was_archived_comes_back_in_its_time() {
+    for (name, priority, seconds) in
+        [("Hot", "", 10), ("Cool", "Standard", 10), ("Cold", "High", 1)]
+    {
         let blobs = Blobs::with_blob("content");
         blobs.send(&tier("Archive")).is(200);
+        let etag = blobs.send(&head("/box/b")).header("etag");
         let wrong = tier(name).header("x-ms-rehydrate-priority", "Whenever");
         blobs.send(&wrong).refused(400, "InvalidHeaderValue");
         let mut call = tier(name);
@@ -99,10 +124,143 @@ fn what_was_archived_comes_back() {
             call = call.header("x-ms-rehydrate-priority", priority);
         }
         blobs.send(&call).is(202);
+        let told = if priority.is_empty() { "Standard" } else { priority };
+        let to = name.to_lowercase();
+        shows(&blobs, "/box/b", "Archive", (&to, told));
+        let list = blobs.send(&get("/box?restype=container&comp=list")).is(200);
+        list.says(&format!("<ArchiveStatus>rehydrate-pending-to-{to}</ArchiveStatus>"));
+        list.says(&format!("<RehydratePriority>{told}</RehydratePriority>"));
+        let source = format!("http://{HOST}/{ACCOUNT}/box/b");
+        for call in [
+            get("/box/b"),
+            put_blob("/box/b", "other"),
+            put("/box/b?comp=metadata").header("x-ms-meta-a", "1"),
+            put("/box/b?comp=snapshot"),
+            put("/box/copy").header("x-ms-copy-source", &source).header("x-ms-access-tier", "Hot"),
+            // The way cannot be turned, nor asked for once more.
+            tier("Archive"),
+            tier(if name == "Hot" { "Cool" } else { "Hot" }),
+            tier(name),
+            tier(name).header("x-ms-rehydrate-priority", "Standard"),
+        ] {
+            blobs.send(&call).refused(409, "BlobBeingRehydrated");
+        }
+        blobs.pass(seconds - 1);
+        look(&blobs);
+        shows(&blobs, "/box/b", "Archive", (&to, told));
+        blobs.pass(1);
+        look(&blobs);
         assert_eq!(blobs.send(&get("/box/b")).is(200).text(), "content");
-        let answer = blobs.send(&head("/box/b")).is(200);
-        answer.has("x-ms-access-tier", name).has("x-ms-archive-status", "");
+        let answer = shows(&blobs, "/box/b", name, ("", ""));
+        answer.has("x-ms-access-tier-change-time", &blobs.http_date(0)).has("etag", &etag);
+        // And what is back can be put away again.
+        blobs.send(&tier("Archive")).is(200);
+        blobs.send(&get("/box/b")).refused(409, "BlobArchived");
     }
+}
+
+#[test]
+fn the_way_back_can_be_made_shorter() {
+    let blobs = Blobs::with_blob("content");
+    let high = || tier("Cool").header("x-ms-rehydrate-priority", "High");
+    blobs.send(&tier("Archive")).is(200);
+    blobs.send(&tier("Cool")).is(202);
+    blobs.pass(2);
+    blobs.send(&high()).is(202);
+    shows(&blobs, "/box/b", "Archive", ("cool", "High"));
+    blobs.send(&high()).refused(409, "BlobBeingRehydrated");
+    blobs.pass(1);
+    look(&blobs);
+    shows(&blobs, "/box/b", "Cool", ("", ""));
+    // What was promised is never put off.
+    blobs.send(&tier("Archive")).is(200);
+    blobs.send(&tier("Cool")).is(202);
+    blobs.clock.advance(std::time::Duration::from_millis(9_500));
+    blobs.send(&high()).is(202);
+    blobs.clock.advance(std::time::Duration::from_millis(500));
+    look(&blobs);
+    shows(&blobs, "/box/b", "Cool", ("", ""));
+}
+
+#[test]
+fn the_way_back_ends_with_the_blob() {
+    let blobs = Blobs::with_blob("content");
+    blobs.send(&tier("Archive")).is(200);
+    blobs.send(&tier("Hot")).is(202);
+    blobs.send(&delete("/box/b")).is(202);
+    blobs.send(&put_blob("/box/b", "other").header("x-ms-access-tier", "Archive")).is(201);
+    blobs.pass(3);
+    // The new blob has a way of its own, the old one's time is not its time.
+    blobs.send(&tier("Cool")).is(202);
+    blobs.pass(8);
+    look(&blobs);
+    shows(&blobs, "/box/b", "Archive", ("cool", "Standard"));
+    blobs.pass(2);
+    look(&blobs);
+    shows(&blobs, "/box/b", "Cool", ("", ""));
+    // A deleted container's rows go, too: nothing waits any more.
+    blobs.send(&tier("Archive")).is(200);
+    blobs.send(&tier("Hot")).is(202);
+    blobs.send(&delete("/box?restype=container")).is(202);
+    blobs.pass(10);
+    assert_eq!(blobs.run(blobs.store.rehydrate()).unwrap(), None);
+}
+
+#[test]
+fn the_way_back_outlives_the_server() {
+    let blobs = Blobs::with_blob("content");
+    blobs.send(&put("/box/b?comp=snapshot")).is(201);
+    blobs.send(&tier("Archive")).is(200);
+    blobs.send(&tier("Cool")).is(202);
+    let due = blobs.run(blobs.store.rehydrate()).unwrap().unwrap();
+    blobs.pass(10);
+    let again = blobs.store_again();
+    assert_eq!(blobs.run(again.rehydrate()).unwrap(), None);
+    assert_eq!(due, lazuli_base::Clock::now(&*blobs.clock));
+    shows(&blobs, "/box/b", "Cool", ("", ""));
+}
+
+#[test]
+fn a_snapshot_has_a_tier_of_its_own() {
+    let blobs = Blobs::with_blob("content");
+    let taken = blobs.send(&put("/box/b?comp=snapshot")).is(201).header("x-ms-snapshot");
+    let snapshot = format!("/box/b?snapshot={taken}");
+    let tier = |name: &str| {
+        put(&format!("/box/b?comp=tier&snapshot={taken}")).header("x-ms-access-tier", name)
+    };
+    blobs.send(&tier("Archive")).is(200);
+    blobs.send(&get(&snapshot)).refused(409, "BlobArchived");
+    blobs.send(&get("/box/b")).is(200);
+    blobs.send(&tier("Hot").header("x-ms-rehydrate-priority", "High")).is(202);
+    shows(&blobs, &snapshot, "Archive", ("hot", "High"));
+    blobs.pass(1);
+    look(&blobs);
+    blobs.send(&get(&snapshot)).is(200).says("content");
+}
+
+#[test]
+fn tags_and_leases_guard_a_tier() {
+    let blobs = Blobs::with_container();
+    blobs.send(&put_blob("/box/b", "content").header("x-ms-tags", "state=done")).is(201);
+    let open = tier("Cool").header("x-ms-if-tags", "state='open'");
+    blobs.send(&open).refused(412, "ConditionNotMet");
+    blobs.send(&tier("Cool").header("x-ms-if-tags", "state='done'")).is(200);
+    let id = "aaaaaaaa-0000-4000-8000-000000000001";
+    let lease = put("/box/b?comp=lease").header("x-ms-lease-action", "acquire");
+    let lease = lease.header("x-ms-lease-duration", "-1").header("x-ms-proposed-lease-id", id);
+    blobs.send(&lease).is(201);
+    blobs.send(&tier("Hot")).is(200);
+    blobs.send(&tier("Cool").header("x-ms-lease-id", id)).is(200);
+    let other = tier("Hot").header("x-ms-lease-id", "bbbbbbbb-0000-4000-8000-000000000002");
+    blobs.send(&other).refused(412, "LeaseIdMismatchWithBlobOperation");
+    for (name, version, code) in [
+        ("Lukewarm", "2025-11-05", "InvalidHeaderValue"),
+        ("Cold", "2021-10-04", "InvalidHeaderValue"),
+        ("P10", "2025-11-05", "AccessTierNotSupportedForBlobType"),
+    ] {
+        blobs.send(&tier(name).version(version)).refused(400, code);
+    }
+    blobs.send(&put("/box/b?comp=tier")).refused(400, "MissingRequiredHeader");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::headroom::Headroom;
 use crate::meta::{Commit, CommitError, Committed, MetaError, Version};
 use crate::scribe::{Desk, Entered, Entering, Proof, Scribe};
 use crate::stats::Stats;
+use crate::wal::Supply;
 
 /// Acknowledged writes a power cut may take in relaxed mode are younger than this.
 const SYNC_INTERVAL: Duration = Duration::from_millis(900);
@@ -80,12 +81,18 @@ impl Committer {
         self.last
     }
 
-    fn has_room(&self, waiting: &Waiting) -> bool {
+    /// Where the room for a commit comes from; `None` if there is none.
+    fn supply(&self, waiting: &Waiting) -> Option<Supply> {
+        if is_of_entries_alone(&waiting.commit) {
+            // What is read on a full disk must be entered, too.
+            let has_room = self.headroom.take(waiting.bytes as u64, Room::Reserve);
+            return Some(if has_room { Supply::Ordinary } else { Supply::Reserved });
+        }
         let frees = !waiting.commit.deletes.is_empty()
             && waiting.commit.payloads.is_empty()
             && waiting.bytes <= FREEING_BYTES_MAX;
         let room = if frees { Room::Reserve } else { waiting.commit.room };
-        self.headroom.take(waiting.bytes as u64, room)
+        self.headroom.take(waiting.bytes as u64, room).then_some(Supply::Ordinary)
     }
 
     fn sync(&mut self) {
@@ -101,22 +108,49 @@ impl Committer {
             let what = format!("{what}; writes are refused until a restart has verified the disk");
             return answer_all(group, &MetaError::Unavailable(what).into());
         }
-        let (group, refused): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|waiting| self.has_room(waiting));
-        answer_all(refused, &CommitError::Full);
+        let (mut ordinary, mut reserved) = (Vec::with_capacity(group.len()), Vec::new());
+        for waiting in group {
+            match self.supply(&waiting) {
+                Some(Supply::Ordinary) => ordinary.push(waiting),
+                Some(Supply::Reserved) => reserved.push(waiting),
+                None => answer_all([waiting], &CommitError::Full),
+            }
+        }
+        reserved.extend(self.write(ordinary, Supply::Ordinary));
+        if self.poisoned.is_none() {
+            self.write(reserved, Supply::Reserved);
+        } else {
+            self.commit(reserved);
+        }
+    }
+
+    /// Writes a group and answers it. Commits of entries alone for which ordinary room was not to be
+    /// had are given back.
+    fn write(&mut self, group: Vec<Waiting>, supply: Supply) -> Vec<Waiting> {
+        if group.is_empty() {
+            return group;
+        }
         let group = self.settle(group);
         let scribe = self.desk.get().cloned();
         let mut entering = scribe.as_deref().map(Scribe::begin);
         let (accepted, changes) = self.decide(group, entering.as_deref_mut());
         if accepted.is_empty() {
-            return;
+            return Vec::new();
         }
         let start = Instant::now();
-        let written = self.store.write(changes, self.durability);
+        let written = self.store.write(changes, self.durability, supply);
         self.stats.meta_sync_micros.record_micros(start.elapsed());
         if let Err(error) = written {
             let error = self.refusal(error);
-            return answer_all(accepted.into_iter().map(|accepted| accepted.waiting), &error);
+            let of_entries = |waiting: &Waiting| {
+                error == CommitError::Full
+                    && supply == Supply::Ordinary
+                    && is_of_entries_alone(&waiting.commit)
+            };
+            let group = accepted.into_iter().map(|accepted| accepted.waiting);
+            let (left, refused) = group.partition(of_entries);
+            answer_all::<Vec<_>>(refused, &error);
+            return left;
         }
         if let Some(entering) = entering {
             entering.durable();
@@ -130,6 +164,7 @@ impl Committer {
             self.stats.commit_micros.record_micros(waiting.since.elapsed());
             let _ = waiting.answer.send(Ok(Committed { version, proof }));
         }
+        Vec::new()
     }
 
     /// Makes the payloads of the group durable, each extent once; answers the commits whose
@@ -172,7 +207,12 @@ impl Committer {
         for mut waiting in group {
             let next = Version(version.0 + 1);
             let entered = self.check(&overlay, &waiting.commit).and_then(|()| {
-                let entries = std::mem::take(&mut waiting.commit.entries);
+                let entries = if is_of_entries_alone(&waiting.commit) {
+                    // It may be tried again.
+                    waiting.commit.entries.clone()
+                } else {
+                    std::mem::take(&mut waiting.commit.entries)
+                };
                 let unproved = waiting.commit.unproved;
                 match &mut entering {
                     Some(entering) => {
@@ -257,7 +297,14 @@ impl Overlay {
     }
 }
 
-fn answer_all(group: impl IntoIterator<Item = Waiting>, error: &CommitError) {
+/// Whether a commit changes nothing, and only enters something.
+fn is_of_entries_alone(commit: &Commit) -> bool {
+    let Commit { expect, puts, deletes, entries, payloads, .. } = commit;
+    let changes = [expect.len(), puts.len(), deletes.len(), payloads.len()];
+    !entries.is_empty() && changes.iter().all(|count| *count == 0)
+}
+
+fn answer_all<G: IntoIterator<Item = Waiting>>(group: G, error: &CommitError) {
     for waiting in group {
         let _ = waiting.answer.send(Err(error.clone()));
     }

@@ -128,6 +128,14 @@ impl Keeper {
         self.shared.wake.notify_one();
     }
 
+    /// Has the thread look for work, unless what it did last failed: then it tries again by itself.
+    pub(crate) fn want_unless_failing(&self) {
+        let is_failing = self.shared.state().failing.is_some();
+        if !is_failing {
+            self.want();
+        }
+    }
+
     /// Waits while the trees have more in hand than they should; the error says why that does not
     /// change.
     pub(crate) fn catch_up(&self) -> Result<(), Failure> {
@@ -236,7 +244,10 @@ impl Shared {
     fn note(&self, failed: Option<Failure>) {
         let mut state = self.state();
         if let Some(failure) = &failed {
-            tracing::error!(error = %failure.what, "writing rows to tables failed");
+            // It is tried again twice a second: the same is not told again.
+            if state.failing.as_ref().is_none_or(|failing| failing.what != failure.what) {
+                tracing::error!(error = %failure.what, "writing rows to tables failed");
+            }
             self.stats.failing.store(true, Ordering::Relaxed);
         } else if state.failing.is_some() {
             tracing::info!("rows are written to tables again");

@@ -16,7 +16,7 @@ use crate::frame::Fields;
 use crate::meta::{KeyRange, MetaError, Row, Version};
 use crate::stats::Stats;
 use crate::wal::segment::Record;
-use crate::wal::{self, LogError, Logged, ReplayError, Wal};
+use crate::wal::{self, LogError, Logged, ReplayError, Supply, Wal};
 
 /// Directory of the log inside that of the metadata.
 pub(crate) const WAL_DIR: &str = "wal";
@@ -131,25 +131,43 @@ impl Store {
         Ok(store)
     }
 
+    /// Has room kept for groups of [`Supply::Reserved`] from now on.
+    pub(crate) fn keep_reserve(&self) {
+        self.wal.keep_reserve();
+        self.keeper.want();
+    }
+
     /// Writes one group, durably or (relaxed) as far as the operating system, and makes it visible.
     /// Only one caller at a time.
+    ///
+    /// What is written of [`Supply::Reserved`] stays in memory and in the log until the next group
+    /// of the other kind: the disk may have no room for tables.
     pub(crate) fn write(
         &self,
         changes: Vec<Change>,
         durability: Durability,
+        supply: Supply,
     ) -> Result<(), WriteError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(WriteError::Refused("the store is closed".to_owned()));
         }
-        self.keeper.catch_up().map_err(|failure| {
-            if failure.full { WriteError::Full } else { WriteError::Refused(failure.what) }
-        })?;
+        match self.keeper.catch_up() {
+            Err(failure) if failure.full && supply == Supply::Ordinary => {
+                return Err(WriteError::Full);
+            }
+            Err(failure) if !failure.full => return Err(WriteError::Refused(failure.what)),
+            _ => {}
+        }
         let seqno = self.trees.next_seqno();
         let (spaces, body) = encode(&changes);
         let record = Record { seqno, previous: 0, spaces, body };
-        self.wal.append(record, durability == Durability::Sync)?;
+        self.wal.append(record, durability == Durability::Sync, supply)?;
         self.trees.apply(changes, seqno);
-        self.seal_full(seqno);
+        match supply {
+            Supply::Ordinary => self.seal_full(seqno),
+            Supply::Reserved if self.wal.lacks_reserve() => self.keeper.want_unless_failing(),
+            Supply::Reserved => {}
+        }
         Ok(())
     }
 

@@ -125,7 +125,16 @@ impl Trees {
     }
 
     /// Makes a group of changes visible, all at once to scans. Only one caller at a time.
-    pub(crate) fn apply(&self, changes: Vec<Change>, seqno: SeqNo) {
+    ///
+    /// Reads of single rows see each change as it is made. So what other rows name, the payloads in
+    /// the ascending space, comes before them and goes after them: who finds a payload gone finds
+    /// the row that names another one.
+    pub(crate) fn apply(&self, mut changes: Vec<Change>, seqno: SeqNo) {
+        changes.sort_by_key(|(key, value)| match value {
+            Some(_) if space(key) == SPACES.len() - 1 => 0,
+            Some(_) => 1,
+            None => 2,
+        });
         for (key, value) in changes {
             self.put(key, value, seqno);
         }

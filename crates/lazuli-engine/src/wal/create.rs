@@ -10,8 +10,10 @@ use crate::disk::{Access, DiskFile};
 const STEP_BYTES: u64 = 256 * 1024;
 
 impl Wal {
-    /// Makes a spare if there is none. To be called off the committer's thread.
+    /// Makes the segments that are to be in reserve, and a spare if there is none. To be called off
+    /// the committer's thread.
     pub(crate) fn prepare(&self) -> io::Result<()> {
+        self.fill_reserve()?;
         let mut state = self.state();
         if !state.spares.is_empty() {
             return Ok(());
@@ -25,6 +27,31 @@ impl Wal {
         let spare = self.create(generation, self.segment_bytes, true)?;
         self.state().spares.push(spare);
         Ok(())
+    }
+
+    /// Makes the segments that are to be in reserve, of spares if there is more than one. They are
+    /// not filled: they are seldom written, and their space is theirs without it.
+    fn fill_reserve(&self) -> io::Result<()> {
+        loop {
+            let mut state = self.state();
+            if state.reserved.len() >= state.reserved_wanted {
+                return Ok(());
+            }
+            if state.spares.len() > 1
+                && let Some(spare) = state.spares.pop()
+            {
+                state.reserved.push(spare);
+                continue;
+            }
+            let generation = state.next_generation;
+            if generation > GENERATION_MAX {
+                return Ok(());
+            }
+            state.next_generation = generation + 1;
+            drop(state);
+            let spare = self.create(generation, self.segment_bytes, false)?;
+            self.state().reserved.push(spare);
+        }
     }
 
     /// Removes all spares but one: the log is not in a hurry any more.

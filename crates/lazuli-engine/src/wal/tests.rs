@@ -41,7 +41,7 @@ fn load(wal: &Wal, from: u64, count: u64, sync: bool) -> (Vec<u64>, Vec<u64>, Op
         if seqno % 4 == 0 {
             let _ = wal.prepare();
         }
-        match wal.append(record(seqno), sync) {
+        match wal.append(record(seqno), sync, Supply::Ordinary) {
             Ok(_) => acknowledged.push(seqno),
             Err(LogError::Refused(_)) => refused.push(seqno),
             Err(LogError::Unknown(_)) => return (acknowledged, refused, Some(seqno)),
@@ -66,7 +66,7 @@ fn a_power_cut_takes_nothing_that_was_logged() {
             let from = found.last().max(acknowledged.last()).unwrap_or(&0) + 1;
             acknowledged.extend(load(&wal, from, 25, true).0);
             // One record is on its way when the power goes.
-            wal.append(record(from + 25), false).unwrap();
+            wal.append(record(from + 25), false, Supply::Ordinary).unwrap();
             disk = disk.power_cut();
         }
     }
@@ -162,11 +162,11 @@ fn a_missing_segment_is_found_and_a_large_record_gets_its_own() {
     let disk = SimDisk::new(9);
     let (wal, _) = open(&disk, false).unwrap();
     for seqno in 1..20 {
-        wal.append(record(seqno), true).unwrap();
+        wal.append(record(seqno), true, Supply::Ordinary).unwrap();
     }
     let large = Record { seqno: 20, spaces: 1, body: vec![5; 100_000], previous: 0 };
-    wal.append(large.clone(), true).unwrap();
-    wal.append(record(21), true).unwrap();
+    wal.append(large.clone(), true, Supply::Ordinary).unwrap();
+    wal.append(record(21), true, Supply::Ordinary).unwrap();
     let mut last = Vec::new();
     let logged = replay(&disk, dir(), false, &mut |record| {
         last = vec![record.previous, record.seqno];

@@ -10,7 +10,10 @@ use lazuli_tlog::key::{Algorithm, SEED_BYTES};
 use lazuli_tlog::{Cosigner, Hash, TreeHead, verify_consistency};
 use tokio::net::TcpListener;
 
+mod encrypted;
+
 use super::*;
+use crate::head_store::HeadStore;
 use crate::{Log, Parts};
 
 /// How a witness behaves that only looks like one.
@@ -131,6 +134,10 @@ struct Fixture {
 
 impl Fixture {
     async fn open(policy: &str) -> Self {
+        Self::with(Witnesses::parse(policy.as_bytes()).unwrap()).await
+    }
+
+    async fn with(witnesses: Witnesses) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1000)));
         let keys = Keys::open(None, Some("log.test"), &[], &SeededEntropy::new(7)).unwrap();
         let parts = Parts {
@@ -138,10 +145,10 @@ impl Fixture {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             keys,
             files: None,
-            head_store: None,
+            heads: HeadStore::open(None, "log.test").unwrap(),
             site: 1,
             config: [0; 32],
-            witnesses: Some(Witnesses::parse(policy.as_bytes()).unwrap()),
+            witnesses: Some(witnesses),
             reads: Oldest::default(),
         };
         let mut log = Log::open(parts).await.unwrap();
@@ -291,8 +298,8 @@ fn policies_keep_their_lines_and_bad_addresses_are_named() {
     let line = format!("witness w {}", key.unwrap().verifier());
     let plain = Witnesses::parse(format!("{line}\nquorum none\n").as_bytes()).unwrap();
     assert_eq!(plain.reachable().count(), 0, "one without an address is not asked");
-    let tls = Witnesses::parse(format!("{line} https://w\nquorum w\n").as_bytes());
-    assert_eq!(tls.unwrap_err(), WitnessesError::Url("w".to_owned(), UrlError::Scheme));
+    let ftp = Witnesses::parse(format!("{line} ftp://w\nquorum w\n").as_bytes());
+    assert_eq!(ftp.unwrap_err(), WitnessesError::Url("w".to_owned(), UrlError::Scheme));
     assert!(matches!(Witnesses::parse(b"x\n"), Err(WitnessesError::Policy(_))));
     let keys = Keys::open(None, Some("log.test"), &[], &SeededEntropy::new(7)).unwrap();
     let text = format!("# a remark\nlog {}\n\t{line} http://w\n\nquorum w\n", other_log());

@@ -12,7 +12,9 @@ use crate::Store;
 use crate::blob::hold_extent;
 use crate::journal;
 use crate::payload::{Payload, Placement, unreadable, unwritable};
-use crate::rows::{BlobData, BlobRow, BlockRow, ExtentHold, ManifestChunk, Stored, StoredPiece};
+use crate::rows::{
+    BlobData, BlobRow, BlockRow, ExtentHold, ManifestChunk, PieceRow, Stored, StoredPiece,
+};
 use crate::schema::{self, ManifestId};
 use crate::txn::{Attempts, Txn, damaged};
 
@@ -208,6 +210,12 @@ impl Store {
                 row.piece = place(row.piece);
                 hold_extent(txn, row.piece, holder, &owner)?;
                 txn.put(owner, &row)?;
+            }
+            Some(b'p') => {
+                let Some(row) = txn.get::<PieceRow>(&owner).await? else { return Ok(false) };
+                let piece = place(row.piece);
+                hold_extent(txn, piece, holder, &owner)?;
+                txn.put(owner, &PieceRow { piece })?;
             }
             Some(b'm') => return self.rename_in_manifest(txn, ManifestId(holder), place).await,
             _ => return Ok(false),

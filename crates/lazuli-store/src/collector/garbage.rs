@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lazuli_engine::ExtentId;
+use lazuli_engine::{ExtentId, Row};
 use lazuli_model::Refusal;
 use lazuli_model::tags::TagSet;
 
@@ -13,13 +13,12 @@ use super::Collected;
 use crate::Store;
 use crate::blob::release;
 use crate::journal::Entry;
-use crate::read::manifest_chunk;
 use crate::rows::{BlobData, BlobRow, BlockRow, GarbageRow, StagingRow, Stored};
-use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId, TableId};
+use crate::schema::{self, ContainerId, Garbage, StagingId, TableId};
 use crate::txn::{Attempts, Txn, damaged};
 
 /// Rows removed in one commit.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 /// Entities removed in the first commit, and bytes of them after which no more are read at a time.
 const ENTITIES_AT_FIRST: usize = 16;
@@ -35,10 +34,19 @@ impl Store {
     pub(super) async fn collect_garbage(&self, collected: &mut Collected) -> Result<(), Refusal> {
         loop {
             let work = self.rows(schema::all_garbage(), BATCH).await?;
+            // What is being read is left for a later round.
+            let is_due = |row: &&Row| match schema::garbage_of(&row.key) {
+                Some(Garbage::Manifest(id)) => !self.is_read(id),
+                Some(Garbage::Map(id) | Garbage::Cells(id)) => !self.page_reads.is_read(id),
+                _ => true,
+            };
+            let work: Vec<&Row> = work.iter().filter(is_due).collect();
             if work.is_empty() {
                 return Ok(());
             }
-            for row in &work {
+            // The newest first: a map that goes takes itself off the older one that it is over, which
+            // is then not kept, or copied to, for its sake.
+            for row in work.into_iter().rev() {
                 let garbage = GarbageRow::decode(&row.value).map_err(|error| damaged(&error))?;
                 match schema::garbage_of(&row.key) {
                     Some(Garbage::Container(id)) => {
@@ -47,7 +55,9 @@ impl Store {
                     Some(Garbage::Table(id)) => self.drop_table(id, collected).await?,
                     Some(Garbage::Staging(id)) => self.drop_staging(id, collected).await?,
                     Some(Garbage::Manifest(id)) => self.drop_manifest(id, collected).await?,
-                    None => {}
+                    Some(Garbage::Map(id)) if !self.trim_map(id, collected).await? => continue,
+                    Some(Garbage::Cells(id)) if !self.trim_stale(id, collected).await? => continue,
+                    Some(Garbage::Map(_) | Garbage::Cells(_)) | None => {}
                 }
                 let mut txn = self.begin();
                 txn.rely_on_earlier(row);
@@ -87,6 +97,12 @@ impl Store {
             }
             self.removed(txn, rows.len(), collected).await?;
             self.touched_all(extents);
+        }
+        loop {
+            match self.drop_remote_copies(id).await? {
+                0 => break,
+                rows => collected.rows += rows,
+            }
         }
         loop {
             let rows = self.rows(schema::stagings(Some(id)), BATCH).await?;
@@ -148,33 +164,7 @@ impl Store {
         }
     }
 
-    /// Removes a manifest, if no state names it.
-    async fn drop_manifest(
-        &self,
-        id: ManifestId,
-        collected: &mut Collected,
-    ) -> Result<(), Refusal> {
-        if !self.rows(schema::manifest_holds(id), 1).await?.is_empty() {
-            return Ok(());
-        }
-        // All in one commit: at most 196 chunks, and a back-reference never outlives its owner.
-        let rows = self.rows(schema::manifest(id), BATCH).await?;
-        let mut txn = self.begin();
-        let mut extents = std::collections::BTreeSet::new();
-        for row in &rows {
-            let blocks = manifest_chunk(&row.value)?.blocks;
-            extents.extend(blocks.iter().map(|block| ExtentId(block.piece.extent)));
-            txn.delete(row.key.clone());
-        }
-        for extent in &extents {
-            txn.delete(schema::extent_hold(*extent, id.0));
-        }
-        self.removed(txn, rows.len(), collected).await?;
-        self.touched_all(extents);
-        Ok(())
-    }
-
-    async fn removed(
+    pub(super) async fn removed(
         &self,
         mut txn: Txn<'_>,
         rows: usize,
@@ -215,7 +205,7 @@ impl Store {
 
     async fn expire_staging(
         &self,
-        row: &lazuli_engine::Row,
+        row: &Row,
         id: StagingId,
         collected: &mut Collected,
     ) -> Result<(), Refusal> {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use lazuli_testkit::{Client, Kept, Random, Request, Response, Trust};
 
+use crate::appends::Appends;
 use crate::model::{Base, Content, Endings, Model, Observed, Pairs, Read, Snapshot, Staged, State};
+use crate::pages::PageWrites;
 
 /// Where all blobs are.
 pub(crate) const CONTAINER: &str = "crash";
@@ -22,6 +24,7 @@ const CREATED: u16 = 201;
 const ACCEPTED: u16 = 202;
 const NO_CONTENT: u16 = 204;
 const NOT_FOUND: u16 = 404;
+const BUSY: u16 = 503;
 
 /// One client and what it knows.
 #[derive(Debug)]
@@ -29,6 +32,12 @@ pub(crate) struct Actor {
     index: u64,
     random: Random,
     model: Model,
+    /// What it appended to blobs that others append to as well.
+    pub(crate) appends: Appends,
+    /// What it wrote to page blobs that others write to as well.
+    pub(crate) pages: PageWrites,
+    /// The generation of the append blobs.
+    pub(crate) generation: u64,
     pub(crate) trust: Arc<Trust>,
     /// The receipts of all operations that were acknowledged.
     pub(crate) kept: Vec<Kept>,
@@ -71,7 +80,9 @@ fn content_of(response: Response) -> Read {
 impl Actor {
     /// An actor whose names begin with its index.
     pub(crate) fn new(index: u64, random: Random, trust: Arc<Trust>) -> Self {
-        Self { index, random, model: Model::default(), trust, kept: Vec::new() }
+        let (model, appends) = (Model::default(), Appends::of(index));
+        let (pages, kept) = (PageWrites::of(index), Vec::new());
+        Self { index, random, model, appends, pages, generation: 0, trust, kept }
     }
 
     fn path(name: &str) -> String {
@@ -87,6 +98,11 @@ impl Actor {
 
     /// One random operation; `false` once the server is gone.
     fn step(&mut self, client: &mut Client) -> Result<bool, String> {
+        match self.random.between(0, 4) {
+            0 => return self.append(client),
+            1 => return self.put_page(client),
+            _ => {}
+        }
         let name = format!("{}-{}", self.index, self.random.between(0, NAMES));
         let state = self.model.names.get(&name).cloned().unwrap_or_default();
         let dice = self.random.between(0, 100);
@@ -100,6 +116,48 @@ impl Actor {
             _ => self.put(client, &name, state)?,
         };
         Ok(answered)
+    }
+
+    /// Appends a block to a blob that others append to at the same time.
+    fn append(&mut self, client: &mut Client) -> Result<bool, String> {
+        let block = self.appends.next(&mut self.random, self.generation);
+        let (name, path) = (block.blob.as_str(), Self::path(&block.blob));
+        let (query, body) = ("comp=appendblock", block.bytes.as_slice());
+        let request = Request { method: "PUT", path: &path, query, headers: &[], body };
+        let Ok(response) = client.send(&request) else { return Ok(false) };
+        if response.status != CREATED {
+            let text = response.text();
+            return Err(format!("Append Block to {name} answered {}: {text}", response.status));
+        }
+        self.appends.answered(&block, response.header("x-ms-blob-append-offset"))?;
+        let kept = self.trust.keep(&response, name);
+        self.kept.push(kept.map_err(|error| format!("Append Block to {name}: {error}"))?);
+        Ok(true)
+    }
+
+    /// Writes pages of a blob that others write to at the same time, or takes a snapshot of it.
+    fn put_page(&mut self, client: &mut Client) -> Result<bool, String> {
+        let write = self.pages.next(&mut self.random);
+        let path = Self::path(&write.blob);
+        let (how, range, body) = write.request();
+        let headers = [("x-ms-page-write", how), ("x-ms-range", range.as_str())];
+        let query = "comp=page";
+        let request = Request { method: "PUT", path: &path, query, headers: &headers, body: &body };
+        let Ok(response) = client.send(&request) else { return Ok(false) };
+        if response.status != CREATED {
+            return Err(format!("Put Page {write:?}: {}: {}", response.status, response.text()));
+        }
+        self.pages.answered();
+        let kept = self.trust.keep(&response, &write.blob);
+        self.kept.push(kept.map_err(|error| format!("Put Page to {}: {error}", write.blob))?);
+        if self.random.between(0, 40) > 0 {
+            return Ok(true);
+        }
+        let request =
+            Request { method: "PUT", path: &path, query: "comp=snapshot", ..Request::default() };
+        let Ok(response) = client.send(&request) else { return Ok(false) };
+        // It may have no luck where everybody writes.
+        Ok(response.status == CREATED || response.status == BUSY)
     }
 
     fn attempt(&mut self, client: &mut Client, what: Attempt<'_>, request: &Request<'_>) -> Answer {

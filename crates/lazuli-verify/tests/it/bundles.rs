@@ -82,7 +82,7 @@ fn every_entry_left_out_is_named() {
 }
 
 /// A log that shows an account a chain without its deletion, while its heads are of the real one.
-fn two_chains() -> (Log, Log) {
+pub(crate) fn two_chains() -> (Log, Log) {
     let (honest, mut other) = (log(), Log::new());
     for round in 0..12 {
         other.add("beta", Kind::Read, "GetBlob");
@@ -266,7 +266,10 @@ fn a_large_bundle_verifies() {
             log.log_heads();
         }
     }
-    let report = written(&Bundle::new(&log, label("alpha")));
+    let bundle = Bundle::new(&log, label("alpha"));
+    let begun = std::time::Instant::now();
+    let report = written(&bundle);
     let last = rounds * 1000;
+    println!("{last} entries written and verified in {:.1} s", begun.elapsed().as_secs_f64());
     expect(&report, Exit::Verified, &format!("numbers 1 to {last} are all there: proved"));
 }

@@ -10,6 +10,7 @@ mod hostile;
 mod logs;
 mod program;
 mod receipts;
+mod vectors;
 
 use lazuli_tlog::policy::Policy;
 use lazuli_verify::folder::Folder;

@@ -21,6 +21,14 @@ const ENCODED_NAMES: ApiVersion = ApiVersion::new(2021, 2, 12);
 const REPLICATION: ApiVersion = ApiVersion::new(2019, 12, 12);
 /// Items tell the CRC-64 of their content from this version on.
 const CONTENT_CRC64: ApiVersion = ApiVersion::new(2019, 2, 2);
+/// Items tell that they are encrypted from this version on.
+const ENCRYPTED: ApiVersion = ApiVersion::new(2015, 12, 11);
+/// Items tell their tier from this version on.
+const TIERS: ApiVersion = ApiVersion::new(2017, 4, 17);
+/// Items tell when they were created from this version on.
+const CREATION: ApiVersion = ApiVersion::new(2017, 11, 9);
+/// Items tell how many tags they have from this version on.
+const TAGS: ApiVersion = ApiVersion::new(2019, 12, 12);
 /// Bytes one item takes, about.
 const ITEM_BYTES: usize = 1_000;
 
@@ -151,6 +159,8 @@ pub struct CopyProperties<'a> {
     pub status_description: Option<&'a str>,
     /// Whether it is an incremental copy.
     pub incremental: bool,
+    /// The snapshot that the last incremental copy made.
+    pub destination_snapshot: Option<Timestamp>,
 }
 
 /// The result of List Blobs in the making.
@@ -257,7 +267,7 @@ fn date(xml: &mut XmlWriter, name: &str, at: Option<Timestamp>) {
 
 fn write_properties(xml: &mut XmlWriter, version: ApiVersion, blob: &BlobProperties<'_>) {
     xml.open("Properties");
-    date(xml, "Creation-Time", blob.creation_time);
+    date(xml, "Creation-Time", blob.creation_time.filter(|_| version >= CREATION));
     date(xml, "Last-Modified", blob.last_modified);
     if let Some(etag) = blob.etag {
         write_unquoted(xml, "Etag", etag);
@@ -271,20 +281,28 @@ fn write_properties(xml: &mut XmlWriter, version: ApiVersion, blob: &BlobPropert
         xml.number("x-ms-blob-sequence-number", number);
     }
     xml.element("BlobType", blob.blob_type);
-    xml.optional("AccessTier", blob.access_tier);
-    flag(xml, "AccessTierInferred", blob.access_tier_inferred);
-    date(xml, "AccessTierChangeTime", blob.access_tier_change_time);
-    xml.optional("ArchiveStatus", blob.archive_status);
-    xml.optional("RehydratePriority", blob.rehydrate_priority);
+    if version >= TIERS {
+        write_tier(xml, blob);
+    }
     xml.optional("LeaseStatus", blob.lease_status);
     xml.optional("LeaseState", blob.lease_state);
     xml.optional("LeaseDuration", blob.lease_duration);
     if let Some(copy) = &blob.copy {
         write_copy(xml, copy);
     }
-    xml.element("ServerEncrypted", "true");
-    write_lifetime(xml, blob);
+    if version >= ENCRYPTED {
+        xml.element("ServerEncrypted", "true");
+    }
+    write_lifetime(xml, version, blob);
     xml.close("Properties");
+}
+
+fn write_tier(xml: &mut XmlWriter, blob: &BlobProperties<'_>) {
+    xml.optional("AccessTier", blob.access_tier);
+    flag(xml, "AccessTierInferred", blob.access_tier_inferred);
+    date(xml, "AccessTierChangeTime", blob.access_tier_change_time);
+    xml.optional("ArchiveStatus", blob.archive_status);
+    xml.optional("RehydratePriority", blob.rehydrate_priority);
 }
 
 fn write_content(xml: &mut XmlWriter, version: ApiVersion, blob: &BlobProperties<'_>) {
@@ -318,15 +336,18 @@ fn write_copy(xml: &mut XmlWriter, copy: &CopyProperties<'_>) {
     date(xml, "CopyCompletionTime", copy.completion_time);
     xml.optional("CopyStatusDescription", copy.status_description);
     flag(xml, "IncrementalCopy", copy.incremental);
+    if let Some(made) = copy.destination_snapshot {
+        xml.iso7("CopyDestinationSnapshot", made);
+    }
 }
 
-fn write_lifetime(xml: &mut XmlWriter, blob: &BlobProperties<'_>) {
+fn write_lifetime(xml: &mut XmlWriter, version: ApiVersion, blob: &BlobProperties<'_>) {
     xml.optional("EncryptionScope", blob.encryption_scope);
     date(xml, "DeletedTime", blob.deleted_time);
     if let Some(days) = blob.remaining_retention_days {
         xml.number("RemainingRetentionDays", u64::from(days));
     }
-    if blob.tag_count > 0 {
+    if blob.tag_count > 0 && version >= TAGS {
         xml.number("TagCount", u64::from(blob.tag_count));
     }
     date(xml, "Expiry-Time", blob.expiry_time);

@@ -8,10 +8,19 @@
 use std::fmt::{Display, Write as _};
 
 use lazuli_base::Timestamp;
+use lazuli_model::ApiVersion;
 
 use super::{Pairs, write_metadata};
 use crate::xml::XmlWriter;
 
+/// Items tell their public access from this version on.
+const PUBLIC_ACCESS: ApiVersion = ApiVersion::new(2016, 5, 31);
+/// Items tell of immutability policies and legal holds from this version on.
+const IMMUTABILITY: ApiVersion = ApiVersion::new(2017, 11, 9);
+/// Items tell their encryption scopes from this version on.
+const SCOPES: ApiVersion = ApiVersion::new(2019, 2, 2);
+/// Items tell whether versions can be immutable from this version on.
+const IMMUTABLE_VERSIONS: ApiVersion = ApiVersion::new(2020, 6, 12);
 /// Bytes one item takes, about.
 const ITEM_BYTES: usize = 500;
 
@@ -68,11 +77,12 @@ pub struct ContainerItem<'a> {
 /// The result of List Containers in the making.
 pub struct ContainerListWriter {
     xml: XmlWriter,
+    version: ApiVersion,
 }
 
 impl ContainerListWriter {
-    /// Begins a result of about `items` items.
-    pub fn new(head: &ContainerListHead<'_>, items: usize) -> Self {
+    /// Begins a result of about `items` items, as `version` knows them.
+    pub fn new(version: ApiVersion, head: &ContainerListHead<'_>, items: usize) -> Self {
         let mut xml = XmlWriter::document(512 + items * ITEM_BYTES);
         xml.open_with("EnumerationResults", &[("ServiceEndpoint", head.service_endpoint)]);
         xml.optional("Prefix", head.prefix);
@@ -81,7 +91,7 @@ impl ContainerListWriter {
             xml.number("MaxResults", u64::from(max_results));
         }
         xml.open("Containers");
-        Self { xml }
+        Self { xml, version }
     }
 
     /// Adds a container.
@@ -102,12 +112,19 @@ impl ContainerListWriter {
         xml.element("LeaseStatus", item.lease_status);
         xml.element("LeaseState", item.lease_state);
         xml.optional("LeaseDuration", item.lease_duration);
-        xml.optional("PublicAccess", item.public_access);
-        xml.element("DefaultEncryptionScope", item.default_encryption_scope);
-        xml.boolean("DenyEncryptionScopeOverride", item.deny_encryption_scope_override);
-        xml.boolean("HasImmutabilityPolicy", item.has_immutability_policy);
-        xml.boolean("HasLegalHold", item.has_legal_hold);
-        xml.boolean("ImmutableStorageWithVersioningEnabled", item.immutable_versions);
+        let version = self.version;
+        xml.optional("PublicAccess", item.public_access.filter(|_| version >= PUBLIC_ACCESS));
+        if version >= SCOPES {
+            xml.element("DefaultEncryptionScope", item.default_encryption_scope);
+            xml.boolean("DenyEncryptionScopeOverride", item.deny_encryption_scope_override);
+        }
+        if version >= IMMUTABILITY {
+            xml.boolean("HasImmutabilityPolicy", item.has_immutability_policy);
+            xml.boolean("HasLegalHold", item.has_legal_hold);
+        }
+        if version >= IMMUTABLE_VERSIONS {
+            xml.boolean("ImmutableStorageWithVersioningEnabled", item.immutable_versions);
+        }
         if let Some((time, days)) = item.deletion {
             xml.rfc1123("DeletedTime", time);
             xml.number("RemainingRetentionDays", u64::from(days));
@@ -160,7 +177,7 @@ mod tests {
             deletion: None,
             metadata: Some(&metadata.to_vec()),
         };
-        let mut list = ContainerListWriter::new(&head, 1);
+        let mut list = ContainerListWriter::new(ApiVersion::NEWEST, &head, 1);
         list.container(&item);
         assert_eq!(
             list.finish(Some("/a/c2")),
@@ -189,7 +206,7 @@ mod tests {
             max_results: None,
         };
         let none: Vec<(String, String)> = Vec::new();
-        let mut list = ContainerListWriter::new(&head, 1);
+        let mut list = ContainerListWriter::new(ApiVersion::NEWEST, &head, 1);
         list.container(&ContainerItem {
             name: "c",
             version: Some("01D6"),

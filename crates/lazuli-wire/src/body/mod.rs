@@ -6,8 +6,11 @@
 pub mod block_list;
 pub mod filter_blobs;
 pub mod list_blobs;
+pub mod list_blobs_arrow;
 pub mod list_containers;
+pub mod page_list;
 pub mod service_properties;
+pub mod session;
 pub mod signed_identifiers;
 pub mod stats;
 pub mod tags;

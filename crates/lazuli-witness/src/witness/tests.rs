@@ -19,7 +19,9 @@ fn keys() -> Vec<Cosigner> {
     let key = |algorithm, seed| {
         Cosigner::from_seed("witness.example".parse().unwrap(), algorithm, &[seed; 32]).unwrap()
     };
-    vec![key(Algorithm::CosignatureV1, 2), key(Algorithm::MlDsa44, 3)]
+    let second =
+        if cfg!(feature = "ml-dsa") { Algorithm::MlDsa44 } else { Algorithm::CosignatureV1 };
+    vec![key(Algorithm::CosignatureV1, 2), key(second, 3)]
 }
 
 fn tree(salt: &str) -> MemoryTree {

@@ -161,10 +161,34 @@ fn slow_and_silent_clients_lose_their_place() {
         }
     }
     assert!(answers.iter().all(|status| matches!(status, 0 | 200 | 503)), "{answers:?}");
-    for stream in &mut slow {
+    let rests = slow.each_mut().map(|stream| {
         let mut rest = Vec::new();
-        // They end without an answer.
         let _ = stream.read_to_end(&mut rest);
-        assert!(rest.is_empty());
+        String::from_utf8_lossy(&rest).into_owned()
+    });
+    assert_eq!(status(&rests[0]), 408, "who began is told");
+    assert_eq!(rests[1], "", "who said nothing waits for nothing");
+}
+
+#[test]
+fn a_body_that_trickles_is_cut_off() {
+    let limits = Limits { request_time_max: Duration::from_millis(200), ..Limits::default() };
+    let (address, _folder) = start(limits);
+    let mut stream = connect(address);
+    stream.write_all(b"POST /add-checkpoint HTTP/1.1\r\nContent-Length: 9999\r\n\r\n").unwrap();
+    // A byte now and then buys no more time than none.
+    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let begun = std::time::Instant::now();
+    let mut answer = Vec::new();
+    let mut part = [0; 1024];
+    while begun.elapsed() < Duration::from_secs(20) {
+        let _ = stream.write(b"o");
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&part[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => break,
+        }
     }
+    assert_eq!(status(&String::from_utf8_lossy(&answer)), 408);
 }

@@ -14,20 +14,20 @@ fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_lazuli-witness"))
 }
 
-fn keygen(folder: &Path, more: &[&str]) -> Output {
+pub(crate) fn keygen(folder: &Path, more: &[&str]) -> Output {
     let mut command = program();
     command.args(["keygen", "--name", "witness.example/w1", "--out"]).arg(folder.join("key"));
     command.args(more).output().unwrap()
 }
 
 /// The program, serving.
-struct Running {
-    child: Child,
-    address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
 }
 
 impl Running {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut command = program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(folder.join("state"));
         command.arg("--key").arg(folder.join("key"));
@@ -40,12 +40,12 @@ impl Running {
         Self { child, address: address.expect("the program says where it listens") }
     }
 
-    fn ask(&self, body: &str) -> String {
+    pub(crate) fn ask(&self, body: &str) -> String {
         exchange(self.address, post(body).as_bytes())
     }
 
     /// `kill -9`, and the end of it.
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -54,10 +54,12 @@ impl Running {
 #[test]
 fn keys_cosign_under_the_name_they_were_made_with() {
     let folder = tempfile::tempdir().unwrap();
-    let made = keygen(folder.path(), &["--ml-dsa"]);
+    let count = if cfg!(feature = "ml-dsa") { 2 } else { 1 };
+    let arguments: &[&str] = if count == 2 { &["--ml-dsa"] } else { &[] };
+    let made = keygen(folder.path(), arguments);
     let printed = String::from_utf8(made.stdout).unwrap();
     let keys: Vec<VerifierKey> = printed.lines().map(|line| line.parse().unwrap()).collect();
-    assert_eq!(keys.len(), 2);
+    assert_eq!(keys.len(), count);
     let second = keygen(folder.path(), &[]);
     assert!(!second.status.success() && second.stdout.is_empty());
     let running = Running::start(folder.path());
@@ -67,9 +69,19 @@ fn keys_cosign_under_the_name_they_were_made_with() {
     let cosignatures = parse_signatures(content(&answer).as_bytes()).unwrap();
     let note = SignedNote::new(&format!("{text}\n"), cosignatures).unwrap();
     let verified = note.verify(&keys).unwrap();
-    assert_eq!(verified.len(), 2);
+    assert_eq!(verified.len(), count);
     assert!(verified.iter().all(|found| found.timestamp.is_some_and(|time| time > 1_700_000_000)));
     running.kill();
+}
+
+#[cfg(not(feature = "ml-dsa"))]
+#[test]
+fn a_build_without_ml_dsa_says_so_and_makes_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = keygen(folder.path(), &["--ml-dsa"]);
+    assert_eq!(made.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&made.stderr).contains("--features ml-dsa"));
+    assert!(!folder.path().join("key").exists());
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use lazuli_api::{Accounts, Api, Handler};
 use lazuli_base::{SystemClock, SystemEntropy};
 use lazuli_engine::{Engine, OpenError, Options, Stats};
+use lazuli_fetch::Fetcher;
 use lazuli_log::ledger::Ledger;
 use lazuli_model::Service;
 use lazuli_server::{Health, Listener, Metrics, Parts, Server, Stopped};
@@ -74,6 +75,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);
     let strict = config.transparency.as_ref().map(|log| log.strict_reads.clone());
     let api = api.with_strict_reads(strict.unwrap_or_default());
+    let api = api.with_rehydration(config.rehydration);
+    let (guard, roots) = (config.copy_sources.clone(), config.copy_source_roots.clone());
+    let api = api.with_fetcher(Fetcher::new(guard, roots));
+    let copies = api.remote_copies();
     let metrics = Metrics::new(Some(Arc::clone(&engine.stats)));
     let metrics = match &transparency {
         Some(log) => metrics.with_log(Arc::clone(&log.stats), clock.clone()),
@@ -95,7 +100,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         server.serve(listener, service, Arc::clone(&api) as Arc<dyn Handler>);
     }
     server.serve_admin(admin, Arc::clone(&readiness) as Arc<dyn Health>);
-    let background = background::start(&store, &engine);
+    let mut background = background::start(&store, &engine, Arc::new(SystemClock));
+    background.spawn(copies.run());
     endpoints.announce(config)?;
     let signal = signals.next().await;
     let begun = Instant::now();

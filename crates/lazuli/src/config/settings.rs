@@ -44,6 +44,11 @@ const fn setting(
 /// The directory that is used if none is named.
 pub(crate) const DATA_DEFAULT: &str = "./lazuli-data";
 
+/// Where copy sources on other servers may be if nobody says otherwise: the Blob endpoints of
+/// Azure's clouds.
+pub(crate) const COPY_SOURCE_HOSTS_DEFAULT: &str = "*.blob.core.windows.net;\
+    *.blob.core.usgovcloudapi.net;*.blob.core.chinacloudapi.cn;*.blob.storage.azure.net";
+
 /// All settings, in the order `lazuli config explain` prints them.
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("data", "LAZULI_DATA", Kind::Text, DATA_DEFAULT),
@@ -67,6 +72,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("log-origin", "LAZULI_LOG_ORIGIN", Kind::Text, ""),
     setting("log-strict-reads", "LAZULI_LOG_STRICT_READS", Kind::Text, ""),
     setting("witness-policy", "LAZULI_WITNESS_POLICY", Kind::Text, ""),
+    setting("ca-file", "LAZULI_CA_FILE", Kind::Text, ""),
+    setting("copy-source-hosts", "LAZULI_COPY_SOURCE_HOSTS", Kind::Text, COPY_SOURCE_HOSTS_DEFAULT),
+    setting("copy-source-networks", "LAZULI_COPY_SOURCE_NETWORKS", Kind::Text, ""),
+    setting("copy-source-ca-file", "LAZULI_COPY_SOURCE_CA_FILE", Kind::Text, ""),
     setting("limits.connections", "LAZULI_LIMITS_CONNECTIONS", Kind::Count, "10000"),
     setting("limits.head-bytes", "LAZULI_LIMITS_HEAD_BYTES", Kind::Count, "65536"),
     setting("limits.headers", "LAZULI_LIMITS_HEADERS", Kind::Count, "256"),
@@ -77,6 +86,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("limits.bytes-per-second", "LAZULI_LIMITS_BYTES_PER_SECOND", Kind::Count, "512"),
     setting("limits.rate-window-seconds", "LAZULI_LIMITS_RATE_WINDOW_SECONDS", Kind::Seconds, "30"),
     setting("limits.linger-seconds", "LAZULI_LIMITS_LINGER_SECONDS", Kind::Seconds, "5"),
+    setting(
+        "rehydration.standard-seconds",
+        "LAZULI_REHYDRATION_STANDARD_SECONDS",
+        Kind::Seconds,
+        "10",
+    ),
+    setting("rehydration.high-seconds", "LAZULI_REHYDRATION_HIGH_SECONDS", Kind::Seconds, "1"),
 ];
 
 /// The setting with a key, if there is one.

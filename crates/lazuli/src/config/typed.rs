@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use lazuli_api::UnknownVersions;
+use lazuli_api::{Rehydration, UnknownVersions};
 use lazuli_engine::Durability;
+use lazuli_fetch::{Guard, Roots};
 use lazuli_server::Limits;
 use lazuli_tlog::Hash;
 
@@ -49,6 +50,12 @@ pub(crate) struct Config {
     pub(crate) log_filter: String,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) limits: Limits,
+    /// How long archived blobs take to come back.
+    pub(crate) rehydration: Rehydration,
+    /// Where copy sources on other servers may be.
+    pub(crate) copy_sources: Guard,
+    /// Whom to trust there besides the system's authorities.
+    pub(crate) copy_source_roots: Roots,
     /// `None` if nothing is to be logged.
     pub(crate) transparency: Option<Transparency>,
     /// The SHA-256 of all settings but the keys of accounts.
@@ -70,6 +77,8 @@ pub(crate) struct Transparency {
     pub(crate) strict_reads: Vec<String>,
     /// The policy that names the witnesses.
     pub(crate) witnesses: Option<PathBuf>,
+    /// The roots that they are trusted by, if not those of the system.
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -116,6 +125,12 @@ impl Config {
             log_filter: layers.last("log-filter").text.clone(),
             ready_file: ready_file.map(PathBuf::from),
             limits: layers.limits()?,
+            rehydration: Rehydration {
+                standard: layers.seconds("rehydration.standard-seconds")?,
+                high: layers.seconds("rehydration.high-seconds")?,
+            },
+            copy_sources: layers.copy_sources()?,
+            copy_source_roots: layers.copy_source_roots()?,
             transparency,
             digest: Hash::of(&[format!("{:?}", layers.explain()).as_bytes()]).0,
         })
@@ -202,6 +217,7 @@ impl Layers {
             origin: self.given("log-origin").map(str::to_owned),
             strict_reads: self.strict_reads()?,
             witnesses: self.given("witness-policy").map(PathBuf::from),
+            ca_file: self.given("ca-file").map(PathBuf::from),
         }))
     }
 
@@ -219,6 +235,23 @@ impl Layers {
                 Err(wrong(key, self.last(key), format!("no account is named `{name}`")))
             })
             .collect()
+    }
+
+    /// The items of a list, separated by `;`.
+    fn list<T: FromStr<Err: fmt::Display>>(&self, key: &str) -> Result<Vec<T>, Failure> {
+        let value = self.last(key);
+        let items = value.text.split(';').map(str::trim).filter(|item| !item.is_empty());
+        items.map(|item| item.parse().map_err(|error| wrong(key, value, error))).collect()
+    }
+
+    fn copy_sources(&self) -> Result<Guard, Failure> {
+        Ok(Guard::new(self.list("copy-source-hosts")?, self.list("copy-source-networks")?))
+    }
+
+    fn copy_source_roots(&self) -> Result<Roots, Failure> {
+        let key = "copy-source-ca-file";
+        let Some(path) = self.given(key) else { return Ok(Roots::default()) };
+        Roots::from_pem_file(path.as_ref()).map_err(|error| wrong(key, self.last(key), error))
     }
 
     fn limits(&self) -> Result<Limits, Failure> {
@@ -310,6 +343,32 @@ mod tests {
         assert!(config(&[("LAZULI_LOG_STRICT_READS", "nobody")]).is_err());
         let log = config(&[("LAZULI_IN_MEMORY", "true"), ("LAZULI_LOG_KEYS", "k")]).unwrap();
         assert_eq!(log.transparency.unwrap().keys, None);
+    }
+
+    #[test]
+    fn copy_sources_are_azure_unless_others_are_named() {
+        let guard = config(&[]).unwrap().copy_sources;
+        assert!(guard.admits_host("a.blob.core.windows.net", 443));
+        assert!(!guard.admits_host("example.com", 443) && !guard.admits_host("127.0.0.1", 80));
+        assert!(!guard.admits_address([127, 0, 0, 1].into()));
+        let guard = config(&[
+            ("LAZULI_COPY_SOURCE_HOSTS", "127.0.0.1:10000; *.example.com"),
+            ("LAZULI_COPY_SOURCE_NETWORKS", "127.0.0.0/8;"),
+        ]);
+        let guard = guard.unwrap().copy_sources;
+        assert!(guard.admits_host("127.0.0.1", 10_000) && guard.admits_host("a.example.com", 1));
+        assert!(!guard.admits_host("a.blob.core.windows.net", 443));
+        assert!(guard.admits_address([127, 0, 0, 1].into()));
+        let none = config(&[("LAZULI_COPY_SOURCE_HOSTS", "")]).unwrap().copy_sources;
+        assert!(!none.admits_host("a.blob.core.windows.net", 443));
+        for (name, text) in [
+            ("LAZULI_COPY_SOURCE_HOSTS", "http://a"),
+            ("LAZULI_COPY_SOURCE_NETWORKS", "10.0.0.0/33"),
+            ("LAZULI_COPY_SOURCE_CA_FILE", "/no/such.pem"),
+        ] {
+            let error = config(&[(name, text)]).unwrap_err();
+            assert!(error.starts_with(&format!("error: {name}: `{text}` is no value")), "{error}");
+        }
     }
 
     #[test]

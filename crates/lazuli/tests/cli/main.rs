@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
+mod beside;
 mod commands;
+mod copying;
 mod hostile;
 mod log;
 mod program;

@@ -113,6 +113,7 @@ fn snapshots_versions_copies_metadata_and_tags() {
         completion_time: time,
         status_description: None,
         incremental: true,
+        destination_snapshot: None,
     });
     let xml = list(NEWEST, &item);
     for part in [

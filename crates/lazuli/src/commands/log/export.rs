@@ -23,7 +23,7 @@ use crate::output;
 /// Writes the log into a folder.
 pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
     let remote = match &arguments.url {
-        Some(url) => Remote::new(url)?,
+        Some(url) => Remote::new(url, arguments.ca_file.as_deref())?,
         None => Remote::of_admin(&arguments.admin.admin)?,
     };
     let signed = remote.best_checkpoint()?;
@@ -53,14 +53,15 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
             }
         }
     }
+    if let Some(policy) = policy {
+        export.write("policy", &policy)?;
+    }
+    // Before the roots are compared: a folder that contradicts its checkpoint is evidence.
+    export.write("checkpoint", signed.to_string().as_bytes())?;
     if tree.head() != head {
         let what = "the leaves that the server shows do not have the root that it signed";
         return Err(Failure::new(what).hint("keep the folder: it is evidence"));
     }
-    if let Some(policy) = policy {
-        export.write("policy", &policy)?;
-    }
-    export.write("checkpoint", signed.to_string().as_bytes())?;
     let dir = arguments.dir.display();
     output::line(format!("{} leaves and {segments} segments in {dir}", head.size))
 }

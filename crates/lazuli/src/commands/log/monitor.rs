@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &LogMonitor) -> Result<(), Failure> {
     }
     let policy = Policy::parse(&policy);
     let policy = policy.map_err(|error| Failure::usage(format!("cannot {doing}: {error}")))?;
-    let remote = Remote::new(&arguments.url)?;
+    let remote = Remote::new(&arguments.url, arguments.ca_file.as_deref())?;
     let mut state = State::read(&arguments.state)?;
     loop {
         let mut look = Look::new(&remote, &policy);

@@ -1,10 +1,11 @@
-//! Work beside the requests: taking back dead bytes, reading stored ones for damage, and entering
-//! reads in the journal.
+//! Work beside the requests: taking back dead bytes, reading stored ones for damage, bringing back
+//! archived blobs, and entering reads in the journal.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use lazuli_base::Clock;
 use lazuli_engine::Engine;
 use lazuli_store::Store;
 use tokio::task::JoinSet;
@@ -25,11 +26,18 @@ const SCRUB_PAUSE: Duration = Duration::from_hours(24);
 /// Bytes scrubbed per second at most: a few per cent of what a disk reads.
 const SCRUB_BYTES_PER_SECOND: u64 = 16 << 20;
 
+/// The longest between two looks for archived blobs whose time has come: a clock may be set.
+const REHYDRATE_PAUSE: Duration = Duration::from_mins(1);
+
+/// Between two looks when one failed.
+const REHYDRATE_AGAIN: Duration = Duration::from_secs(1);
+
 /// Starts the work; dropping or shutting down the set ends it at any point.
-pub(super) fn start(store: &Store, engine: &Arc<Engine>) -> JoinSet<()> {
+pub(super) fn start(store: &Store, engine: &Arc<Engine>, clock: Arc<dyn Clock>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(collect(store.clone(), Arc::clone(engine)));
     tasks.spawn(scrub(Arc::clone(engine)));
+    tasks.spawn(rehydrate(store.clone(), clock));
     let reader = store.clone();
     tasks.spawn(async move { reader.write_reads().await });
     tasks
@@ -54,6 +62,22 @@ async fn collect(store: Store, engine: Arc<Engine>) {
             }
         }
         sleep(COLLECT_PAUSE).await;
+    }
+}
+
+/// Brings archived blobs back when their time has come, and looks again when the next one's has.
+async fn rehydrate(store: Store, clock: Arc<dyn Clock>) {
+    loop {
+        let pause = match store.rehydrate().await {
+            Ok(next) => next.map_or(REHYDRATE_PAUSE, |due| due.since(clock.now())),
+            Err(refusal) => {
+                let cause = refusal.cause().unwrap_or(refusal.message());
+                tracing::warn!(cause, "archived blobs do not come back; it will be tried again");
+                REHYDRATE_AGAIN
+            }
+        };
+        // One that is asked back meanwhile may come back sooner.
+        let _ = timeout(pause.min(REHYDRATE_PAUSE), store.rehydratable()).await;
     }
 }
 

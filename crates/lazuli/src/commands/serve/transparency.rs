@@ -9,6 +9,8 @@ use lazuli_api::{OperatorLog, PublicLog};
 use lazuli_base::{Clock, Entropy, Oldest};
 use lazuli_engine::{BoxFuture, Engine};
 use lazuli_log::admin::AdminLog;
+use lazuli_log::belonging::{self, Beside, Place};
+use lazuli_log::head_store::HeadStore;
 use lazuli_log::keys::Keys;
 use lazuli_log::ledger::Ledger;
 use lazuli_log::public::{Answer, Public};
@@ -17,7 +19,7 @@ use lazuli_log::witness::Witnesses;
 use lazuli_log::{Log, Parts, Running};
 use lazuli_store::origin::Network;
 
-use crate::config::Config;
+use crate::config::{Config, Data};
 use crate::failure::{Failure, While as _};
 
 /// The number of the site: there is one.
@@ -71,14 +73,51 @@ fn shown(Answer { content_type, body, immutable }: Answer) -> PublicAnswer {
     PublicAnswer { content_type, body, cache }
 }
 
-/// Reads the policy that names the witnesses.
-fn witnesses(path: &Path) -> Result<Witnesses, Failure> {
+/// Reads the policy that names the witnesses, and the roots that they are trusted by.
+fn witnesses(path: &Path, ca_file: Option<&Path>) -> Result<Witnesses, Failure> {
     let doing = || format!("use the witnesses of {}", path.display());
     let bytes = std::fs::read(path).or_fail(doing())?;
-    Witnesses::parse(&bytes).or_fail(doing())
+    let witnesses = Witnesses::parse(&bytes).or_fail(doing())?;
+    let Some(file) = ca_file else { return witnesses.trusting(None).or_fail(doing()) };
+    let doing = || format!("use the roots of {}", file.display());
+    let pem = std::fs::read(file).or_fail(doing())?;
+    witnesses.trusting(Some(&pem)).or_fail(doing())
 }
 
-/// Opens the log of a store, which tells of its oldest read that is not logged, and has it written from now on; `None` if there is to be none.
+/// The keys and the last signed head of a store's log: in memory for a store that is kept there.
+async fn belongings(
+    config: &Config,
+    engine: &Engine,
+    accounts: &[String],
+    entropy: &dyn Entropy,
+) -> Result<(Keys, HeadStore), Failure> {
+    let doing = "open the transparency log";
+    let Some(settings) = &config.transparency else {
+        return Err(Failure::new("there is no transparency log"));
+    };
+    let origin = settings.origin.as_deref();
+    let directories = (&config.data, engine.identity(), settings.directory.as_deref());
+    let files = settings.keys.as_deref().zip(settings.head_store.as_deref());
+    if let ((Data::Directory(directory), Some(identity), Some(public)), Some((keys, head_store))) =
+        (directories, files)
+    {
+        let beside = Beside { keys, head_store, files: public };
+        let place = Place { directory, identity, meta: &*engine.meta, beside };
+        return belonging::open(place, origin, accounts, entropy).await.map_err(|error| {
+            let failure = Failure::new(format!("cannot {doing}: {error}"));
+            match error.hint() {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        });
+    }
+    let keys = Keys::open(None, origin, accounts, entropy).or_fail(doing)?;
+    let heads = HeadStore::open(None, keys.origin()).or_fail(doing)?;
+    Ok((keys, heads))
+}
+
+/// Opens the log of a store, which tells of its oldest read that is not logged, and has it
+/// written from now on; `None` if there is to be none.
 pub(super) async fn start(
     config: &Config,
     (engine, reads): (&Engine, Oldest),
@@ -87,18 +126,19 @@ pub(super) async fn start(
 ) -> Result<Option<Transparency>, Failure> {
     let Some(settings) = &config.transparency else { return Ok(None) };
     let accounts: Vec<_> = config.accounts.iter().map(|account| account.name.clone()).collect();
-    let keys = settings.keys.as_deref();
-    let keys = Keys::open(keys, settings.origin.as_deref(), &accounts, entropy);
-    let keys = keys.or_fail("open the keys of the transparency log")?;
+    let (keys, heads) = belongings(config, engine, &accounts, entropy).await?;
     let parts = Parts {
         meta: Arc::clone(&engine.meta),
         clock,
         keys,
         files: settings.directory.clone(),
-        head_store: settings.head_store.clone(),
+        heads,
         site: SITE,
         config: config.digest,
-        witnesses: settings.witnesses.as_deref().map(witnesses).transpose()?,
+        witnesses: {
+            let ca_file = settings.ca_file.as_deref();
+            settings.witnesses.as_deref().map(|path| witnesses(path, ca_file)).transpose()?
+        },
         reads,
     };
     let log = Log::open(parts).await.or_fail("open the transparency log")?;

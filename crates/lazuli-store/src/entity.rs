@@ -4,8 +4,10 @@
 //! table is deleted or its access policy is set: writers of different entities do not meet.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use lazuli_base::Timestamp;
+use lazuli_engine::{Proof, Receipt};
 use lazuli_model::entity::{EntityKey, IfMatch, Properties};
 use lazuli_model::etag::ETag;
 use lazuli_model::names::TableName;
@@ -18,7 +20,7 @@ use crate::origin::Checksum;
 use crate::rows::EntityRow;
 use crate::schema::{self, TableId};
 use crate::table::open_table;
-use crate::txn::{Attempts, Txn};
+use crate::txn::{Attempts, Outcome, Txn};
 
 /// Most changes of one transaction.
 pub const CHANGES_MAX: usize = 100;
@@ -86,6 +88,24 @@ pub struct Failed {
     pub refusal: Refusal,
 }
 
+/// Changes that were made together.
+#[derive(Debug)]
+pub struct Changed {
+    /// When each entity changed, in the order of the changes.
+    pub at: Vec<Timestamp>,
+    /// The place of each change's entry in the commit.
+    entries: Vec<usize>,
+    proof: Option<Arc<dyn Proof>>,
+}
+
+impl Changed {
+    /// The receipt of the change at `index`; `None` if nobody proves that it was entered in the
+    /// journal. It is made here, for who sends it.
+    pub fn receipt(&self, index: usize) -> Option<Receipt> {
+        self.proof.as_ref()?.receipt(*self.entries.get(index)?)
+    }
+}
+
 /// An entity that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entity {
@@ -120,11 +140,14 @@ impl Store {
         change: &Change,
     ) -> Result<Timestamp, Refusal> {
         let changed = self.change_entities(account, table, std::slice::from_ref(change)).await;
-        let changed = changed.map_err(|failed| failed.refusal)?;
-        Ok(changed.first().copied().unwrap_or_default())
+        let Changed { at, entries, proof } = changed.map_err(|failed| failed.refusal)?;
+        if let (Some(proof), Some(entry)) = (proof, entries.first()) {
+            self.keep(proof, *entry);
+        }
+        Ok(at.first().copied().unwrap_or_default())
     }
 
-    /// Makes all changes or none; gives when each entity changed.
+    /// Makes all changes or none. Each has its own entry in the journal, and its own receipt.
     ///
     /// `TableNotFound`, `CommandsInBatchActOnDifferentPartitions`, `InvalidDuplicateRow`; of an
     /// entity `EntityAlreadyExists`, `ResourceNotFound`, `UpdateConditionNotSatisfied`,
@@ -134,7 +157,7 @@ impl Store {
         account: &str,
         table: &TableName,
         changes: &[Change],
-    ) -> Result<Vec<Timestamp>, Failed> {
+    ) -> Result<Changed, Failed> {
         check_together(changes)?;
         let all = |refusal| Failed { index: 0, refusal };
         let digests: Vec<Option<Checksum>> = changes.iter().map(|it| self.digest(it)).collect();
@@ -142,11 +165,12 @@ impl Store {
         loop {
             let mut txn = self.begin();
             let row = open_table(&mut txn, account, table).await.map_err(all)?;
-            let mut changed = Vec::with_capacity(changes.len());
+            let mut changed =
+                Changed { at: Vec::with_capacity(changes.len()), entries: Vec::new(), proof: None };
             for (index, change) in changes.iter().enumerate() {
                 let made = make(&mut txn, row.id, change).await;
                 let at = made.map_err(|refusal| Failed { index, refusal })?;
-                changed.push(at);
+                changed.at.push(at);
                 let predicate = change.key.predicate();
                 let deletes = matches!(change.action, Action::Delete(_));
                 let kind = if deletes { Kind::Delete } else { Kind::Write };
@@ -158,9 +182,12 @@ impl Store {
                     .etag(Some(ETag(at.ticks())))
                     .content(digests.get(index).copied().flatten());
                 txn.record(&entry);
+                changed.entries.extend(txn.last_entry());
             }
-            if self.commit(txn, &mut attempts).await.map_err(all)? {
-                return Ok(changed);
+            if let Outcome::Durable(proof) =
+                self.commit_for_many(txn, &mut attempts).await.map_err(all)?
+            {
+                return Ok(Changed { proof, ..changed });
             }
         }
     }

@@ -8,10 +8,11 @@
 use http::{Method, StatusCode};
 use lazuli_auth::Permission;
 use lazuli_base::Timestamp;
+use lazuli_evidence::{OPENING_HEADER, RECEIPT_HEADER};
 use lazuli_model::entity::IfMatch;
 use lazuli_model::names::TableName;
 use lazuli_model::{ErrorCode, Refusal};
-use lazuli_store::entity::{Action, Change, Failed};
+use lazuli_store::entity::{Action, Change, Changed, Failed};
 use lazuli_wire::odata::changeset::{self, AnswerWriter, Batch, SubRequest};
 use lazuli_wire::odata::entity_json::{Frame, ShownEntity, entity_path};
 use lazuli_wire::odata::format::{self, Format, Metadata};
@@ -57,8 +58,7 @@ struct Part {
 struct Done {
     parts: Vec<Part>,
     changes: Vec<Change>,
-    /// When each entity changed.
-    made: Vec<Timestamp>,
+    made: Changed,
 }
 
 /// Makes all changes of the body, or answers its query.
@@ -70,8 +70,8 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
         Ok(Batch::Changes(requests)) => match changes(&call, requests).await {
             Ok(Done { parts, changes, made }) => {
                 let mut answer = AnswerWriter::new(&id, true);
-                for ((part, change), timestamp) in parts.iter().zip(&changes).zip(made) {
-                    success(&call, &mut answer, (part, change), timestamp);
+                for (index, told) in parts.iter().zip(&changes).enumerate() {
+                    success(&call, &mut answer, told, (&made, index));
                 }
                 answer
             }
@@ -227,8 +227,10 @@ fn success(
     call: &Call<'_>,
     answer: &mut AnswerWriter,
     (part, change): (&Part, &Change),
-    timestamp: Timestamp,
+    (made, index): (&Changed, usize),
 ) {
+    let timestamp = made.at.get(index).copied().unwrap_or_default();
+    let receipt = made.receipt(index);
     let table = &part.table;
     let inserts = change.action == Action::Insert;
     let with_content = inserts && part.preference == Preference::Content;
@@ -246,6 +248,11 @@ fn success(
     }
     if !matches!(change.action, Action::Delete(_)) {
         lines.push(("ETag", &etag));
+    }
+    // As the parts of a batch of blobs: who changed what can prove each change by itself.
+    if let Some(receipt) = &receipt {
+        lines.push((RECEIPT_HEADER, &receipt.receipt));
+        lines.extend(receipt.opening.as_deref().map(|opening| (OPENING_HEADER, opening)));
     }
     let (mut status, mut body) = (StatusCode::NO_CONTENT, String::new());
     if with_content {

@@ -315,7 +315,8 @@ impl Api {
             Err(refusal) => {
                 observation.error = Some(refusal.code().name());
                 observation.cause = refusal.cause().map(str::to_owned);
-                self.encode_refusal(request, &refusal, &observation.request_id)
+                let about = (&*observation.request_id, versions.served);
+                self.encode_refusal(request, &refusal, about)
             }
         };
         let own = &mut response.headers;
@@ -344,7 +345,13 @@ impl Api {
         response
     }
 
-    fn encode_refusal(&self, request: &Request, refusal: &Refusal, request_id: &str) -> Response {
+    fn encode_refusal(
+        &self,
+        request: &Request,
+        refusal: &Refusal,
+        (request_id, version): (&str, ApiVersion),
+    ) -> Response {
+        let now = self.clock.now();
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert("x-ms-error-code", HeaderValue::from_static(refusal.code().name()));
         for (name, value) in refusal.headers() {
@@ -355,8 +362,8 @@ impl Api {
         let status = refusal.status();
         let bodiless = request.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
         let (kind, body) = match request.service {
-            Service::Table => table::error_body(request, refusal, request_id, self.clock.now()),
-            _ => ("application/xml", error_body::xml(refusal, request_id, self.clock.now())),
+            Service::Table => table::error_body(request, refusal, (request_id, version), now),
+            _ => ("application/xml", error_body::xml(refusal, request_id, now)),
         };
         let body = if bodiless {
             Body::Empty

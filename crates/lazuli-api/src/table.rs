@@ -21,9 +21,10 @@ pub mod update_entity;
 
 use http::{HeaderMap, Method};
 use lazuli_base::Timestamp;
-use lazuli_model::{ErrorCode, Refusal, Service};
+use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 use lazuli_wire::error_body as bodies;
 use lazuli_wire::headers::first;
+use lazuli_wire::odata::format::{self as formats, Format};
 
 use crate::message::Request;
 
@@ -62,7 +63,7 @@ pub(crate) fn method(
 pub(crate) fn error_body(
     request: &Request,
     refusal: &Refusal,
-    request_id: &str,
+    (request_id, version): (&str, ApiVersion),
     now: Timestamp,
 ) -> (&'static str, String) {
     let (_, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
@@ -70,8 +71,10 @@ pub(crate) fn error_body(
         return (bodies::XML_CONTENT_TYPE, bodies::xml(refusal, request_id, now));
     }
     let accept = first(&request.headers, "accept").and_then(|value| value.to_str().ok());
+    // What the request asked for, or what it would have been answered in.
+    let in_atom = formats::negotiate(accept, None, version) == Ok(Format::Atom);
     let accept = accept.unwrap_or_default();
-    if accept.contains("xml") && !accept.contains("json") {
+    if in_atom || (accept.contains("xml") && !accept.contains("json")) {
         return (bodies::XML_CONTENT_TYPE, bodies::odata_xml(refusal, request_id, now));
     }
     let kind = if accept.contains("odata=nometadata") {

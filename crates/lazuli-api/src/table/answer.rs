@@ -3,9 +3,10 @@
 use lazuli_model::{ErrorCode, Refusal};
 use lazuli_store::entity::Entity;
 use lazuli_store::entity_query::{EntityPage, PAGE_MAX};
+use lazuli_wire::odata::atom::Feed;
 use lazuli_wire::odata::entity_json::{Frame, GivenEntity, ShownEntity};
 use lazuli_wire::odata::format::{Format, Metadata};
-use lazuli_wire::odata::{entity_json, format as formats};
+use lazuli_wire::odata::{atom, entity_json, format as formats};
 
 use crate::call::Call;
 use crate::reply::Reply;
@@ -68,29 +69,28 @@ impl Preference {
 
 /// The format of the answer.
 pub(crate) fn format(call: &Call<'_>) -> Result<Format, Refusal> {
-    let format = call.query("$format");
-    match formats::negotiate(call.header("accept")?, format, call.version())? {
-        Format::Atom => Err(ErrorCode::AtomFormatNotSupported.into()),
-        json @ Format::Json(_) => Ok(json),
-    }
+    formats::negotiate(call.header("accept")?, call.query("$format"), call.version())
 }
 
 /// The format of the request's body.
 pub(crate) fn body_format(call: &Call<'_>) -> Result<Format, Refusal> {
-    match formats::of_body(call.header("content-type")?, call.version())? {
-        Format::Atom => Err(ErrorCode::AtomFormatNotSupported.into()),
-        json @ Format::Json(_) => Ok(json),
-    }
+    formats::of_body(call.header("content-type")?, call.version())
 }
 
 /// Reads an entity.
-pub(crate) fn read_entity(_: Format, body: &[u8]) -> Result<GivenEntity, Refusal> {
-    entity_json::read(body)
+pub(crate) fn read_entity(format: Format, body: &[u8]) -> Result<GivenEntity, Refusal> {
+    match format {
+        Format::Atom => atom::read(body),
+        Format::Json(_) => entity_json::read(body),
+    }
 }
 
 /// Reads the name of a table to be made.
-pub(crate) fn read_table(_: Format, body: &[u8]) -> Result<String, Refusal> {
-    entity_json::read_table(body)
+pub(crate) fn read_table(format: Format, body: &[u8]) -> Result<String, Refusal> {
+    match format {
+        Format::Atom => atom::read_table(body),
+        Format::Json(_) => entity_json::read_table(body),
+    }
 }
 
 /// `$top`: `InvalidInput` for what is no number from 1 to 1,000.
@@ -156,6 +156,11 @@ fn shown(entity: &Entity) -> ShownEntity<'_> {
 }
 
 fn body(reply: Reply, format: Format, feed: bool, text: String) -> Reply {
+    let reply = match format {
+        // Clients of Atom may know no later one.
+        Format::Atom => reply.fixed("dataserviceversion", "1.0;"),
+        Format::Json(_) => reply,
+    };
     reply.fixed("content-type", format.content_type(feed)).full(text)
 }
 
@@ -167,9 +172,19 @@ pub(crate) fn entities(
     page: &EntityPage,
 ) -> Reply {
     let frame = frame(call, format, (&page.table, select));
-    let mut text = frame.begin();
-    page.items.iter().for_each(|entity| frame.item(&mut text, &shown(entity)));
-    body(reply, format, true, Frame::finish(text))
+    let text = match format {
+        Format::Atom => {
+            let mut feed = Feed::begin(frame, call.head.now);
+            page.items.iter().for_each(|entity| feed.entity(&shown(entity)));
+            feed.finish()
+        }
+        Format::Json(_) => {
+            let mut text = frame.begin();
+            page.items.iter().for_each(|entity| frame.item(&mut text, &shown(entity)));
+            Frame::finish(text)
+        }
+    };
+    body(reply, format, true, text)
 }
 
 /// Answers with an entity.
@@ -179,18 +194,43 @@ pub(crate) fn entity(
     (format, select): (Format, Option<&[String]>),
     (table, entity): (&str, &Entity),
 ) -> Reply {
-    let text = frame(call, format, (table, select)).entity(&shown(entity));
+    let text = entity_text(call, (format, select), (table, &shown(entity)));
     body(reply, format, false, text)
+}
+
+/// An entity by itself, as an answer has it.
+pub(crate) fn entity_text(
+    call: &Call<'_>,
+    (format, select): (Format, Option<&[String]>),
+    (table, entity): (&str, &ShownEntity<'_>),
+) -> String {
+    let frame = frame(call, format, (table, select));
+    match format {
+        Format::Atom => atom::entity(&frame, entity),
+        Format::Json(_) => frame.entity(entity),
+    }
 }
 
 /// Answers with a page of tables.
 pub(crate) fn tables(call: &Call<'_>, reply: Reply, format: Format, names: &[&str]) -> Reply {
-    let text = frame(call, format, ("", None)).tables(names.iter().copied());
+    let frame = frame(call, format, ("", None));
+    let text = match format {
+        Format::Atom => {
+            let mut feed = Feed::begin(frame, call.head.now);
+            names.iter().for_each(|name| feed.table(name));
+            feed.finish()
+        }
+        Format::Json(_) => frame.tables(names.iter().copied()),
+    };
     body(reply, format, true, text)
 }
 
 /// Answers with a table.
 pub(crate) fn table(call: &Call<'_>, reply: Reply, format: Format, name: &str) -> Reply {
-    let text = frame(call, format, (name, None)).table();
+    let frame = frame(call, format, (name, None));
+    let text = match format {
+        Format::Atom => atom::table(&frame, call.head.now),
+        Format::Json(_) => frame.table(),
+    };
     body(reply, format, false, text)
 }

@@ -14,11 +14,11 @@ use lazuli_model::names::TableName;
 use lazuli_model::{ErrorCode, Refusal};
 use lazuli_store::entity::{Action, Change, Changed, Failed};
 use lazuli_wire::odata::changeset::{self, AnswerWriter, Batch, SubRequest};
-use lazuli_wire::odata::entity_json::{Frame, ShownEntity, entity_path};
+use lazuli_wire::odata::entity_json::{ShownEntity, entity_path};
 use lazuli_wire::odata::format::{self, Format, Metadata};
 use lazuli_wire::odata::token;
 use lazuli_wire::query::Query;
-use lazuli_wire::{error_body, headers};
+use lazuli_wire::{error_body as bodies, headers};
 
 use crate::address::{self, Resource};
 use crate::call::{Call, Head};
@@ -67,7 +67,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let body = call.read_body(changeset::BODY_BYTES_MAX as u64).await?;
     let id = call.api.entropy.uuid();
     let answer = match changeset::read(content_type, &body) {
-        Ok(Batch::Changes(requests)) => match changes(&call, requests).await {
+        Ok(Batch::Changes(requests)) => match changes(&call, &requests).await {
             Ok(Done { parts, changes, made }) => {
                 let mut answer = AnswerWriter::new(&id, true);
                 for (index, told) in parts.iter().zip(&changes).enumerate() {
@@ -75,19 +75,22 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
                 }
                 answer
             }
-            Err(failed) => {
-                failure(&call, AnswerWriter::new(&id, true), Some(failed.index), &failed.refusal)
+            Err(Failed { index, refusal }) => {
+                let in_atom = requests.get(index).is_some_and(|part| asks_for_atom(&call, part));
+                let answer = AnswerWriter::new(&id, true);
+                failure(&call, answer, (Some(index), in_atom), &refusal)
             }
         },
         Ok(Batch::Query(request)) => {
             let answer = AnswerWriter::new(&id, false);
+            let in_atom = asks_for_atom(&call, &request);
             match query(&call, request).await {
                 Ok(reply) => query_answer(answer, reply),
-                Err(refusal) => failure(&call, answer, None, &refusal),
+                Err(refusal) => failure(&call, answer, (None, in_atom), &refusal),
             }
         }
         Err(refusal) if refusal.code() == ErrorCode::InvalidInput => {
-            failure(&call, AnswerWriter::new(&id, true), None, &refusal)
+            failure(&call, AnswerWriter::new(&id, true), (None, false), &refusal)
         }
         Err(refusal) => return Err(refusal),
     };
@@ -95,7 +98,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     Ok(reply.full(answer.finish()))
 }
 
-async fn changes(call: &Call<'_>, requests: Vec<SubRequest>) -> Result<Done, Failed> {
+async fn changes(call: &Call<'_>, requests: &[SubRequest]) -> Result<Done, Failed> {
     let mut parts: Vec<Part> = Vec::with_capacity(requests.len());
     let mut changes = Vec::with_capacity(requests.len());
     for (index, request) in requests.iter().enumerate() {
@@ -233,7 +236,12 @@ fn success(
     let receipt = made.receipt(index);
     let table = &part.table;
     let inserts = change.action == Action::Insert;
-    let with_content = inserts && part.preference == Preference::Content;
+    // Clients of Atom are older than preferences, and want to see what they made.
+    let wanted = match part.preference {
+        Preference::Unsaid => part.format == Format::Atom,
+        said => said.wants_content(),
+    };
+    let with_content = inserts && wanted;
     let etag = token::etag(timestamp);
     let path = entity_path(table.as_str(), &change.key);
     let url = format!("{}{path}", call.head.address.endpoint);
@@ -242,7 +250,12 @@ fn success(
         if let Some(applied) = part.preference.applied() {
             lines.push(("Preference-Applied", applied));
         }
-        lines.extend([("DataServiceVersion", "3.0;"), ("Location", &url), ("DataServiceId", &url)]);
+        let version = if part.format == Format::Atom { "1.0;" } else { "3.0;" };
+        lines.extend([
+            ("DataServiceVersion", version),
+            ("Location", &url),
+            ("DataServiceId", &url),
+        ]);
     } else {
         lines.push(("DataServiceVersion", "1.0;"));
     }
@@ -264,22 +277,22 @@ fn success(
 }
 
 fn shown(call: &Call<'_>, (part, change): (&Part, &Change), timestamp: Timestamp) -> String {
-    let metadata = match part.format {
-        Format::Json(metadata) => metadata,
-        Format::Atom => Metadata::Minimal,
-    };
-    let endpoint = &call.head.address.endpoint;
-    let table = part.table.as_str();
-    let frame = Frame { metadata, endpoint, account: call.account(), table, select: None };
     let Change { key, properties, .. } = change;
-    frame.entity(&ShownEntity { key, timestamp, properties })
+    let entity = ShownEntity { key, timestamp, properties };
+    answer::entity_text(call, (part.format, None), (part.table.as_str(), &entity))
+}
+
+/// Whether a part asks for Atom.
+fn asks_for_atom(call: &Call<'_>, request: &SubRequest) -> bool {
+    let accept = headers::text(&request.headers, "accept").unwrap_or_default();
+    format::negotiate(accept, None, call.version()) == Ok(Format::Atom)
 }
 
 /// The answer of a batch that did not happen: one part, which names the request at fault.
 fn failure(
     call: &Call<'_>,
     mut answer: AnswerWriter,
-    index: Option<usize>,
+    (index, in_atom): (Option<usize>, bool),
     refusal: &Refusal,
 ) -> AnswerWriter {
     let message = match index {
@@ -287,13 +300,19 @@ fn failure(
         None => refusal.message().to_owned(),
     };
     let told = refusal.clone().with_message(message);
-    let body = error_body::odata_json(&told, call.head.request_id, call.head.now);
+    let (id, now) = (call.head.request_id, call.head.now);
+    let (kind, version, body) = if in_atom {
+        (bodies::XML_CONTENT_TYPE, "1.0;", bodies::odata_xml(&told, id, now))
+    } else {
+        let kind = Format::Json(Metadata::Minimal).content_type(false);
+        (kind, "3.0;", bodies::odata_json(&told, id, now))
+    };
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let lines = [
         ("X-Content-Type-Options", "nosniff"),
         ("Cache-Control", "no-cache"),
-        ("DataServiceVersion", "3.0;"),
-        ("Content-Type", Format::Json(Metadata::Minimal).content_type(false)),
+        ("DataServiceVersion", version),
+        ("Content-Type", kind),
     ];
     answer.part(None, status, &lines, body.as_bytes());
     answer

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
 
 mod access;
+mod atom;
 mod entities;
 mod harness;
 mod journal;

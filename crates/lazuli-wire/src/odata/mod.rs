@@ -3,6 +3,7 @@
 //! <https://learn.microsoft.com/rest/api/storageservices/payload-format-for-table-service-operations>
 
 pub mod address;
+pub mod atom;
 pub mod changeset;
 pub mod entity_json;
 pub mod filter;

@@ -4,8 +4,8 @@
 
 use lazuli_base::Timestamp;
 use lazuli_fuzz::{first_line, text};
-use lazuli_model::entity::EntityKey;
 use lazuli_model::edm::compare_ordinal;
+use lazuli_model::entity::EntityKey;
 use lazuli_model::filter::{Bounds, EntityRecord};
 use lazuli_wire::odata::{entity_json, filter};
 use libfuzzer_sys::fuzz_target;

@@ -168,7 +168,17 @@ fn compare_whole(whole: i64, double: f64) -> Option<Ordering> {
 
 /// Compares texts by their UTF-16 code units: the order of keys and of comparisons in filters.
 pub fn compare_ordinal(a: &str, b: &str) -> Ordering {
-    a.encode_utf16().cmp(b.encode_utf16())
+    // UTF-8 has the same order, but for the first bytes of U+E000 to U+FFFF: what comes after those
+    // has smaller surrogates. Texts are long at times, and are not taken apart for this.
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a == b {
+        return Ordering::Equal;
+    }
+    let place = |byte: u8| if matches!(byte, 0xee | 0xef) { byte + 7 } else { byte };
+    match a.iter().zip(b).find(|(a, b)| a != b) {
+        Some((a, b)) => place(*a).cmp(&place(*b)),
+        None => a.len().cmp(&b.len()),
+    }
 }
 
 /// How many bytes a text has in UTF-16.
@@ -208,5 +218,30 @@ mod tests {
         assert_eq!(compare_ordinal("\u{1f600}", "\u{e000}"), Ordering::Less);
         assert_eq!(compare_ordinal("a", "B"), Ordering::Greater);
         assert_eq!(compare_ordinal("a", "aa"), Ordering::Less);
+        let texts = [
+            "",
+            "a",
+            "ab",
+            "\u{7f}",
+            "\u{80}",
+            "\u{7ff}",
+            "\u{800}",
+            "\u{d7ff}",
+            "\u{e000}",
+            "\u{efff}",
+            "\u{f000}",
+            "\u{ffff}",
+            "\u{10000}",
+            "\u{10ffff}",
+            "\u{e000}a",
+            "a\u{10000}",
+            "a\u{ffff}",
+        ];
+        for a in texts {
+            for b in texts {
+                let wanted = a.encode_utf16().cmp(b.encode_utf16());
+                assert_eq!(compare_ordinal(a, b), wanted, "{a:?} {b:?}");
+            }
+        }
     }
 }

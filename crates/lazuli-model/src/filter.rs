@@ -2,6 +2,7 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/querying-tables-and-entities>
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use lazuli_base::Timestamp;
@@ -74,6 +75,16 @@ pub enum Operand {
     Constant(EdmValue),
 }
 
+impl Operand {
+    /// What it stands for in a record.
+    fn of<'a>(&'a self, record: &'a dyn Record) -> Option<Cow<'a, EdmValue>> {
+        match self {
+            Self::Property(name) => record.value(name),
+            Self::Constant(value) => Some(Cow::Borrowed(value)),
+        }
+    }
+}
+
 /// A filter. How deep it is nested is bounded by whoever makes one: it is evaluated by recursion.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Filter {
@@ -93,7 +104,7 @@ pub enum Filter {
 /// What a filter asks of.
 pub trait Record {
     /// The value of a property; `None` if there is none.
-    fn value(&self, name: &str) -> Option<EdmValue>;
+    fn value(&self, name: &str) -> Option<Cow<'_, EdmValue>>;
 }
 
 /// An entity as a filter sees it.
@@ -108,12 +119,12 @@ pub struct EntityRecord<'a> {
 }
 
 impl Record for EntityRecord<'_> {
-    fn value(&self, name: &str) -> Option<EdmValue> {
+    fn value(&self, name: &str) -> Option<Cow<'_, EdmValue>> {
         match name {
-            "PartitionKey" => Some(EdmValue::String(self.key.partition.clone())),
-            "RowKey" => Some(EdmValue::String(self.key.row.clone())),
-            "Timestamp" => Some(EdmValue::DateTime(self.timestamp)),
-            other => self.properties.get(other).cloned(),
+            "PartitionKey" => Some(Cow::Owned(EdmValue::String(self.key.partition.clone()))),
+            "RowKey" => Some(Cow::Owned(EdmValue::String(self.key.row.clone()))),
+            "Timestamp" => Some(Cow::Owned(EdmValue::DateTime(self.timestamp))),
+            other => self.properties.get(other).map(Cow::Borrowed),
         }
     }
 }
@@ -121,21 +132,28 @@ impl Record for EntityRecord<'_> {
 impl Filter {
     /// Whether a record matches.
     pub fn matches(&self, record: &dyn Record) -> bool {
-        let value = |operand: &Operand| match operand {
-            Operand::Property(name) => record.value(name),
-            Operand::Constant(value) => Some(value.clone()),
-        };
         match self {
-            Self::Compare(left, comparison, right) => match (value(left), value(right)) {
+            Self::Compare(left, comparison, right) => match (left.of(record), right.of(record)) {
                 (Some(left), Some(right)) => {
                     left.compare(&right).is_some_and(|order| comparison.holds(order))
                 }
                 _ => false,
             },
-            Self::Truth(operand) => matches!(value(operand), Some(EdmValue::Boolean(true))),
+            Self::Truth(operand) => {
+                operand.of(record).is_some_and(|value| *value == EdmValue::Boolean(true))
+            }
             Self::And(parts) => parts.iter().all(|part| part.matches(record)),
             Self::Or(parts) => parts.iter().any(|part| part.matches(record)),
             Self::Not(part) => !part.matches(record),
+        }
+    }
+
+    /// How many comparisons it has: what it costs to hold it against a record.
+    pub fn comparisons(&self) -> usize {
+        match self {
+            Self::Compare(..) | Self::Truth(_) => 1,
+            Self::And(parts) | Self::Or(parts) => parts.iter().map(Self::comparisons).sum(),
+            Self::Not(part) => part.comparisons(),
         }
     }
 

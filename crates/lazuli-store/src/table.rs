@@ -1,5 +1,7 @@
 //! Tables: finding, creating, deleting, listing, access policy.
 
+use std::borrow::Cow;
+
 use lazuli_model::acl::SignedIdentifier;
 use lazuli_model::edm::EdmValue;
 use lazuli_model::filter::{Filter, Record};
@@ -30,8 +32,8 @@ pub(crate) async fn open_table(
 struct TableRecord<'a>(&'a TableRow);
 
 impl Record for TableRecord<'_> {
-    fn value(&self, name: &str) -> Option<EdmValue> {
-        (name == "TableName").then(|| EdmValue::String(self.0.name.clone()))
+    fn value(&self, name: &str) -> Option<Cow<'_, EdmValue>> {
+        (name == "TableName").then(|| Cow::Owned(EdmValue::String(self.0.name.clone())))
     }
 }
 

@@ -397,3 +397,38 @@ fn writers_of_different_entities_do_not_meet() {
         assert_eq!(all(&now.store, None, 1000).await.len(), 800);
     });
 }
+
+#[test]
+fn a_page_looks_at_fewer_entities_for_a_filter_of_many_comparisons() {
+    /// A partition after all others.
+    const LAST: &str = "\u{fffd}";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (_engine, store) = full_store().await;
+        for hundred in 0..13 {
+            let changes: Vec<Change> = (0..100)
+                .map(|n| {
+                    let key = EntityKey::new(LAST, format!("{hundred:02} {n:02}"));
+                    Change { key, ..change((0, 0), Verb::Insert, n) }
+                })
+                .collect();
+            store.change_entities(ACCOUNT, &table(), &changes).await.unwrap();
+        }
+        let number = |n| Operand::Constant(EdmValue::Int32(n));
+        let absent = Operand::Property("absent".to_owned());
+        let one = Filter::Compare(absent, Comparison::Equal, number(1));
+        let span = KeySpan::default();
+        let page = async |filter: &Filter| {
+            let query = EntityQuery { filter: Some(filter), span: &span, from: None, max: 1000 };
+            store.query_entities(ACCOUNT, &table(), &query).await.unwrap()
+        };
+        let all = page(&one).await;
+        assert!(all.items.is_empty() && all.next.is_none(), "{:?}", all.next);
+        let many = page(&Filter::Or(vec![one; 256])).await;
+        assert!(many.items.is_empty());
+        // 20,000 by 1 + 256 / 16.
+        let looked_at = 20_000_usize.div_ceil(17) - KEYS.len() * KEYS.len();
+        let next = format!("{:02} {:02}", looked_at / 100, looked_at % 100);
+        assert_eq!(many.next, Some(EntityKey::new(LAST, next)));
+    });
+}

@@ -35,6 +35,13 @@ fn bad_entities_are_refused_and_not_stored() {
     ] {
         tables.send(&insert(&body)).refused(400, code);
     }
+    for (partition, row) in [("1", "\"r\""), ("true", "\"r\""), ("[]", "\"r\""), ("\"p\"", "{}")] {
+        let body = format!("{{\"PartitionKey\":{partition},\"RowKey\":{row}}}");
+        tables.send(&insert(&body)).refused(400, "InvalidInput");
+    }
+    for deep in ["[".repeat(100_000), "{\"a\":".repeat(100_000)] {
+        tables.send(&insert(&with(&format!("\"a\":{deep}")))).refused(400, "InvalidInput");
+    }
     let huge = insert(&format!("{{\"a\":\"{}\"}}", "x".repeat(5 << 20)));
     tables.send(&huge).refused(413, "RequestBodyTooLarge");
     assert!(tables.rows("").is_empty());
@@ -43,8 +50,12 @@ fn bad_entities_are_refused_and_not_stored() {
 #[test]
 fn bad_queries_are_refused() {
     let tables = Tables::with_table();
-    let terms = vec!["A%20eq%201"; 3000].join("%20or%20");
-    let deep = format!("{}A{}", "(".repeat(1000), ")".repeat(1000));
+    let terms = vec!["A%20eq%201"; 10_000].join("%20or%20");
+    let some_more = vec!["A"; 257].join("%20or%20");
+    let deep = format!("{}A{}", "(".repeat(65), ")".repeat(65));
+    let deeper = "(".repeat(100_000);
+    let negated = "not%20".repeat(5_000);
+    let long = format!("A%20eq%20'{}'", "x".repeat(100_000));
     for (filter, status, code) in [
         ("A%20eq", 400, "InvalidInput"),
         ("A%20eq%20'x", 400, "InvalidInput"),
@@ -53,7 +64,18 @@ fn bad_queries_are_refused() {
         ("A%20eq%20null", 501, "NotImplemented"),
         ("startswith(A,'x')", 501, "NotImplemented"),
         (&*terms, 400, "InvalidInput"),
+        (&*some_more, 400, "InvalidInput"),
         (&*deep, 400, "InvalidInput"),
+        (&*deeper, 400, "InvalidInput"),
+        (&*negated, 400, "InvalidInput"),
+        (&*long, 400, "InvalidInput"),
+        ("A%20eq%20guid'1'", 400, "InvalidInput"),
+        ("A%20eq%20datetime'yesterday'", 400, "InvalidInput"),
+        ("A%20eq%20X'0'", 400, "InvalidInput"),
+        ("A%20eq%201%20and", 400, "InvalidInput"),
+        ("A%20eq%201)", 400, "InvalidInput"),
+        ("A%20eq%20%00", 400, "InvalidInput"),
+        ("%ff", 400, "InvalidQueryParameterValue"),
     ] {
         for resource in ["/Things()", "/Tables"] {
             tables.send(&get(&format!("{resource}?$filter={filter}"))).refused(status, code);
@@ -86,4 +108,43 @@ fn formats_that_are_not_there_are_refused() {
     tables.send(&unsigned).refused(403, "AuthenticationFailed");
     let challenged = get("/Things()").token("x=1").version("2020-12-06");
     tables.send(&challenged).refused(401, "NoAuthenticationInformation");
+}
+
+#[test]
+fn bad_transactions_are_refused_and_not_stored() {
+    let tables = Tables::with_table();
+    let send_all = |body: String| {
+        let call = send("POST", "/$batch", body).clone_with_type("multipart/mixed; boundary=b");
+        tables.send(&call)
+    };
+    let around = |parts: &str| {
+        format!("--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n{parts}--c--\r\n--b--\r\n")
+    };
+    let part = |target: &str, body: &str| {
+        format!(
+            "--c\r\nContent-Type: application/http\r\n\r\nPOST {target} HTTP/1.1\r\n\r\n{body}\r\n"
+        )
+    };
+    let good = part("/lazurite/Things", "{\"PartitionKey\":\"p\",\"RowKey\":\"r\"}");
+    let wide: String = (0..200).map(|n| format!("x{n}: 1\r\n")).collect();
+    for bad in [
+        "--c\r\n".repeat(100_000),
+        "--b\r\n".repeat(100_000),
+        part("/lazurite/$batch", &good),
+        part("/another/Things", "{\"PartitionKey\":\"p\",\"RowKey\":\"s\"}"),
+        part("/lazurite/Tables", "{\"TableName\":\"Others\"}"),
+        part("/lazurite/Things", "{\"PartitionKey\":1,\"RowKey\":\"s\"}"),
+        part("/lazurite/Things", &"[".repeat(100_000)),
+        part("http://", "{}"),
+        part(&format!("/{}", "x".repeat(40_000)), "{}"),
+        part("/lazurite/Things", "{}").replace("HTTP/1.1\r\n", &format!("HTTP/1.1\r\n{wide}")),
+    ] {
+        let answer = send_all(around(&format!("{good}{bad}"))).is(202);
+        answer.says("HTTP/1.1 4").hides("204 No Content");
+        assert!(tables.rows("").is_empty(), "{bad:.100}");
+    }
+    let large = part("/lazurite/Things", &format!("{{\"a\":\"{}\"}}", "x".repeat(4 << 20)));
+    send_all(around(&large)).refused(413, "RequestBodyTooLarge");
+    send_all(around(&good)).is(202).says("204 No Content");
+    assert_eq!(tables.rows(""), ["r"]);
 }

@@ -175,7 +175,9 @@ pub(crate) fn entities(
     let text = match format {
         Format::Atom => {
             let mut feed = Feed::begin(frame, call.head.now);
-            page.items.iter().for_each(|entity| feed.entity(&shown(entity)));
+            for entity in &page.items {
+                feed.entity(&shown(entity));
+            }
             feed.finish()
         }
         Format::Json(_) => {
@@ -217,7 +219,9 @@ pub(crate) fn tables(call: &Call<'_>, reply: Reply, format: Format, names: &[&st
     let text = match format {
         Format::Atom => {
             let mut feed = Feed::begin(frame, call.head.now);
-            names.iter().for_each(|name| feed.table(name));
+            for name in names {
+                feed.table(name);
+            }
             feed.finish()
         }
         Format::Json(_) => frame.tables(names.iter().copied()),

@@ -321,6 +321,11 @@ impl Answer {
         self
     }
 
+    /// The status.
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
     /// A header's value; empty if it is absent.
     pub(crate) fn header(&self, name: &str) -> String {
         let value = self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));

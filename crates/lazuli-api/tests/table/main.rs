@@ -11,6 +11,7 @@ mod entities;
 mod harness;
 mod journal;
 mod malformed;
+mod model;
 mod queries;
 #[path = "../blob/scribe.rs"]
 #[allow(dead_code, reason = "the other service's tests ask more of it")]

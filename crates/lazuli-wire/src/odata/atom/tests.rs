@@ -104,8 +104,11 @@ fn an_entry_is_read_whatever_its_prefixes() {
 
 #[test]
 fn what_is_malformed_is_refused() {
-    let many: String = (0..253).map(|n| format!("<d:p{n}>x</d:p{n}>")).collect();
-    let endless: String = (0..2000).map(|n| format!("<d:p{n}>x</d:p{n}>")).collect();
+    let texts = |count: usize| -> Vec<String> {
+        (0..count).map(|n| format!("<d:p{n}>x</d:p{n}>")).collect()
+    };
+    let many = texts(253).concat();
+    let endless = texts(2000).concat();
     for (properties, code) in [
         ("<d:a m:type=\"Edm.Int32\">x</d:a>", ErrorCode::InvalidInput),
         ("<d:a m:type=\"Edm.Int32\"></d:a>", ErrorCode::InvalidInput),

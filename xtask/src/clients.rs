@@ -50,6 +50,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     Script { step: "py-blob", file: "py_blob.py", reach: Reach::Path },
     Script { step: "py-blob-aio", file: "py_blob_aio.py", reach: Reach::Path },
     Script { step: "py-blob-host", file: "py_blob.py", reach: Reach::Host },
+    Script { step: "py-table", file: "py_table.py", reach: Reach::Path },
     Script { step: "azcopy", file: "az_copy.sh", reach: Reach::Path },
     Script { step: "azcopy-host", file: "az_copy.sh", reach: Reach::Host },
     Script { step: "rclone-key", file: "rclone.sh", reach: Reach::EmulatorPort },
@@ -59,7 +60,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
 
 /// The Python suite of the repository.
 pub(crate) fn python_suite(log: &Path) -> Outcome {
-    own_suite(python_command(), log, (report::plain_counts, true))
+    own_suite(python_command("suite.py"), log, (report::plain_counts, true))
 }
 
 /// The suite of copies between two servers, of which the one tested may read from the other.
@@ -81,7 +82,7 @@ pub(crate) fn between_servers(log: &Path) -> Outcome {
 
 /// The same against a server without a transparency log.
 pub(crate) fn python_suite_unlogged(log: &Path) -> Outcome {
-    own_suite(python_command(), log, (report::plain_counts, false))
+    own_suite(python_command("suite.py"), log, (report::plain_counts, false))
 }
 
 /// The core of the Python suite in every service version that the SDK speaks.
@@ -93,24 +94,34 @@ pub(crate) fn python_versions(log: &Path) -> Outcome {
 
 /// The JavaScript suite of the repository.
 pub(crate) fn node_suite(log: &Path) -> Outcome {
-    own_suite(node_command(), log, (report::node_counts, true))
+    own_suite(node_command("suite.test.mjs"), log, (report::node_counts, true))
 }
 
 /// The same against a server without a transparency log.
 pub(crate) fn node_suite_unlogged(log: &Path) -> Outcome {
-    own_suite(node_command(), log, (report::node_counts, false))
+    own_suite(node_command("suite.test.mjs"), log, (report::node_counts, false))
 }
 
-fn python_command() -> Command {
+/// The Python suite of tables.
+pub(crate) fn python_tables(log: &Path) -> Outcome {
+    own_suite(python_command("tables.py"), log, (report::plain_counts, true))
+}
+
+/// The JavaScript suite of tables.
+pub(crate) fn node_tables(log: &Path) -> Outcome {
+    own_suite(node_command("tables.test.mjs"), log, (report::node_counts, true))
+}
+
+fn python_command(file: &str) -> Command {
     let mut command = Command::new(setup::python());
-    command.arg(workspace::root().join("conformance/python/suite.py"));
+    command.arg(workspace::root().join("conformance/python").join(file));
     command
 }
 
-fn node_command() -> Command {
+fn node_command(file: &str) -> Command {
     let mut command = Command::new("node");
     command.args(["--test", "--test-reporter=tap"]);
-    command.arg(workspace::root().join("conformance/javascript/suite.test.mjs"));
+    command.arg(workspace::root().join("conformance/javascript").join(file));
     command.env("LAZULI_NODE_MODULES", setup::node().join("node_modules"));
     command
 }
@@ -136,7 +147,7 @@ fn suite_against(
         Ok(server) => server,
         Err(message) => return Outcome::failed(message),
     };
-    set_environment(&mut command, server.blob_url());
+    set_environment(&mut command, server.blob_url(), &server);
     let finished = match process::run(&mut command, log, SUITE_LIMIT) {
         Ok(finished) => finished,
         Err(message) => return Outcome::failed(message),
@@ -207,9 +218,10 @@ fn script_command(script: &Script, folder: &Path, server: &Server) -> Result<Com
     command.arg(path).current_dir(workspace::scratch());
     if script.reach == Reach::Host {
         let host = format!("{ACCOUNT}.blob.core.lazuli.test");
-        set_environment(&mut command, &format!("http://{host}:{}", server.blob_port()));
+        let url = format!("http://{host}:{}", server.blob_port());
+        set_environment(&mut command, &url, server);
     } else {
-        set_environment(&mut command, server.blob_url());
+        set_environment(&mut command, server.blob_url(), server);
     }
     command.env("CLIENTS_VENV", setup::venv());
     command.env("CLIENTS_DIR", workspace::target());
@@ -247,7 +259,8 @@ fn build_rust_client(folder: &Path) -> Result<PathBuf, String> {
 }
 
 /// What every suite is told about the server.
-fn set_environment(command: &mut Command, blob_url: &str) {
+fn set_environment(command: &mut Command, blob_url: &str, server: &Server) {
+    command.env("AZ_TABLE", server.table_url());
     command.env("AZ_BLOB", blob_url).env("AZ_ACCOUNT", ACCOUNT).env("AZ_KEY", KEY);
     for name in ["AZ_DFS", "AZ_LAX", "ONLY", "http_proxy", "HTTP_PROXY"] {
         command.env_remove(name);

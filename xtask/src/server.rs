@@ -42,6 +42,7 @@ pub(crate) struct Server {
     group: Group,
     folder: PathBuf,
     blob: String,
+    table: String,
     ready_after: Duration,
 }
 
@@ -77,19 +78,24 @@ impl Server {
             .spawn()
             .map_err(|error| format!("{}: {error}", workspace::lazuli_binary().display()))?;
         let mut group = Group::new(child);
-        let blob = match wait_until_ready(&mut group, &ready_file) {
-            Ok(url) => url,
+        let [blob, table] = match wait_until_ready(&mut group, &ready_file) {
+            Ok(urls) => urls,
             Err(message) => {
                 let log = fs::read_to_string(&log_path).unwrap_or_default();
                 return Err(format!("lazuli serve: {message}\n{}", process::tail(&log, 15)));
             }
         };
-        Ok(Self { group, folder, blob, ready_after: begun.elapsed() })
+        Ok(Self { group, folder, blob, table, ready_after: begun.elapsed() })
     }
 
     /// The URL of the blob endpoint, ending in the account's name.
     pub(crate) fn blob_url(&self) -> &str {
         &self.blob
+    }
+
+    /// The URL of the table endpoint, ending in the account's name.
+    pub(crate) fn table_url(&self) -> &str {
+        &self.table
     }
 
     /// The port of the blob endpoint.
@@ -136,13 +142,14 @@ impl Drop for Server {
     }
 }
 
-/// Waits for the ready file and gives the URL of the blob endpoint, ending in the account's name.
-fn wait_until_ready(group: &mut Group, ready_file: &Path) -> Result<String, String> {
+/// Waits for the ready file and gives the URLs of the blob and the table endpoint, ending in the
+/// account's name.
+fn wait_until_ready(group: &mut Group, ready_file: &Path) -> Result<[String; 2], String> {
     let deadline = Instant::now() + READY_LIMIT;
     loop {
         // The file appears whole: the server renames it into place.
         if let Ok(text) = fs::read_to_string(ready_file) {
-            return blob_url(&text);
+            return Ok([url(&text, "blob")?, url(&text, "table")?]);
         }
         if let Some(status) = group.try_wait()? {
             return Err(format!("ended before it was ready ({status})"));
@@ -154,26 +161,28 @@ fn wait_until_ready(group: &mut Group, ready_file: &Path) -> Result<String, Stri
     }
 }
 
-/// The URL of the blob endpoint in the text of a ready file.
-fn blob_url(ready: &str) -> Result<String, String> {
+/// The URL of a service's endpoint in the text of a ready file.
+fn url(ready: &str, service: &str) -> Result<String, String> {
     let ready: Value =
         serde_json::from_str(ready).map_err(|error| format!("the ready file: {error}"))?;
-    let url = ready["blob"].as_str().ok_or("the ready file names no blob endpoint")?;
+    let missing = || format!("the ready file names no {service} endpoint");
+    let url = ready[service].as_str().ok_or_else(missing)?;
     let url = url.trim_end_matches('/');
     if url.ends_with(ACCOUNT) { Ok(url.to_owned()) } else { Ok(format!("{url}/{ACCOUNT}")) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::blob_url;
+    use super::url;
 
     #[test]
     fn the_blob_url_always_ends_in_the_account() {
         let with = r#"{"blob":"http://127.0.0.1:4000/devstoreaccount1","pid":1}"#;
         let without = r#"{"blob":"http://127.0.0.1:4000/"}"#;
         let want = "http://127.0.0.1:4000/devstoreaccount1";
-        assert_eq!(blob_url(with).as_deref(), Ok(want));
-        assert_eq!(blob_url(without).as_deref(), Ok(want));
-        assert!(blob_url("{}").is_err() && blob_url("{").is_err());
+        assert_eq!(url(with, "blob").as_deref(), Ok(want));
+        assert_eq!(url(without, "blob").as_deref(), Ok(want));
+        assert!(url("{}", "blob").is_err() && url("{", "blob").is_err());
+        assert!(url(with, "table").is_err());
     }
 }

@@ -10,14 +10,23 @@ use std::time::Duration;
 
 use crate::{process, workspace};
 
-/// Python packages: the official SDK, the HTTP client of its asynchronous half, its reader of Arrow
+/// Python packages: the official SDKs, the HTTP client of their asynchronous half, the reader of Arrow
 /// streams, and the signatures of the transparency log (ML-DSA-44 came with version 48).
-const PYTHON_PACKAGES: &[&str] =
-    &["azure-storage-blob==12.31.1", "aiohttp>=3.14,<4", "nanoarrow>=0.9,<1", "cryptography>=48"];
+const PYTHON_PACKAGES: &[&str] = &[
+    "azure-storage-blob==12.31.1",
+    "azure-data-tables==12.7.0",
+    "aiohttp>=3.14,<4",
+    "nanoarrow>=0.9,<1",
+    "cryptography>=48",
+];
 
-/// Node packages: azcopy (a binary inside a package) and the official SDK.
-const NODE_PACKAGES: &[&str] =
-    &["@azure-tools/azcopy-linux@10.32.2", "@azure/storage-blob@12", "@azure/core-rest-pipeline@1"];
+/// Node packages: azcopy (a binary inside a package) and the official SDKs.
+const NODE_PACKAGES: &[&str] = &[
+    "@azure-tools/azcopy-linux@10.32.2",
+    "@azure/storage-blob@12",
+    "@azure/data-tables@13",
+    "@azure/core-rest-pipeline@1",
+];
 
 /// The baseline of the benchmark, and the Node it asks for.
 const AZURITE_PACKAGES: &[&str] = &["azurite@3.37.0", "node@22"];

@@ -64,6 +64,8 @@ fn steps() -> Vec<Step> {
             clients::python_versions,
         ),
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
+        step("conformance-py-tables", "the Python SDK for tables", false, clients::python_tables),
+        step("conformance-js-tables", "the JavaScript SDK for tables", false, clients::node_tables),
         step(
             "conformance-between",
             "copies from server to server, azcopy among them",
@@ -365,6 +367,8 @@ fn crash(log: &Path) -> Outcome {
         "lazuli-testkit",
         "--test",
         "crash",
+        "--test",
+        "crash_tables",
         "--test",
         "full_disk",
     ];

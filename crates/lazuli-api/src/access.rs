@@ -5,7 +5,7 @@
 //! operations name a shape of it, with the sets of permissions of which any one suffices.
 
 use lazuli_auth::Permission::{
-    Create, Delete, DeleteVersion, Filter, List, Read, SetImmutability, Tags, Write,
+    Add, Create, Delete, DeleteVersion, Filter, List, Read, SetImmutability, Tags, Update, Write,
 };
 use lazuli_auth::{
     AccessPolicy, AccessSpec, AnonymousAccess, PublicAccess, ResourceTypes, SasPermissions,
@@ -40,7 +40,7 @@ const fn object(any_of: &'static [SasPermissions]) -> AccessSpec {
 pub const SERVICE_READ: AccessSpec = service(&[SasPermissions::of(&[Read])]);
 /// Writes service properties.
 pub const SERVICE_WRITE: AccessSpec = service(&[SasPermissions::of(&[Write])]);
-/// Lists containers.
+/// Lists containers or tables.
 pub const SERVICE_LIST: AccessSpec = service(&[SasPermissions::of(&[List])]);
 /// Finds blobs by tags in all containers.
 pub const SERVICE_FILTER: AccessSpec = spec(
@@ -98,7 +98,7 @@ pub const BLOB_BREAK_LEASE: AccessSpec =
     object(&[SasPermissions::of(&[Write]), SasPermissions::of(&[Delete])]);
 /// Appends to a blob.
 pub const BLOB_APPEND: AccessSpec =
-    object(&[SasPermissions::of(&[lazuli_auth::Permission::Add]), SasPermissions::of(&[Write])]);
+    object(&[SasPermissions::of(&[Add]), SasPermissions::of(&[Write])]);
 /// Deletes a blob, or a version of one.
 pub const BLOB_DELETE: AccessSpec =
     object(&[SasPermissions::of(&[Delete]), SasPermissions::of(&[DeleteVersion])]);
@@ -106,6 +106,39 @@ pub const BLOB_DELETE: AccessSpec =
 pub const BLOB_TAGS: AccessSpec = object(&[SasPermissions::of(&[Tags])]);
 /// Sets immutability policies and legal holds.
 pub const BLOB_IMMUTABILITY: AccessSpec = object(&[SasPermissions::of(&[SetImmutability])]);
+
+/// Makes a table.
+pub const TABLE_CREATE: AccessSpec = CONTAINER_CREATE;
+/// Deletes a table.
+pub const TABLE_DELETE: AccessSpec = CONTAINER_DELETE;
+/// Reads entities.
+pub const ENTITY_READ: AccessSpec = object(&[SasPermissions::of(&[Read])]);
+/// Adds an entity.
+pub const ENTITY_ADD: AccessSpec = object(&[SasPermissions::of(&[Add])]);
+/// Changes an entity.
+pub const ENTITY_UPDATE: AccessSpec = object(&[SasPermissions::of(&[Update])]);
+/// Adds or changes an entity.
+pub const ENTITY_UPSERT: AccessSpec = object(&[SasPermissions::of(&[Add, Update])]);
+/// Deletes an entity.
+pub const ENTITY_DELETE: AccessSpec = object(&[SasPermissions::of(&[Delete])]);
+/// Changes entities together: what a token permits is asked of each change.
+pub const ENTITY_TRANSACTION: AccessSpec = object(&[SasPermissions::NONE]);
+
+/// What the owner of a container, or of what another service has in its place, opens to others.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    /// What everybody may do.
+    pub(crate) public: PublicAccess,
+    /// Its stored access policies.
+    pub(crate) policies: Vec<SignedIdentifier>,
+}
+
+impl Opened {
+    /// The stored access policy of this name.
+    pub(crate) fn policy(&self, id: &str) -> Option<&SignedIdentifier> {
+        self.policies.iter().find(|policy| policy.id == id)
+    }
+}
 
 /// What a container allows everybody; nothing if there is none.
 pub fn public(container: Option<&ContainerRow>) -> PublicAccess {

@@ -196,7 +196,13 @@ fn is_condition(name: &str) -> bool {
 pub(crate) fn object<'a>(head: &'a Head<'_>) -> Option<Object<'a>> {
     let snapshot = || head.query.get_non_empty("snapshot").and_then(date::parse_iso7);
     match &head.resource {
-        Resource::Account => None,
+        Resource::Account | Resource::Tables | Resource::Batch => None,
+        Resource::NamedTable(table) | Resource::Table(table) => {
+            Some(Object { container: table, blob: None, snapshot: None })
+        }
+        Resource::Entity(entity) => {
+            Some(Object { container: &entity.table, blob: Some(&entity.predicate), snapshot: None })
+        }
         Resource::Container(container) => Some(Object { container, blob: None, snapshot: None }),
         Resource::Blob(container, blob) => {
             Some(Object { container, blob: Some(blob), snapshot: snapshot() })

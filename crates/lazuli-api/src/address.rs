@@ -4,10 +4,15 @@
 //! any suffix) and path style (`http://127.0.0.1:10000/ACCOUNT/CONTAINER/BLOB`), as the emulators
 //! use. <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata>
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use lazuli_model::{ErrorCode, Refusal};
-use lazuli_wire::percent;
+use lazuli_model::entity::EntityKey;
+use lazuli_model::{ErrorCode, Refusal, Service};
+use lazuli_wire::odata::address::TableAddress;
+use lazuli_wire::{odata, percent};
+
+use crate::spec::Level;
 
 /// What a request's target names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +117,69 @@ pub enum Resource {
     Container(String),
     /// A blob in a container.
     Blob(String, String),
+    /// The tables of the account.
+    Tables,
+    /// A table among the tables.
+    NamedTable(String),
+    /// The entities of a table.
+    Table(String),
+    /// An entity.
+    Entity(EntityAddress),
+    /// Where entity group transactions are sent.
+    Batch,
+}
+
+/// An entity in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityAddress {
+    /// The table.
+    pub table: String,
+    /// The entity's key.
+    pub key: EntityKey,
+    /// The key as the journal tells it.
+    pub predicate: String,
+}
+
+impl Resource {
+    /// What a request to `service` names, given its `restype`.
+    ///
+    /// `InvalidInput` for an address that the Table service cannot read.
+    pub fn of(
+        service: Service,
+        address: &Address<'_>,
+        restype: Option<&str>,
+    ) -> Result<Self, Refusal> {
+        match service {
+            Service::Blob | Service::Dfs | Service::Queue => Ok(address.resource(restype)),
+            Service::Table => address.table_resource(),
+        }
+    }
+
+    /// The level of the operations on it.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Account => Level::Account,
+            Self::Container(_) => Level::Container,
+            Self::Blob(..) => Level::Blob,
+            Self::Tables => Level::Tables,
+            Self::NamedTable(_) => Level::NamedTable,
+            Self::Table(_) => Level::Table,
+            Self::Entity(_) => Level::Entity,
+            Self::Batch => Level::Batch,
+        }
+    }
+
+    /// The container, or what another service has in its place, and the blob, as far as they are
+    /// named: what a token is signed for and what has stored access policies.
+    pub fn names(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Account | Self::Tables | Self::Batch => (None, None),
+            Self::NamedTable(table) | Self::Table(table) => (Some(table), None),
+            Self::Entity(entity) => (Some(&entity.table), None),
+            Self::Container(container) => (Some(container), None),
+            Self::Blob(container, blob) => (Some(container), Some(blob)),
+        }
+    }
 }
 
 impl Address<'_> {
@@ -127,6 +195,26 @@ impl Address<'_> {
             (first, Some("")) => Resource::Container(first.to_owned()),
             (first, Some(rest)) => Resource::Blob(first.to_owned(), rest.to_owned()),
         }
+    }
+}
+
+impl Address<'_> {
+    fn table_resource(&self) -> Result<Resource, Refusal> {
+        let path = match &self.rest {
+            Some(rest) => Cow::Owned(format!("{}/{rest}", self.first)),
+            None => Cow::Borrowed(self.first.as_str()),
+        };
+        Ok(match odata::address::parse(&path)? {
+            TableAddress::Service => Resource::Account,
+            TableAddress::Tables => Resource::Tables,
+            TableAddress::NamedTable(table) => Resource::NamedTable(table),
+            TableAddress::Table(table) => Resource::Table(table),
+            TableAddress::Entity(table, key) => {
+                let predicate = key.predicate();
+                Resource::Entity(EntityAddress { table, key, predicate })
+            }
+            TableAddress::Batch => Resource::Batch,
+        })
     }
 }
 

@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
 use lazuli_auth::Granted;
 use lazuli_base::Timestamp;
-use lazuli_model::names::{BlobName, ContainerName};
+use lazuli_model::entity::EntityKey;
+use lazuli_model::names::{BlobName, ContainerName, TableName};
 use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 use lazuli_store::Store;
 use lazuli_wire::query::Query;
@@ -19,11 +20,14 @@ use crate::spec::Spec;
 use crate::{Api, Spelling};
 
 /// The head of a request, taken apart.
+#[derive(Clone)]
 pub struct Head<'a> {
     /// The listener it came in by.
     pub service: Service,
-    /// The HTTP method.
+    /// The HTTP method that decides what is asked for.
     pub method: &'a Method,
+    /// The HTTP method as sent, which is signed: `POST` may stand for another one.
+    pub sent: &'a Method,
     /// What the target names.
     pub address: Address<'a>,
     /// The container or blob among it.
@@ -113,7 +117,7 @@ impl<'a> Call<'a> {
             Resource::Container(container) | Resource::Blob(container, _) => {
                 ContainerName::parse(container)
             }
-            Resource::Account => Err(ErrorCode::InvalidUri.into()),
+            _ => Err(ErrorCode::InvalidUri.into()),
         }
     }
 
@@ -121,6 +125,26 @@ impl<'a> Call<'a> {
     pub fn blob(&self) -> Result<BlobName, Refusal> {
         match &self.head.resource {
             Resource::Blob(container, blob) => BlobName::parse(blob, container == ROOT_CONTAINER),
+            _ => Err(ErrorCode::InvalidUri.into()),
+        }
+    }
+
+    /// The addressed table, its name checked.
+    pub fn table(&self) -> Result<TableName, Refusal> {
+        match &self.head.resource {
+            Resource::NamedTable(table) | Resource::Table(table) => TableName::parse(table),
+            Resource::Entity(entity) => TableName::parse(&entity.table),
+            _ => Err(ErrorCode::InvalidUri.into()),
+        }
+    }
+
+    /// The key of the addressed entity, which the caller's token must reach.
+    pub fn entity_key(&self) -> Result<&'a EntityKey, Refusal> {
+        match &self.head.resource {
+            Resource::Entity(entity) => {
+                self.granted.require_entity(&entity.table, &entity.key)?;
+                Ok(&entity.key)
+            }
             _ => Err(ErrorCode::InvalidUri.into()),
         }
     }

@@ -4,7 +4,7 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use lazuli_model::cors::{CorsRule, matching};
-use lazuli_model::{ErrorCode, Refusal};
+use lazuli_model::{ErrorCode, Refusal, Service};
 use lazuli_wire::headers;
 
 use crate::Api;
@@ -24,7 +24,7 @@ impl Actual {
         if *head.method == http::Method::OPTIONS {
             return Ok(Self::default());
         }
-        let rules = api.store.service_properties(&head.address.account).await?.cors;
+        let rules = api.store.service_properties(head.service, &head.address.account).await?.cors;
         let mut says = Vec::new();
         if let Some(rule) = matching(&rules, origin, head.method.as_str()) {
             allow_origin(rule, origin, &mut says);
@@ -63,6 +63,15 @@ fn allow_origin(rule: &CorsRule, origin: &str, says: &mut Vec<(&'static str, Str
     }
 }
 
+/// The name of the preflight operation of a service.
+pub(crate) fn preflight_name(service: Service) -> &'static str {
+    match service {
+        Service::Blob | Service::Dfs => "PreflightBlobRequest",
+        Service::Queue => "PreflightQueueRequest",
+        Service::Table => "PreflightTableRequest",
+    }
+}
+
 /// Answers a preflight request.
 ///
 /// `InvalidHeaderValue` without `Origin` or method, `CorsPreflightFailure` if no rule allows it.
@@ -79,7 +88,7 @@ pub(crate) async fn preflight(api: &Api, head: &Head<'_>) -> Result<Reply, Refus
     let asked = headers::non_empty(head.headers, "access-control-request-headers")?;
     let names =
         || asked.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-    let rules = api.store.service_properties(&head.address.account).await?.cors;
+    let rules = api.store.service_properties(head.service, &head.address.account).await?.cors;
     let rule = matching(&rules, origin, method)
         .filter(|rule| rule.allows_headers(names()))
         .ok_or_else(|| Refusal::new(ErrorCode::CorsPreflightFailure))?;

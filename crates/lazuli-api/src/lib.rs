@@ -28,6 +28,7 @@ mod since;
 mod source_range;
 pub mod spec;
 pub mod spelling;
+pub mod table;
 pub mod upload;
 
 pub use accounts::Accounts;

@@ -2,13 +2,17 @@
 
 use http::{HeaderMap, Method};
 use lazuli_engine::BoxFuture;
-use lazuli_model::{ErrorCode, Refusal};
+use lazuli_model::{ErrorCode, Refusal, Service};
 use lazuli_wire::query::Query;
 
 use crate::blob;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::spec::{Level, Selector, Spec, Status};
+
+mod table;
+
+pub use table::TABLE;
 
 /// An operation: what it is, and what answers it.
 pub struct Operation {
@@ -109,6 +113,15 @@ pub static BLOB: &[Operation] = &[
     pending!(SET_BLOB_LEGAL_HOLD),
 ];
 
+/// The operations of a service.
+pub fn of(service: Service) -> &'static [Operation] {
+    match service {
+        Service::Blob => BLOB,
+        Service::Table => TABLE,
+        Service::Dfs | Service::Queue => &[],
+    }
+}
+
 /// The answer of an operation that is declared and not built.
 fn not_built(spec: &Spec) -> Refusal {
     let reason = match spec.status {
@@ -124,12 +137,12 @@ fn not_built(spec: &Spec) -> Refusal {
 /// `InvalidQueryParameterValue` for an unknown `comp` or `restype`, `UnsupportedHttpVerb` for a
 /// method the resource does not know, `InvalidHttpVerb` for no method at all.
 pub fn route(
-    level: Level,
+    (service, level): (Service, Level),
     method: &Method,
     query: &Query<'_>,
     headers: &HeaderMap,
 ) -> Result<&'static Operation, Refusal> {
-    let candidates = || BLOB.iter().filter(|operation| operation.spec.level == level);
+    let candidates = || of(service).iter().filter(|operation| operation.spec.level == level);
     let matching = |operation: &&Operation| {
         operation.spec.methods.contains(method)
             && operation.spec.selectors.iter().all(|selector| selector.matches(query, headers))
@@ -152,7 +165,7 @@ pub fn route(
             return Err(Refusal::query_value(name, given, "The value is not supported."));
         }
     }
-    let allowed = allowed_methods(level, query);
+    let allowed = allowed_methods((service, level), query);
     if allowed.iter().any(|allowed| allowed == method.as_str()) || allowed.is_empty() {
         let comp = query.get("comp").unwrap_or_default();
         return Err(Refusal::query_value("comp", comp, "No operation has these parameters."));
@@ -172,10 +185,10 @@ const KNOWN_METHODS: &[Method] = &[
 ];
 
 /// The methods of the operations that share the request's `comp` and `restype`.
-fn allowed_methods(level: Level, query: &Query<'_>) -> Vec<String> {
+fn allowed_methods((service, level): (Service, Level), query: &Query<'_>) -> Vec<String> {
     let mut allowed = Vec::new();
     let empty = HeaderMap::new();
-    for operation in BLOB.iter().filter(|operation| operation.spec.level == level) {
+    for operation in of(service).iter().filter(|operation| operation.spec.level == level) {
         let named = operation.spec.selectors.iter().all(|selector| {
             !matches!(selector, Selector::Query(..) | Selector::NoQuery(_))
                 || selector.matches(query, &empty)
@@ -195,14 +208,13 @@ mod tests {
 
     #[test]
     fn no_request_is_two_operations() {
-        for (index, a) in BLOB.iter().enumerate() {
-            for b in &BLOB[index + 1..] {
-                assert!(
-                    a.spec.excludes(b.spec),
-                    "a request can be both {} and {}",
-                    a.spec.name,
-                    b.spec.name
-                );
+        for service in [Service::Blob, Service::Queue, Service::Table] {
+            let operations = of(service);
+            for (index, a) in operations.iter().enumerate() {
+                for b in &operations[index + 1..] {
+                    let names = (a.spec.name, b.spec.name);
+                    assert!(a.spec.excludes(b.spec), "a request can be both of {names:?}");
+                }
             }
         }
     }

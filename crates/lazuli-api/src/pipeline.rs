@@ -11,6 +11,7 @@ use lazuli_store::Store;
 use lazuli_wire::query::Query;
 use lazuli_wire::{error_body, headers};
 
+use crate::access::Opened;
 use crate::accountable::Caller;
 use crate::address::{self, Resource};
 use crate::call::{Call, Head};
@@ -19,7 +20,7 @@ use crate::message::{Body, BodyError, Observation, Request, RequestBody, Respons
 use crate::operations::{self, Operation};
 use crate::reply::Reply;
 use crate::spec::{Level, Spec, Status};
-use crate::{Api, Spelling, UnknownVersions, since};
+use crate::{Api, Spelling, UnknownVersions, since, table};
 
 /// The first version whose SAS tokens decide the behaviour of requests that name no version.
 const SAS_VERSION_DECIDES: ApiVersion = ApiVersion::new(2014, 2, 14);
@@ -106,13 +107,17 @@ impl Api {
         let address = address::resolve(&request.target, host, request.secure, is_account)?;
         observation.account = Some(address.account.clone());
         let query = Query::parse(address.query)?;
-        *versions =
-            self.versions_of((&address.account, inherited), &query, &request.headers).await?;
+        *versions = self
+            .versions_of((request.service, &address.account, inherited), &query, &request.headers)
+            .await?;
         check_client_request_id(&request.headers)?;
-        let resource = address.resource(query.get_non_empty("restype"));
+        let restype = query.get_non_empty("restype");
+        let resource = Resource::of(request.service, &address, restype)?;
+        let method = table::method(request.service, &request.method, &request.headers)?;
         let head = Head {
             service: request.service,
-            method: &request.method,
+            method: &method,
+            sent: &request.method,
             address,
             resource,
             query,
@@ -173,15 +178,11 @@ impl Api {
         name: &mut &'static str,
     ) -> Result<Reply, Refusal> {
         if *head.method == Method::OPTIONS {
-            *name = "PreflightBlobRequest";
+            *name = cors::preflight_name(head.service);
             return cors::preflight(self, head).await;
         }
-        let level = match head.resource {
-            Resource::Account => Level::Account,
-            Resource::Container(_) => Level::Container,
-            Resource::Blob(..) => Level::Blob,
-        };
-        let operation = operations::route(level, head.method, &head.query, head.headers)?;
+        let place = (head.service, head.resource.level());
+        let operation = operations::route(place, head.method, &head.query, head.headers)?;
         *name = operation.spec.name;
         let announced = body.announced();
         let (granted, caller) = match self.admit(head, operation).await {
@@ -239,13 +240,9 @@ impl Api {
         head: &Head<'_>,
         operation: &Operation,
     ) -> Result<(Granted, Caller), Denied> {
-        let (container, blob) = match &head.resource {
-            Resource::Account => (None, None),
-            Resource::Container(container) => (Some(container.as_str()), None),
-            Resource::Blob(container, blob) => (Some(container.as_str()), Some(blob.as_str())),
-        };
+        let (container, blob) = head.resource.names();
         let auth = AuthRequest {
-            method: head.method.as_str(),
+            method: head.sent.as_str(),
             path: head.address.path,
             query: head.address.query,
             headers: head.headers,
@@ -263,25 +260,42 @@ impl Api {
         let anonymous = matches!(principal, lazuli_auth::Principal::Anonymous);
         let needs_container = principal.policy_id().is_some()
             || (anonymous && spec.anonymous != AnonymousAccess::Never);
-        let row = match container.filter(|_| needs_container) {
-            Some(name) => self.store.find_container(&head.address.account, name).await?,
-            None => None,
+        // A transaction's address names no table, but a token for one does.
+        let place = container.or(principal.table());
+        let opened = match place.filter(|_| needs_container) {
+            Some(name) => self.opened(head, name).await?,
+            None => Opened::default(),
         };
-        let policy = match (principal.policy_id(), &row) {
-            (Some(id), Some(row)) => row.policies.iter().find(|policy| policy.id == id),
-            _ => None,
-        };
+        let policy = principal.policy_id().and_then(|id| opened.policy(id));
         let policy = policy.map(crate::access::policy);
         let caller = Caller::of(&principal);
         let principal = principal.into_effective(policy.as_ref(), &auth)?;
         let context = AccessContext {
             service: head.service,
             requested_version: head.requested_version,
-            public_access: crate::access::public(row.as_ref()),
+            public_access: opened.public,
         };
         match authorise(spec, &principal, &context) {
             Ok(granted) => Ok((granted, caller)),
             Err(refusal) => Err(Denied { refusal, caller: (!anonymous).then_some(caller) }),
+        }
+    }
+
+    /// What the addressed container, or what another service has in its place, opens to others.
+    async fn opened(&self, head: &Head<'_>, name: &str) -> Result<Opened, Refusal> {
+        let account = &head.address.account;
+        match head.service {
+            Service::Blob | Service::Dfs => {
+                let row = self.store.find_container(account, name).await?;
+                let public = crate::access::public(row.as_ref());
+                Ok(Opened { public, policies: row.map(|row| row.policies).unwrap_or_default() })
+            }
+            Service::Table => {
+                let row = self.store.find_table(account, name).await?;
+                let policies = row.map(|row| row.policies).unwrap_or_default();
+                Ok(Opened { policies, ..Opened::default() })
+            }
+            Service::Queue => Ok(Opened::default()),
         }
     }
 
@@ -290,7 +304,7 @@ impl Api {
     /// <https://learn.microsoft.com/rest/api/storageservices/versioning-for-the-azure-storage-services>
     async fn versions_of(
         &self,
-        (account, inherited): (&str, Option<ApiVersion>),
+        (service, account, inherited): (Service, &str, Option<ApiVersion>),
         query: &Query<'_>,
         request: &HeaderMap,
     ) -> Result<Versions, Refusal> {
@@ -306,7 +320,7 @@ impl Api {
         };
         let named = match given.or_else(parameter).or_else(token) {
             Some(version) => version,
-            None => self.store.default_version(account).await?.unwrap_or(UNVERSIONED),
+            None => self.store.default_version(service, account).await?.unwrap_or(UNVERSIONED),
         };
         let newer_than_known = named > ApiVersion::NEWEST;
         if named < ApiVersion::OLDEST
@@ -335,7 +349,8 @@ impl Api {
             Err(refusal) => {
                 observation.error = Some(refusal.code().name());
                 observation.cause = refusal.cause().map(str::to_owned);
-                self.encode_refusal(request, &refusal, &observation.request_id)
+                let about = (&*observation.request_id, versions.served);
+                self.encode_refusal(request, &refusal, about)
             }
         };
         let own = &mut response.headers;
@@ -364,7 +379,13 @@ impl Api {
         response
     }
 
-    fn encode_refusal(&self, request: &Request, refusal: &Refusal, request_id: &str) -> Response {
+    fn encode_refusal(
+        &self,
+        request: &Request,
+        refusal: &Refusal,
+        (request_id, version): (&str, ApiVersion),
+    ) -> Response {
+        let now = self.clock.now();
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert("x-ms-error-code", HeaderValue::from_static(refusal.code().name()));
         for (name, value) in refusal.headers() {
@@ -374,11 +395,15 @@ impl Api {
         }
         let status = refusal.status();
         let bodiless = request.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
+        let (kind, body) = match request.service {
+            Service::Table => table::error_body(request, refusal, (request_id, version), now),
+            _ => ("application/xml", error_body::xml(refusal, request_id, now)),
+        };
         let body = if bodiless {
             Body::Empty
         } else {
-            headers.insert("content-type", HeaderValue::from_static("application/xml"));
-            Body::Full(error_body::xml(refusal, request_id, self.clock.now()).into())
+            headers.insert("content-type", HeaderValue::from_static(kind));
+            Body::Full(body.into())
         };
         Response { status, headers, spelling: Spelling::default(), body }
     }
@@ -403,7 +428,8 @@ fn check_part(part: &Request, first: &mut Option<&'static str>) -> Result<(), Re
     let (_, query) = part.target.split_once('?').unwrap_or((&part.target, ""));
     let query = Query::parse(query)?;
     let level = if query.contains("restype") { Level::Container } else { Level::Blob };
-    let name = operations::route(level, &part.method, &query, &part.headers)?.spec.name;
+    let name =
+        operations::route((Service::Blob, level), &part.method, &query, &part.headers)?.spec.name;
     let allowed = matches!(name, "DeleteBlob" | "SetBlobTier");
     if allowed && *first.get_or_insert(name) == name {
         return Ok(());
@@ -464,7 +490,7 @@ const UNSUPPORTED_QUERY: &[(&str, &str)] =
 
 /// Refuses what would be a false success: a request for a feature that is not there.
 fn refuse_unsupported(spec: &Spec, head: &Head<'_>) -> Result<(), Refusal> {
-    if matches!(spec.status, Status::NotYet(_)) {
+    if matches!(spec.status, Status::NotYet(_)) || head.service != Service::Blob {
         return Ok(());
     }
     let sent = head.headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-ms-"));

@@ -2,30 +2,42 @@
 
 use std::fmt::Write as _;
 
-use crate::operations::BLOB;
-use crate::spec::{Level, Selector, Spec, Status};
+use lazuli_model::Service;
+
+use crate::operations;
+use crate::spec::{Selector, Spec, Status};
+
+/// The services, as the reference names them.
+const SERVICES: [(Service, &str); 3] =
+    [(Service::Blob, "Blob"), (Service::Queue, "Queue"), (Service::Table, "Table")];
 
 /// `docs/reference/operations.md`, as the declarations have it.
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Operations\n\n\
-         Made from the declarations in `crates/lazuli-api/src/blob/`; do not edit. \
-         `LAZULI_BLESS=1 cargo test -p lazuli-api --test reference` makes it anew.\n\n\
-         ## Blob service\n\n\
-         | operation | level | request | success | state |\n| --- | --- | --- | --- | --- |\n",
+         Made from the declarations in `crates/lazuli-api/src/`; do not edit. \
+         `LAZULI_BLESS=1 cargo test -p lazuli-api --test reference` makes it anew.\n",
     );
-    for operation in BLOB {
-        row(&mut out, operation.spec);
+    for (service, name) in SERVICES {
+        let operations = operations::of(service);
+        if operations.is_empty() {
+            continue;
+        }
+        let _ = write!(
+            out,
+            "\n## {name} service\n\n\
+             | operation | level | request | success | state |\n\
+             | --- | --- | --- | --- | --- |\n"
+        );
+        for operation in operations {
+            row(&mut out, operation.spec);
+        }
     }
     out
 }
 
 fn row(out: &mut String, spec: &Spec) {
-    let level = match spec.level {
-        Level::Account => "account",
-        Level::Container => "container",
-        Level::Blob => "blob",
-    };
+    let level = spec.level.name();
     let methods: Vec<&str> = spec.methods.iter().map(http::Method::as_str).collect();
     let selectors: Vec<String> = spec.selectors.iter().filter_map(selector).collect();
     let mut request = methods.join("/");

@@ -10,12 +10,37 @@ use lazuli_wire::query::Query;
 /// What an operation acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Level {
-    /// The account's Blob service.
+    /// The account's service.
     Account,
     /// A container.
     Container,
     /// A blob.
     Blob,
+    /// The account's tables.
+    Tables,
+    /// A table among the tables.
+    NamedTable,
+    /// The entities of a table.
+    Table,
+    /// An entity.
+    Entity,
+    /// An entity group transaction.
+    Batch,
+}
+
+impl Level {
+    /// What it is called in the reference.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Container => "container",
+            Self::Blob => "blob",
+            Self::Tables => "tables",
+            Self::NamedTable | Self::Table => "table",
+            Self::Entity => "entity",
+            Self::Batch => "batch",
+        }
+    }
 }
 
 /// A property of the request that an operation requires.

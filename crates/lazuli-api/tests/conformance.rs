@@ -1,16 +1,30 @@
 //! The declarations against the official description of the API.
 //!
-//! `conformance/ops-blob.tsv` is the description (service version 2026-10-06) as a table; what the
-//! declarations intend to do otherwise stands in `conformance/deviations-blob.tsv` with a reason
+//! `conformance/ops-blob.tsv` and its like are the descriptions as tables; what the declarations
+//! intend to do otherwise stands in `conformance/deviations-blob.tsv` and its like with a reason
 //! each. A difference that is not listed fails, and so does a listed one that is no more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lazuli_api::operations::BLOB;
+use lazuli_api::operations::{self, Operation};
 use lazuli_api::spec::{REQUEST_HEADERS, RESPONSE_HEADERS, Spec};
+use lazuli_model::Service;
 
-const TABLE: &str = include_str!("../../../conformance/ops-blob.tsv");
-const DEVIATIONS: &str = include_str!("../../../conformance/deviations-blob.tsv");
+/// A service, its description, and its deviations.
+type Described = (Service, &'static str, &'static str);
+
+const SERVICES: [Described; 2] = [
+    (
+        Service::Blob,
+        include_str!("../../../conformance/ops-blob.tsv"),
+        include_str!("../../../conformance/deviations-blob.tsv"),
+    ),
+    (
+        Service::Table,
+        include_str!("../../../conformance/ops-table.tsv"),
+        include_str!("../../../conformance/deviations-table.tsv"),
+    ),
+];
 
 /// A difference: the description's row, what differs, and its name.
 type Difference = (String, String, String);
@@ -30,9 +44,9 @@ fn names(cell: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-fn declared() -> BTreeMap<&'static str, Vec<&'static Spec>> {
+fn declared(operations: &'static [Operation]) -> BTreeMap<&'static str, Vec<&'static Spec>> {
     let mut rows: BTreeMap<&str, Vec<&Spec>> = BTreeMap::new();
-    for operation in BLOB {
+    for operation in operations {
         for row in operation.spec.rows {
             rows.entry(row).or_default().push(operation.spec);
         }
@@ -40,11 +54,11 @@ fn declared() -> BTreeMap<&'static str, Vec<&'static Spec>> {
     rows
 }
 
-fn differences() -> BTreeSet<Difference> {
-    let declared = declared();
+fn differences((service, table, _): &Described) -> BTreeSet<Difference> {
+    let declared = declared(operations::of(*service));
     let mut found = BTreeSet::new();
     let mut described = BTreeSet::new();
-    for cells in columns(TABLE) {
+    for cells in columns(table) {
         let row = cells[0];
         described.insert(row.to_owned());
         let mut differs = |kind: &str, name: &str| {
@@ -92,27 +106,29 @@ fn differences() -> BTreeSet<Difference> {
 
 #[test]
 fn declarations_follow_the_description() {
-    let found = differences();
-    let listed: BTreeSet<Difference> = columns(DEVIATIONS)
-        .map(|cells| {
-            assert!(cells.len() == 4 && !cells[3].is_empty(), "a deviation needs a reason");
-            (cells[0].to_owned(), cells[1].to_owned(), cells[2].to_owned())
-        })
-        .collect();
-    let unlisted: Vec<_> = found.difference(&listed).collect();
-    let stale: Vec<_> = listed.difference(&found).collect();
-    if std::env::var_os("LAZULI_SHOW_DEVIATIONS").is_some() {
-        for (row, kind, name) in &unlisted {
-            println!("{row}\t{kind}\t{name}\t");
+    for described in &SERVICES {
+        let found = differences(described);
+        let listed: BTreeSet<Difference> = columns(described.2)
+            .map(|cells| {
+                assert!(cells.len() == 4 && !cells[3].is_empty(), "a deviation needs a reason");
+                (cells[0].to_owned(), cells[1].to_owned(), cells[2].to_owned())
+            })
+            .collect();
+        let unlisted: Vec<_> = found.difference(&listed).collect();
+        let stale: Vec<_> = listed.difference(&found).collect();
+        if std::env::var_os("LAZULI_SHOW_DEVIATIONS").is_some() {
+            for (row, kind, name) in &unlisted {
+                println!("{row}\t{kind}\t{name}\t");
+            }
         }
+        assert!(unlisted.is_empty(), "differences without a reason: {unlisted:#?}");
+        assert!(stale.is_empty(), "deviations that are no more: {stale:#?}");
     }
-    assert!(unlisted.is_empty(), "differences without a reason: {unlisted:#?}");
-    assert!(stale.is_empty(), "deviations that are no more: {stale:#?}");
 }
 
 #[test]
 fn every_declaration_names_its_page() {
-    for operation in BLOB {
+    for operation in SERVICES.iter().flat_map(|(service, ..)| operations::of(*service)) {
         let spec = operation.spec;
         assert!(spec.page.starts_with("https://learn.microsoft.com/rest/api/storageservices/"));
         assert!(!spec.success.is_empty(), "{} has no success", spec.name);

@@ -4,10 +4,11 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/create-account-sas#account-sas-permissions-by-operation>
 
+use lazuli_model::entity::{EntityKey, KeySpan};
 use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 
 use crate::challenge::no_authentication;
-use crate::grant::{ResourceTypes, ResponseOverrides, SasKind};
+use crate::grant::{ResourceTypes, ResponseOverrides, SasKind, SasResource};
 use crate::permission::{Permission, SasPermissions};
 use crate::policy::EffectiveGrant;
 use crate::refusal::{failed, unauthorised};
@@ -103,6 +104,8 @@ pub struct Granted {
     version: ApiVersion,
     overrides: ResponseOverrides,
     encryption_scope: Option<String>,
+    /// Of a token for a table, its name in lower case and the keys the token reaches.
+    table: Option<(String, KeySpan)>,
 }
 
 impl Granted {
@@ -119,6 +122,7 @@ impl Granted {
             version: ApiVersion::NEWEST,
             overrides: ResponseOverrides::default(),
             encryption_scope: None,
+            table: None,
         }
     }
 
@@ -166,6 +170,25 @@ impl Granted {
             return Ok(());
         }
         Err(Refusal::new(ErrorCode::UnauthorizedBlobOverwrite))
+    }
+
+    /// The table that a token is for, in lower case, and the keys of it that the token reaches;
+    /// `None` for who may reach all tables.
+    pub fn table(&self) -> Option<(&str, &KeySpan)> {
+        self.table.as_ref().map(|(table, span)| (table.as_str(), span))
+    }
+
+    /// Refuses a caller whose token does not reach an entity.
+    ///
+    /// # Errors
+    /// 403 `AuthorizationFailure`.
+    pub fn require_entity(&self, table: &str, key: &EntityKey) -> Result<(), Refusal> {
+        match &self.table {
+            Some((own, span)) if !own.eq_ignore_ascii_case(table) || !span.contains(key) => {
+                Err(unauthorised(self.version, ErrorCode::AuthorizationFailure))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The response headers a service SAS replaces.
@@ -231,6 +254,12 @@ fn authorise_sas(
         version: grant.version,
         overrides: grant.overrides.clone(),
         encryption_scope: grant.encryption_scope.clone(),
+        table: match &grant.kind {
+            SasKind::Service(SasResource::Table { table, span }) => {
+                Some((table.clone(), span.clone()))
+            }
+            _ => None,
+        },
         ..Granted::of(permissions)
     })
 }

@@ -12,7 +12,7 @@ use lazuli_model::{ApiVersion, Refusal, Service};
 use crate::access::EffectivePrincipal;
 use crate::canonical::Signable;
 use crate::challenge::bad_token;
-use crate::grant::SasGrant;
+use crate::grant::{SasGrant, SasKind, SasResource};
 use crate::key::AccountKeys;
 use crate::policy::AccessPolicy;
 use crate::query::{Plus, Query};
@@ -87,6 +87,17 @@ impl Principal {
     pub fn policy_id(&self) -> Option<&str> {
         match self {
             Self::Sas(grant) => grant.policy_id.as_deref(),
+            Self::AccountKey { .. } | Self::Session { .. } | Self::Anonymous => None,
+        }
+    }
+
+    /// The table whose stored access policies the token refers to, if it is a table's.
+    pub fn table(&self) -> Option<&str> {
+        match self {
+            Self::Sas(grant) => match &grant.kind {
+                SasKind::Service(SasResource::Table { table, .. }) => Some(table),
+                _ => None,
+            },
             Self::AccountKey { .. } | Self::Session { .. } | Self::Anonymous => None,
         }
     }

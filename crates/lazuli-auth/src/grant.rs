@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use lazuli_base::Timestamp;
+use lazuli_model::entity::KeySpan;
 use lazuli_model::{ApiVersion, Service};
 
 use crate::permission::SasPermissions;
@@ -84,6 +85,13 @@ pub enum SasResource {
         blob: String,
         /// The version's identifier, as in the request.
         version_id: String,
+    },
+    /// `tn`: a table, or the part of it between two keys.
+    Table {
+        /// Name of the table, in lower case.
+        table: String,
+        /// `spk`, `srk`, `epk` and `erk`: the entities the token reaches.
+        span: KeySpan,
     },
     /// `sr=d`: a directory and everything below it.
     Directory {

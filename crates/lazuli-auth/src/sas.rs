@@ -1,8 +1,9 @@
-//! Parses and verifies shared access signatures: account SAS and service SAS of the blob service.
+//! Parses and verifies shared access signatures: account SAS, and service SAS of blobs and tables.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature>
 
 use lazuli_base::Timestamp;
+use lazuli_model::entity::KeySpan;
 use lazuli_model::{ApiVersion, Refusal, Service};
 
 use crate::authenticate::AuthRequest;
@@ -18,7 +19,7 @@ use crate::refusal::{failed, malformed_field, missing_field};
 use crate::sas_layout as layout;
 
 /// Every parameter a token consists of, and the two that name what it is used on.
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 24] = [
     "sv",
     "ss",
     "srt",
@@ -38,6 +39,11 @@ const FIELDS: [&str; 19] = [
     "sdd",
     "snapshot",
     "versionid",
+    "tn",
+    "spk",
+    "srk",
+    "epk",
+    "erk",
 ];
 
 /// A version each for tokens of blob versions and of directories.
@@ -63,6 +69,7 @@ pub(crate) fn verify(
     let of_account = query.contains("ss") || query.contains("srt");
     let (mut grant, text) = match (of_account, query.contains("sr")) {
         (true, false) => account_sas(request, query, version)?,
+        (false, false) if request.service == Service::Table => table_sas(request, query, version)?,
         (false, true) => service_sas(request, query, version)?,
         (true, true) => return Err(malformed_field("sr", query.get("sr"))),
         (false, false) => return Err(missing_field("sr")),
@@ -134,6 +141,7 @@ fn service_sas(
             (container, blob.as_str(), moment.as_str())
         }
         SasResource::Directory { container, path } => (container, path.as_str(), ""),
+        SasResource::Table { table, .. } => (table, "", ""),
     };
     let canonical = layout::blob_resource(version, request.account, container, name);
     let text = layout::blob(version, &canonical, moment, query);
@@ -142,6 +150,35 @@ fn service_sas(
     if version >= layout::RESPONSE_HEADERS {
         grant.overrides = overrides(query);
     }
+    Ok((grant, text))
+}
+
+/// A service SAS of the table service. It names its table itself, for a transaction's address does
+/// not.
+///
+/// <https://learn.microsoft.com/rest/api/storageservices/create-service-sas>
+fn table_sas(
+    request: &AuthRequest<'_>,
+    query: &Query<'_>,
+    version: ApiVersion,
+) -> Result<(SasGrant, String), Refusal> {
+    let table = query.value("tn").ok_or_else(|| missing_field("tn"))?.to_ascii_lowercase();
+    if request.container.is_some_and(|addressed| !addressed.eq_ignore_ascii_case(&table)) {
+        return Err(failed("The shared access signature is for another table."));
+    }
+    let bound = |partition, row| match (query.contains(partition), query.contains(row)) {
+        (true, has_row) => {
+            let row = has_row.then(|| query.get(row).to_owned());
+            Ok(Some((query.get(partition).to_owned(), row)))
+        }
+        (false, false) => Ok(None),
+        (false, true) => Err(missing_field(partition)),
+    };
+    let span = KeySpan { first: bound("spk", "srk")?, last: bound("epk", "erk")? };
+    let text = layout::table(version, request.account, &table, query);
+    let kind = SasKind::Service(SasResource::Table { table, span });
+    let mut grant = grant(query, version, kind)?;
+    grant.policy_id = query.value("si").map(str::to_owned);
     Ok((grant, text))
 }
 

@@ -46,6 +46,16 @@ pub(crate) enum Mode {
     Snapshot,
     /// Makes the container.
     Container,
+    /// Makes the table.
+    Table,
+    /// Inserts entities under new row keys, a thousand to a partition.
+    Insert,
+    /// Upserts entities in transactions of 100.
+    Upsert,
+    /// Gets entities by their keys, in a scattered order.
+    Point,
+    /// Queries 100 entities of a partition by a range of row keys, in a scattered order.
+    Range,
 }
 
 /// The modes and their names.
@@ -70,6 +80,11 @@ const MODES: &[(&str, Mode)] = &[
     ("find", Mode::Find),
     ("snapshot", Mode::Snapshot),
     ("container", Mode::Container),
+    ("table", Mode::Table),
+    ("insert", Mode::Insert),
+    ("upsert", Mode::Upsert),
+    ("point", Mode::Point),
+    ("range", Mode::Range),
 ];
 
 impl Mode {
@@ -90,7 +105,7 @@ pub(crate) struct Arguments {
     pub(crate) account: String,
     /// The account's key, base64.
     pub(crate) key: String,
-    /// The container that all blobs lie in.
+    /// The container or table that everything lies in.
     pub(crate) container: String,
     /// The number of connections, each with one request at a time.
     pub(crate) connections: usize,

@@ -10,6 +10,7 @@ mod arguments;
 mod connection;
 mod measure;
 mod sign;
+mod tables;
 mod workload;
 
 use std::process::ExitCode;

@@ -23,6 +23,15 @@ pub(crate) struct Request<'a> {
     pub(crate) length: usize,
     /// Further headers whose names begin with `x-ms-`, sorted by name.
     pub(crate) headers: &'a [(&'a str, &'a str)],
+    /// The type of the body; empty if it is not told. Only the Table service's signature has it.
+    pub(crate) content_type: &'a str,
+}
+
+impl<'a> Request<'a> {
+    /// A request without query, headers and body.
+    pub(crate) fn new(method: &'static str, path: &'a str) -> Self {
+        Self { method, path, query: &[], length: 0, headers: &[], content_type: "" }
+    }
 }
 
 /// Signs and writes request heads for one account.
@@ -30,6 +39,8 @@ pub(crate) struct Signer {
     key: hmac::Key,
     account: String,
     authority: String,
+    /// Whether requests go to the Table service, which signs less of them.
+    tables: bool,
     date: String,
     date_second: u64,
     text: String,
@@ -43,20 +54,30 @@ impl Signer {
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             account: account.to_owned(),
             authority: authority.to_owned(),
+            tables: false,
             date: String::new(),
             date_second: 0,
             text: String::with_capacity(512),
         })
     }
 
-    /// Writes the head of `request` into `head`.
-    pub(crate) fn write_head(&mut self, request: &Request<'_>, head: &mut String) {
-        self.refresh_date();
-        let Request { method, path, query, length, headers } = request;
+    /// The same for the Table service, or not.
+    pub(crate) fn of_tables(self, tables: bool) -> Self {
+        Self { tables, ..self }
+    }
+
+    /// Writes the text that is signed.
+    fn write_text(&mut self, request: &Request<'_>) {
+        let Request { method, path, query, length, headers, content_type } = request;
         let Self { account, date, text, .. } = self;
-        let signed_length = if *length == 0 { String::new() } else { length.to_string() };
         text.clear();
         // Writing to a string cannot fail.
+        if self.tables {
+            let resource = format_args!("/{account}/{account}{path}");
+            let _ = write!(text, "{method}\n\n{content_type}\n{date}\n{resource}");
+            return;
+        }
+        let signed_length = if *length == 0 { String::new() } else { length.to_string() };
         let _ = write!(text, "{method}\n\n\n{signed_length}\n\n\n\n\n\n\n\n\n");
         let date_place = headers.partition_point(|(name, _)| *name < "x-ms-date");
         let (before, after) = headers.split_at(date_place);
@@ -68,6 +89,14 @@ impl Signer {
         for (name, value) in *query {
             let _ = write!(text, "\n{name}:{}", decode(value));
         }
+    }
+
+    /// Writes the head of `request` into `head`.
+    pub(crate) fn write_head(&mut self, request: &Request<'_>, head: &mut String) {
+        self.refresh_date();
+        self.write_text(request);
+        let Request { method, path, query, length, headers, content_type } = request;
+        let Self { account, date, text, .. } = self;
         let signature = STANDARD.encode(hmac::sign(&self.key, text.as_bytes()));
         head.clear();
         let _ = write!(head, "{method} /{account}{path}");
@@ -81,6 +110,12 @@ impl Signer {
              x-ms-version: {VERSION}\r\n",
             self.authority
         );
+        if !content_type.is_empty() {
+            let _ = write!(head, "Content-Type: {content_type}\r\n");
+        }
+        if self.tables {
+            head.push_str("Accept: application/json\r\nDataServiceVersion: 3.0\r\n");
+        }
         for (name, value) in *headers {
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -144,7 +179,7 @@ mod tests {
         let mut signer = Signer::new("h:1", "dev", "a2V5").expect("a key");
         let mut head = String::new();
         let query = [("comp", "list"), ("restype", "container")];
-        let request = Request { method: "GET", path: "/c", query: &query, length: 0, headers: &[] };
+        let request = Request { query: &query, ..Request::new("GET", "/c") };
         signer.write_head(&request, &mut head);
         assert!(
             head.starts_with("GET /dev/c?comp=list&restype=container HTTP/1.1\r\nHost: h:1\r\n")

@@ -12,6 +12,7 @@ use crate::arguments::{Arguments, Mode};
 use crate::connection::{Answer, Connection, Sink};
 use crate::measure::{Measured, Stopwatch};
 use crate::sign::{Request, Signer, encode};
+use crate::tables;
 
 /// The size of a block of a large blob, in bytes.
 const BLOCK_BYTES: usize = 8 << 20;
@@ -81,7 +82,12 @@ fn body(arguments: &Arguments) -> Vec<u8> {
         | Mode::Snapshot
         | Mode::Tag
         | Mode::Find
-        | Mode::Copy => 0,
+        | Mode::Copy
+        | Mode::Table
+        | Mode::Insert
+        | Mode::Upsert
+        | Mode::Point
+        | Mode::Range => 0,
     };
     let mut state = SCATTER;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -156,9 +162,9 @@ struct Client {
 impl Client {
     /// Connects.
     async fn new(shared: Rc<Shared>) -> Result<Self, String> {
-        let Arguments { authority, account, key, .. } = &shared.arguments;
+        let Arguments { authority, account, key, mode, .. } = &shared.arguments;
         let connection = Connection::open(authority).await?;
-        let signer = Signer::new(authority, account, key)?;
+        let signer = Signer::new(authority, account, key)?.of_tables(tables::is_mode(*mode));
         Ok(Self { shared, connection, signer, head: String::new(), measured: Measured::default() })
     }
 
@@ -255,7 +261,55 @@ impl Client {
                 self.put(&path, &[("comp", "snapshot")], &[], &[]).await
             }
             Mode::List => Err("a listing is walked, not split".to_owned()),
+            _ => self.table_operation(&shared.arguments, first + number, number_scattered).await,
         }
+    }
+
+    /// One operation on the table.
+    async fn table_operation(
+        &mut self,
+        arguments: &Arguments,
+        number: u64,
+        scattered: u64,
+    ) -> Result<u64, String> {
+        const JSON: &str = "application/json";
+        let container = &arguments.container;
+        match arguments.mode {
+            Mode::Table => {
+                let body = format!("{{\"TableName\":\"{container}\"}}");
+                self.post(("/Tables", JSON), body.as_bytes(), 201).await
+            }
+            Mode::Insert => {
+                let body = tables::entity(number);
+                self.post((&format!("/{container}"), JSON), body.as_bytes(), 201).await
+            }
+            Mode::Upsert => {
+                let body = tables::transaction(arguments, number);
+                self.post(("/$batch", tables::BATCH), body.as_bytes(), 202).await
+            }
+            Mode::Point => self.get(&tables::address(container, scattered)).await,
+            _ => {
+                let filter = encode(&tables::range(scattered));
+                let (path, query) = (format!("/{container}()"), [("$filter", filter.as_str())]);
+                let request = Request { query: &query, ..Request::new("GET", &path) };
+                let answer = self.send(&request, &[], Sink::Discard).await?;
+                expect(&answer, 200)?;
+                Ok(answer.body_bytes)
+            }
+        }
+    }
+
+    /// Posts a body to the Table service.
+    async fn post(
+        &mut self,
+        (path, content_type): (&str, &str),
+        body: &[u8],
+        status: u16,
+    ) -> Result<u64, String> {
+        let request = Request { length: body.len(), content_type, ..Request::new("POST", path) };
+        let answer = self.send(&request, body, Sink::Discard).await?;
+        expect(&answer, status)?;
+        Ok(body.len() as u64)
     }
 
     /// Puts a body.
@@ -266,7 +320,8 @@ impl Client {
         body: &[u8],
         headers: &[(&str, &str)],
     ) -> Result<u64, String> {
-        let request = Request { method: "PUT", path, query, length: body.len(), headers };
+        let length = body.len();
+        let request = Request { query, length, headers, ..Request::new("PUT", path) };
         let answer = self.send(&request, body, Sink::Discard).await?;
         // A copy is accepted, all else is made.
         let copies = headers.iter().any(|(name, _)| *name == "x-ms-copy-source");
@@ -289,9 +344,9 @@ impl Client {
         self.put(path, &[("comp", "page")], body, &headers).await
     }
 
-    /// Gets a blob and drops it.
+    /// Gets a blob or an entity and drops it.
     async fn get(&mut self, path: &str) -> Result<u64, String> {
-        let request = Request { method: "GET", path, query: &[], length: 0, headers: &[] };
+        let request = Request::new("GET", path);
         let answer = self.send(&request, &[], Sink::Discard).await?;
         expect(&answer, 200)?;
         Ok(answer.body_bytes)
@@ -300,8 +355,8 @@ impl Client {
     /// Queries a blob and drops the answer.
     async fn query(&mut self, path: &str) -> Result<(), String> {
         let query = [("comp", "query")];
-        let (method, length) = ("POST", QUERY.len());
-        let request = Request { method, path, query: &query, length, headers: &[] };
+        let length = QUERY.len();
+        let request = Request { query: &query, length, ..Request::new("POST", path) };
         let answer = self.send(&request, QUERY.as_bytes(), Sink::Discard).await?;
         expect(&answer, 200)
     }
@@ -357,8 +412,7 @@ impl Client {
             query.push(("marker", &marker));
         }
         query.extend([("maxresults", PAGE_NAMES), ("restype", "container")]);
-        let request =
-            Request { method: "GET", path: &path, query: &query, length: 0, headers: &[] };
+        let request = Request { query: &query, ..Request::new("GET", &path) };
         let mut page = Vec::new();
         let answer = self.send(&request, &[], Sink::Keep(&mut page)).await?;
         expect(&answer, 200)?;

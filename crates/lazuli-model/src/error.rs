@@ -1,9 +1,10 @@
 //! Azure's error codes, with the status and message of each: the one table errors are rendered from.
 //!
-//! Sources: [common codes] and [Blob codes] of the REST reference.
+//! Sources: [common codes], [Blob codes] and [Table codes] of the REST reference.
 //!
 //! [common codes]: https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
 //! [Blob codes]: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+//! [Table codes]: https://learn.microsoft.com/rest/api/storageservices/table-service-error-codes
 
 use std::borrow::Cow;
 use std::fmt;
@@ -45,6 +46,7 @@ error_codes! {
     AccountBeingCreated 409 "The specified account is in the process of being created."
     AccountIsDisabled 403 "The specified account is disabled."
     AppendPositionConditionNotMet 412 "The append position condition specified was not met."
+    AtomFormatNotSupported 415 "Atom format is not supported."
     AuthenticationFailed 403 "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature."
     AuthorizationFailure 403 "This request is not authorized to perform this operation."
     AuthorizationPermissionMismatch 403 "This request is not authorized to perform this operation using this permission."
@@ -71,6 +73,7 @@ error_codes! {
     BothUserTagsAndSourceTagsCopyPresentException 400 "x-ms-tags header must not be present with x-ms-copy-source-tag-option as COPY."
     CannotChangeToLowerTier 409 "A higher blob tier has already been explicitly set."
     CannotVerifyCopySource 500 "Could not verify the copy source within the specified time. Examine the HTTP status code and message for more information about the failure."
+    CommandsInBatchActOnDifferentPartitions 400 "All commands in a batch must operate on same entity group."
     ConditionHeadersNotSupported 400 "Condition headers are not supported."
     ConditionNotMet 412 "The condition specified using HTTP conditional header(s) is not met."
     ContainerAlreadyExists 409 "The specified container already exists."
@@ -83,9 +86,13 @@ error_codes! {
     CorsPreflightFailure 403 "CORS not enabled or no matching rule found for this request."
     Crc64Mismatch 400 "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server."
     DirectoryIsNotEmpty 409 "This operation is not permitted on a non-empty directory."
+    DuplicatePropertiesSpecified 400 "A property is specified more than one time."
     DuplicateTagNames 400 "The tags specified contain duplicate names."
     EmptyMetadataKey 400 "The key for one of the metadata key-value pairs is empty."
     EmptyTagName 400 "The name of one of the tag key-value pairs is empty."
+    EntityAlreadyExists 409 "The specified entity already exists."
+    EntityNotFound 404 "The specified entity does not exist."
+    EntityTooLarge 400 "The entity is larger than the maximum size permitted."
     ErrorProcessingQueryExpression 400 "The query expression could not be processed."
     FeatureVersionMismatch 409 "The operation requires a newer version of the service."
     IncrementalCopyBlobMismatch 409 "The specified source blob is different than the copy source of the existing incremental copy blob."
@@ -101,6 +108,7 @@ error_codes! {
     InvalidBlobType 409 "The blob type is invalid for this operation."
     InvalidBlockId 400 "The specified block ID is invalid. The block ID must be Base64-encoded."
     InvalidBlockList 400 "The specified block list is invalid."
+    InvalidDuplicateRow 400 "The batch request contains multiple changes with same row key. An entity can appear only once in a batch request."
     InvalidHeaderValue 400 "The value provided for one of the HTTP headers was not in the correct format."
     InvalidHttpVerb 400 "The HTTP verb specified was not recognized by the server."
     InvalidInput 400 "One of the request inputs is not valid."
@@ -115,10 +123,13 @@ error_codes! {
     InvalidSourceBlobUrl 409 "The source URL for incremental copy request must be valid Azure Storage blob URL."
     InvalidTags 400 "The tags specified are invalid. It contains characters that are not permitted."
     InvalidUri 400 "The requested URI does not represent any resource on the server."
+    InvalidValueType 400 "The value specified is invalid."
     InvalidVersionForPageBlobOperation 400 "All operations on page blobs require at least version 2009-09-19."
     InvalidXmlDocument 400 "The specified XML is not syntactically valid."
     InvalidXmlNodeValue 400 "The value provided for one of the XML nodes in the request body was not in the correct format."
+    JsonFormatNotSupported 415 "JSON format is not supported."
     KeyBasedAuthenticationNotPermitted 403 "Key based authentication is not permitted on this storage account."
+    KeyValueTooLarge 400 "The specified key is larger than 1024 bytes."
     LeaseAlreadyBroken 409 "The lease has already been broken and cannot be broken again."
     LeaseAlreadyPresent 409 "There is already a lease present."
     LeaseIdMismatchWithBlobOperation 412 "The lease ID specified did not match the lease ID for the blob."
@@ -134,6 +145,7 @@ error_codes! {
     LeaseNotPresentWithLeaseOperation 409 "There is currently no lease on the blob/container."
     MaxBlobSizeConditionNotMet 412 "The max blob size condition specified was not met."
     Md5Mismatch 400 "The MD5 value specified in the request did not match the MD5 value calculated by the server."
+    MediaTypeNotSupported 415 "None of the provided media types are supported."
     MetadataTooLarge 400 "The size of the specified metadata exceeds the maximum size permitted."
     MissingContentLengthHeader 411 "The Content-Length header was not specified."
     MissingRequiredHeader 400 "A required HTTP header was not specified."
@@ -152,6 +164,10 @@ error_codes! {
     PreviousSnapshotCannotBeNewer 400 "The prevsnapshot query parameter value cannot be newer than snapshot query parameter value."
     PreviousSnapshotNotFound 409 "The previous snapshot is not found."
     PreviousSnapshotOperationNotSupported 409 "Differential Get Page Ranges is not supported on the previous snapshot."
+    PropertiesNeedValue 400 "The values are not specified for all properties in the entity."
+    PropertyNameInvalid 400 "The property name is invalid."
+    PropertyNameTooLong 400 "The property name exceeds the maximum allowed length (255)."
+    PropertyValueTooLarge 400 "The property value exceeds the maximum allowed size (64KB). If the property value is a string, it is UTF-16 encoded and the maximum number of characters should be 32K or less."
     PublicAccessNotPermitted 409 "Public access is not permitted on this storage account."
     RequestBodyTooLarge 413 "The size of the request body exceeds the maximum size permitted."
     RequestUrlFailedToParse 400 "The url in the request could not be parsed."
@@ -166,14 +182,22 @@ error_codes! {
     SnapshotsPresent 409 "This operation is not permitted while the blob has snapshots."
     SourceConditionNotMet 412 "The source condition specified using HTTP conditional header(s) is not met."
     SystemInUse 409 "This blob is in use by the system."
+    TableAlreadyExists 409 "The table specified already exists."
+    TableBeingDeleted 409 "The specified table is being deleted."
+    TableNotFound 404 "The table specified does not exist."
     TagsTooLarge 400 "The tags specified exceed the maximum permissible limit."
     TargetConditionNotMet 412 "The target condition specified using HTTP conditional header(s) is not met."
+    TooManyProperties 400 "The entity contains more properties than allowed. Each entity can include up to 252 properties to store data. Each entity also has 3 system properties."
     UnauthorizedBlobOverwrite 403 "This request is not authorized to perform blob overwrites."
     UnsatisfiableCondition 400 "The request includes an unsatisfiable condition for this operation."
     UnsupportedHeader 400 "One of the HTTP headers specified in the request is not supported."
     UnsupportedHttpVerb 405 "The resource doesn't support the specified HTTP verb."
     UnsupportedQueryParameter 400 "One of the query parameters specified in the request URI is not supported."
     UnsupportedXmlNode 400 "One of the XML nodes specified in the request body is not supported."
+    UpdateConditionNotSatisfied 412 "The update condition specified in the request was not satisfied."
+    XMethodIncorrectCount 400 "More than one X-HTTP-Method is specified."
+    XMethodIncorrectValue 400 "The specified X-HTTP-Method is invalid."
+    XMethodNotUsingPost 400 "The request uses X-HTTP-Method with an HTTP verb other than POST."
 }
 
 /// A request that is refused: an error code with what is particular to this case.

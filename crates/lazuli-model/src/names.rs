@@ -1,4 +1,4 @@
-//! Names of containers and blobs, checked once where they enter.
+//! Names of containers, blobs and tables, checked once where they enter.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata>
 
@@ -56,6 +56,40 @@ impl ContainerName {
 impl fmt::Display for ContainerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A table's name, in the case it was given in. Names compare without regard to case.
+#[derive(Clone, Debug)]
+pub struct TableName(String);
+
+impl TableName {
+    /// Checks a name: a letter, then 2 to 62 letters and digits; `tables` is taken.
+    ///
+    /// `OutOfRangeInput` for a wrong length, `InvalidResourceName` for wrong characters.
+    ///
+    /// <https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model#table-names>
+    pub fn parse(name: &str) -> Result<Self, Refusal> {
+        if !(3..=63).contains(&name.chars().count()) {
+            return Err(name_length());
+        }
+        let well_formed = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && !name.eq_ignore_ascii_case("tables");
+        if !well_formed {
+            return Err(ErrorCode::InvalidResourceName.into());
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name in lower case: what names compare by.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
     }
 }
 

@@ -2,8 +2,8 @@
 //! is named is there, and what is there is named or is work for the collector.
 //!
 //! [`Fsck::open`] has verified every checksum before; here the rows are believed and held against
-//! each other. Memory grows with the containers, and with 8 bytes for each blob whose content is in
-//! the metadata or in a manifest, and for each piece.
+//! each other. Memory grows with the containers and tables, and with 8 bytes for each blob whose
+//! content is in the metadata or in a manifest, and for each piece.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,8 +12,9 @@ use lazuli_engine::{ASCENDING, Damage, ExtentId, Fsck, KeyRange, MetaError, Piec
 
 use crate::pieces::Home;
 use crate::rows::{
-    BlobData, BlobRow, BlockRow, ContainerRow, ExtentHold, ListHold, ManifestChunk, PieceChunk,
-    PieceRow, RehydrationRow, RemoteCopyRow, RowError, StagingRow, Stored, StoredPiece, TagRow,
+    BlobData, BlobRow, BlockRow, ContainerRow, EntityRow, ExtentHold, ListHold, ManifestChunk,
+    PieceChunk, PieceRow, RehydrationRow, RemoteCopyRow, RowError, ServiceRow, StagingRow, Stored,
+    StoredPiece, TableRow, TagRow,
 };
 use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId, StateId};
 
@@ -49,6 +50,9 @@ type OfRow = fn(&mut Check<'_>, &Row) -> Result<(), Trouble>;
 const TABLES: &[(u8, OfRow)] = &[
     (b'g', |check, row| check.garbage(row)),
     (b'c', |check, row| check.container(row)),
+    (b'S', |_, row| Ok(ServiceRow::decode(&row.value).map(drop)?)),
+    (b'T', |check, row| check.table(row)),
+    (b'e', |check, row| check.entity(row)),
     (b's', |check, row| check.staging(row)),
     (b'f', |check, row| check.remote_copy(row)),
     (b'b', |check, row| check.blob(row)),
@@ -98,6 +102,7 @@ fn ensure(holds: bool, otherwise: &str) -> Result<(), Trouble> {
 struct Named {
     /// Account and name of each container.
     containers: HashMap<u64, (String, String)>,
+    tables: HashSet<u64>,
     garbage: HashSet<(u8, u64)>,
     stagings: HashSet<u64>,
     /// States whose content is in the metadata.
@@ -188,6 +193,21 @@ impl Check<'_> {
         let names = (String::from_utf8_lossy(account).into_owned(), name.to_owned());
         let other = self.named.containers.insert(container.id.0, names);
         ensure(other.is_none(), "another container has the same id")
+    }
+
+    fn table(&mut self, row: &Row) -> Result<(), Trouble> {
+        let table = TableRow::decode(&row.value)?;
+        let named = row.key.ends_with(table.name.to_ascii_lowercase().as_bytes());
+        ensure(named, "its key does not have its name")?;
+        ensure(self.named.tables.insert(table.id.0), "another table has the same id")
+    }
+
+    fn entity(&mut self, row: &Row) -> Result<(), Trouble> {
+        EntityRow::decode(&row.value)?;
+        let (table, _) = schema::entity_parts(&row.key).ok_or("its key names no entity")?;
+        let known =
+            self.named.tables.contains(&table.0) || self.named.is_garbage(Garbage::Table(table));
+        ensure(known, "its table does not exist")
     }
 
     fn staging(&mut self, row: &Row) -> Result<(), Trouble> {

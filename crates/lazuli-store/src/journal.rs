@@ -13,7 +13,7 @@
 //!  6 result       [status | null, error code | null, entity tag | null]
 //!                 the error code stands in the entry of a request that was refused
 //!                 and, at the end of a long read, "complete" | "aborted"
-//!  7 content      ["md5" | "crc64", bytes]
+//!  7 content      ["md5" | "crc64" | "sha256", bytes]
 //! 10 client       [family, major version]
 //! 11 correlation  [request id, client request id | null]
 //! ```
@@ -23,6 +23,10 @@
 //!
 //! A request that was refused although its caller was known has an entry of kind read under the name
 //! of its operation: whatever it asked for, nothing changed.
+//!
+//! A change of an entity tells the entity as its address does, `(PartitionKey='p',RowKey='r')`, in
+//! the place of the blob, and has the SHA-256 of the bytes it came in; each change of a transaction
+//! has an entry.
 //!
 //! A copy also has an entry of kind read in the account that it copies from.
 //!
@@ -55,6 +59,7 @@ pub struct Entry<'a> {
     status: Option<u16>,
     error: Option<&'static str>,
     ending: Option<Ending>,
+    content: Option<Checksum>,
 }
 
 /// How a long read ended.
@@ -91,7 +96,8 @@ impl<'a> Entry<'a> {
     /// An entry of an operation, by its official name, in an account.
     pub const fn new(kind: Kind, operation: &'a str, account: &'a str) -> Self {
         let (object, bytes, etag, status, error) = (None, None, None, None, None);
-        Self { kind, operation, account, object, bytes, etag, status, error, ending: None }
+        let (ending, content) = (None, None);
+        Self { kind, operation, account, object, bytes, etag, status, error, ending, content }
     }
 
     /// An entry of the store's own work.
@@ -141,6 +147,12 @@ impl<'a> Entry<'a> {
         Self { status: Some(status), error: Some(error), ..self }
     }
 
+    /// The same entry with what commits to the content, where a request brings several.
+    #[must_use]
+    pub const fn content(self, content: Option<Checksum>) -> Self {
+        Self { content, ..self }
+    }
+
     /// The same entry as that of the end of a long read.
     #[must_use]
     pub const fn ended(self, ending: Ending) -> Self {
@@ -165,7 +177,8 @@ impl<'a> Entry<'a> {
         let request_end = out.len();
         self.write_result(&mut out, origin);
         let result_end = out.len();
-        if let Some(checksum) = origin.and_then(Origin::content) {
+        let content = self.content.as_ref().or(origin.and_then(Origin::content));
+        if let Some(checksum) = content {
             checksum.write(&mut out);
         }
         let (object, rest) = out.split_at(object_end);
@@ -228,6 +241,7 @@ impl Checksum {
         writer.array(2);
         match self {
             Self::Md5(md5) => writer.text("md5").bytes(md5),
+            Self::Sha256(sha256) => writer.text("sha256").bytes(sha256),
             Self::Crc64(crc64) => writer.text("crc64").bytes(&crc64.to_le_bytes()),
         };
     }

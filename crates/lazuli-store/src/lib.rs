@@ -1,5 +1,5 @@
-//! Azure Storage's domain on the engine: containers, blobs, blocks, snapshots, tags and listings,
-//! each change one transaction, and the collector that takes back what nothing names any more.
+//! Azure Storage's domain on the engine: containers, blobs, blocks, snapshots, tags, tables, entities
+//! and listings, each change one transaction, and the collector that takes back what nothing names any more.
 //!
 //! No HTTP type appears here: the operations translate.
 
@@ -11,6 +11,8 @@ pub mod collector;
 mod combine;
 pub mod container;
 pub mod copy;
+pub mod entity;
+pub mod entity_query;
 mod failures;
 pub mod find;
 pub mod fsck;
@@ -27,6 +29,7 @@ pub mod remote_copy;
 pub mod rows;
 pub mod schema;
 pub mod service;
+pub mod table;
 pub mod tier;
 pub mod txn;
 

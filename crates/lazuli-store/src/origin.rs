@@ -56,6 +56,8 @@ pub enum Checksum {
     Md5([u8; 16]),
     /// CRC-64/NVME.
     Crc64(u64),
+    /// SHA-256.
+    Sha256([u8; 32]),
 }
 
 /// A request, as the journal is told of it.
@@ -128,6 +130,7 @@ impl Origin {
         self.status
     }
 
+    /// The checksum of the body that the request brought, if it was told.
     pub(crate) fn content(&self) -> Option<&Checksum> {
         self.content.get()
     }

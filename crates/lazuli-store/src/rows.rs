@@ -10,6 +10,7 @@ use lazuli_model::acl::{PublicAccess, SignedIdentifier};
 use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::ContentHeaders;
 use lazuli_model::copy::{CopyState, CopyStatus};
+use lazuli_model::edm::EdmValue;
 use lazuli_model::etag::ETag;
 use lazuli_model::lease::Lease;
 use lazuli_model::metadata::Metadata;
@@ -23,7 +24,7 @@ use crate::pages::Paged;
 use crate::pages::cell::CellRow;
 use crate::pages::map::{MapHold, MapRow};
 use crate::pieces::Home;
-use crate::schema::{ContainerId, ManifestId, StagingId, StateId};
+use crate::schema::{ContainerId, ManifestId, StagingId, StateId, TableId};
 
 /// A row that cannot be decoded: it was written by a newer version, or it is damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,7 @@ macro_rules! stored {
 
 stored! {
     AccountRow = 1 "account row";
+    ServiceRow = 1 "service row";
     ContainerRow = 1 "container row";
     BlobRow = 1 "blob row";
     StagingRow = 1 "staging row";
@@ -92,6 +94,8 @@ stored! {
     CellRow = 1 "page map cell";
     RunRow = 1 "run row";
     RehydrationRow = 1 "rehydration row";
+    TableRow = 1 "table row";
+    EntityRow = 1 "entity row";
 }
 
 /// What an account's service properties say.
@@ -99,6 +103,13 @@ stored! {
 pub struct AccountRow {
     /// Blob service properties.
     pub blob_service: ServiceProperties,
+}
+
+/// What the properties of a service other than Blob say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRow {
+    /// The properties.
+    pub properties: ServiceProperties,
 }
 
 /// A container.
@@ -380,7 +391,7 @@ pub struct ExtentHold {
 /// Work left for the collector.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GarbageRow {
-    /// For a deleted container, the account it belonged to.
+    /// For a deleted container or table, the account it belonged to.
     pub account: String,
 }
 
@@ -389,6 +400,28 @@ pub struct GarbageRow {
 pub struct TagRow {
     /// The container's name.
     pub container: String,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableRow {
+    /// The id its entities are keyed by.
+    pub id: TableId,
+    /// Its name, in the case it was made with.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Stored access policies.
+    pub policies: Vec<SignedIdentifier>,
+}
+
+/// An entity, but for its keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntityRow {
+    /// When it last changed; every change has a later one.
+    pub timestamp: Timestamp,
+    /// Its properties, in the order they were given.
+    pub properties: Vec<(String, EdmValue)>,
 }
 
 /// How often the store was opened to write: no two runs draw the same identifiers.

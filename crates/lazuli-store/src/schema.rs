@@ -2,7 +2,8 @@
 //!
 //! | first byte | key after it | row |
 //! |---|---|---|
-//! | `a` | account | [`AccountRow`]: what the service properties say |
+//! | `a` | account | [`AccountRow`]: what the Blob service's properties say |
+//! | `S` | service, account | [`ServiceRow`]: what another service's properties say |
 //! | `c` | account, 0, container | [`ContainerRow`] |
 //! | `b` | container id, blob name, 0, `0xff` | [`BlobRow`] of the base blob |
 //! | `b` | container id, blob name, 0, 1, snapshot | [`BlobRow`] of a snapshot |
@@ -17,6 +18,8 @@
 //! | `r` | `m`, manifest id, state id | [`ListHold`]: the state, or the list of that id, names the manifest |
 //! | `r` | `p`, map id, holder | [`MapHold`]: what of a page map a state, or a map of that id, sees |
 //! | `t` | account, 0, tag key, 0, value, 0, container id, blob name | [`TagRow`]: the tag index |
+//! | `T` | account, 0, table in lower case | [`TableRow`] |
+//! | `e` | table id, partition key, 0, row key, both as below | [`EntityRow`] |
 //! | `h` | `t`, time, key of a `b` row | [`RehydrationRow`]: the time an archived blob comes back |
 //! | `h` | `b`, key of a `b` row | [`RehydrationRow`]: the same by the blob, which names the first |
 //! | `g` | kind, id | [`GarbageRow`]: work for the collector |
@@ -28,11 +31,17 @@
 //! its extensions: the key order of `b` rows is Azure's listing order, and a snapshot (first byte 1)
 //! comes before its base blob (`0xff`). First bytes 2 to `0xfe` of that suffix are left for versions.
 //!
-//! Containers, block stagings and manifests have an id of their own, so that deleting one, however
-//! large, is a single row: the collector removes what hangs on the id afterwards. The `h` rows of a
-//! blob that was overwritten or deleted go when their time comes.
+//! Entities come in Azure's order, that of UTF-16 code units. UTF-8 has that order but for what is
+//! beyond the basic plane, which UTF-16 writes in surrogates, below its last characters. So the
+//! first bytes `0xee` and `0xef` of those, U+E000 to U+FFFF, are keyed as `0xf5` and `0xf6`, which
+//! UTF-8 does not have. Keys hold no zero byte.
+//!
+//! Containers, tables, block stagings and manifests have an id of their own, so that deleting one,
+//! however large, is a single row: the collector removes what hangs on the id afterwards. The `h`
+//! rows of a blob that was overwritten or deleted go when their time comes.
 //!
 //! [`AccountRow`]: crate::rows::AccountRow
+//! [`ServiceRow`]: crate::rows::ServiceRow
 //! [`ContainerRow`]: crate::rows::ContainerRow
 //! [`BlobRow`]: crate::rows::BlobRow
 //! [`StagingRow`]: crate::rows::StagingRow
@@ -50,11 +59,18 @@
 //! [`RehydrationRow`]: crate::rows::RehydrationRow
 //! [`RunRow`]: crate::rows::RunRow
 //! [`TagRow`]: crate::rows::TagRow
+//! [`TableRow`]: crate::rows::TableRow
+//! [`EntityRow`]: crate::rows::EntityRow
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lazuli_base::Timestamp;
 use lazuli_engine::{ExtentId, KeyRange};
+use lazuli_model::Service;
 use serde::{Deserialize, Serialize};
+
+mod tables;
+
+pub use tables::{TableId, after_partition, entities, entity, entity_parts, table, tables};
 
 /// Identifies a container for as long as it exists; a container made anew has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,6 +108,16 @@ pub fn run() -> Bytes {
 /// The key of an account's row.
 pub fn account(account: &str) -> Bytes {
     key(b'a', &[account.as_bytes()])
+}
+
+/// The key of the row of an account's service other than Blob.
+pub fn service(service: Service, account: &str) -> Bytes {
+    let letter = match service {
+        Service::Blob | Service::Dfs => b'b',
+        Service::Queue => b'q',
+        Service::Table => b't',
+    };
+    key(b'S', &[&[letter], account.as_bytes()])
 }
 
 /// The key of a container's row.
@@ -363,6 +389,8 @@ pub fn rehydration_of(blob: &[u8]) -> Bytes {
 pub enum Garbage {
     /// Everything that hangs on a deleted container's id.
     Container(ContainerId),
+    /// The entities of a deleted table.
+    Table(TableId),
     /// The blocks of a staging that was committed or discarded.
     Staging(StagingId),
     /// A committed block list that lost a holder, perhaps its last.
@@ -377,6 +405,7 @@ pub enum Garbage {
 pub fn garbage(garbage: Garbage) -> Bytes {
     let (kind, id) = match garbage {
         Garbage::Container(id) => (b'c', id.0),
+        Garbage::Table(id) => (b't', id.0),
         Garbage::Staging(id) => (b's', id.0),
         Garbage::Manifest(id) => (b'm', id.0),
         Garbage::Map(id) => (b'p', id.0),
@@ -395,6 +424,7 @@ pub fn garbage_of(key: &[u8]) -> Option<Garbage> {
     let id = u64::from_be_bytes(key.get(2..10)?.try_into().ok()?);
     match key.get(1)? {
         b'c' => Some(Garbage::Container(ContainerId(id))),
+        b't' => Some(Garbage::Table(TableId(id))),
         b's' => Some(Garbage::Staging(StagingId(id))),
         b'm' => Some(Garbage::Manifest(ManifestId(id))),
         b'p' => Some(Garbage::Map(MapId(id))),
@@ -452,6 +482,7 @@ mod tests {
         assert_eq!(rehydration_parts(&rehydration(due, &row)), Some((due, &*row)));
         for work in [
             Garbage::Container(ContainerId(1)),
+            Garbage::Table(TableId(4)),
             Garbage::Staging(StagingId(2)),
             Garbage::Manifest(ManifestId(3)),
             Garbage::Map(MapId(4)),

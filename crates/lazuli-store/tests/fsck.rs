@@ -8,12 +8,15 @@ use bytes::Bytes;
 use lazuli_base::{ManualClock, SystemEntropy, Timestamp};
 use lazuli_engine::{Commit, Engine, Fsck, KeyRange, Options};
 use lazuli_model::conditions::Conditions;
+use lazuli_model::entity::{EntityKey, Properties};
 use lazuli_model::metadata::Metadata;
+use lazuli_model::names::TableName;
 use lazuli_model::tags::TagSet;
 use lazuli_store::Store;
 use lazuli_store::append::AppendTerms;
 use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::container::NewContainer;
+use lazuli_store::entity::{Action, Change};
 use lazuli_store::pages::{PageContent, PageRange, SequenceTerms};
 use lazuli_store::payload::Placement;
 use lazuli_store::put::NewBlob;
@@ -44,6 +47,17 @@ async fn fill(engine: &Engine) {
         store.append_block("AppendBlock", &path, &terms, block).await.unwrap();
     }
     fill_pages(&store, &terms).await;
+    fill_table(&store).await;
+}
+
+/// A table with an entity.
+async fn fill_table(store: &Store) {
+    let table = TableName::parse("Things").unwrap();
+    store.create_table("account", &table).await.unwrap();
+    let properties = Properties::default();
+    let (key, action) = (EntityKey::new("p", "r"), Action::Insert);
+    let change = Change { key, action, properties, content: Vec::new() };
+    store.change_entity("account", &table, &change).await.unwrap();
 }
 
 /// A page blob in both, with a snapshot.
@@ -86,6 +100,7 @@ async fn rows_that_are_gone_are_missed() {
     assert_eq!(without(0).await, Vec::<String>::new());
     for (table, missed) in [
         (b'c', "its container does not exist"),
+        (b'T', "its table does not exist"),
         (b'b', "no blob has this content"),
         (b'b', "the row that held these bytes does not name them"),
         (b'b', "the blob does not have this tag"),

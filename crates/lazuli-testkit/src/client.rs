@@ -75,6 +75,7 @@ impl Response {
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
+    service: Service,
     account: String,
     key: AccountKey,
     connection: Option<BufReader<TcpStream>>,
@@ -86,10 +87,16 @@ impl Client {
         Self::of_account(address, ACCOUNT, KEY)
     }
 
+    /// A client of the Table service at `address`.
+    pub fn of_tables(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { service: Service::Table, ..Self::new(address)? })
+    }
+
     /// A client of another account, whose key is given in Base64.
     pub fn of_account(address: SocketAddr, account: &str, key: &str) -> io::Result<Self> {
         let key = AccountKey::from_base64(key).map_err(|_| bad("the key"))?;
-        Ok(Self { address, account: account.to_owned(), key, connection: None })
+        let service = Service::Blob;
+        Ok(Self { address, service, account: account.to_owned(), key, connection: None })
     }
 
     /// The URL of a path below the account, for instance for a copy source.
@@ -153,7 +160,7 @@ impl Client {
             path: &path,
             query: request.query,
             headers: &headers,
-            service: Service::Blob,
+            service: self.service,
             account: &self.account,
             version: VERSION,
         };

@@ -33,6 +33,7 @@ pub fn binary() -> PathBuf {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    tables: SocketAddr,
     admin: SocketAddr,
 }
 
@@ -72,7 +73,7 @@ impl Server {
         let mut child =
             command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         match wait(&mut child, &ready) {
-            Ok((address, admin)) => Ok(Self { child, address, admin }),
+            Ok([address, tables, admin]) => Ok(Self { child, address, tables, admin }),
             Err(message) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -85,6 +86,11 @@ impl Server {
     /// Where its blob listener is.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its table listener is.
+    pub const fn tables(&self) -> SocketAddr {
+        self.tables
     }
 
     /// Where its admin listener is.
@@ -128,12 +134,15 @@ impl Drop for Server {
 }
 
 /// Waits for the ready file of `child`, and for its end if there is none; where its listeners for
-/// blobs and for whoever runs it are.
-fn wait(child: &mut Child, ready: &Path) -> Result<(SocketAddr, SocketAddr), String> {
+/// blobs, for tables and for whoever runs it are.
+fn wait(child: &mut Child, ready: &Path) -> Result<[SocketAddr; 3], String> {
     let begun = Instant::now();
     while begun.elapsed() < READY_LIMIT {
         match fs::read_to_string(ready) {
-            Ok(text) => return Ok((address(&text, "blob")?, address(&text, "admin")?)),
+            Ok(text) => {
+                let of = |listener| address(&text, listener);
+                return Ok([of("blob")?, of("table")?, of("admin")?]);
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(format!("{}: {error}", ready.display())),
         }

@@ -70,7 +70,7 @@ pub fn read(content_type: &str, body: &[u8]) -> Result<Vec<SubRequest>, Refusal>
 }
 
 /// The boundary in `multipart/mixed; boundary=...`, which may be quoted.
-fn boundary(content_type: &str) -> Option<&str> {
+pub(crate) fn boundary(content_type: &str) -> Option<&str> {
     let (kind, parameters) = content_type.split_once(';')?;
     if !kind.trim().eq_ignore_ascii_case("multipart/mixed") {
         return None;

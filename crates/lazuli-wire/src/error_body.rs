@@ -52,6 +52,19 @@ pub fn odata_json(refusal: &Refusal, request_id: &str, now: Timestamp) -> String
     out
 }
 
+/// The body of a Table error for a client that asks for Atom.
+pub fn odata_xml(refusal: &Refusal, request_id: &str, now: Timestamp) -> String {
+    const NAMESPACE: &str = "http://schemas.microsoft.com/ado/2007/08/dataservices/metadata";
+    let mut xml = XmlWriter::document(512);
+    xml.open_with("error", &[("xmlns", NAMESPACE)]);
+    xml.element("code", refusal.code().name());
+    xml.open_with("message", &[("xml:lang", "en-US")]);
+    xml.text(&message(refusal, request_id, now));
+    xml.close("message");
+    xml.close("error");
+    xml.finish()
+}
+
 fn message(refusal: &Refusal, request_id: &str, now: Timestamp) -> String {
     let mut text = format!("{}\nRequestId:{request_id}\nTime:", refusal.message());
     push_iso7(&mut text, now);

@@ -15,6 +15,7 @@ pub mod error_body;
 pub mod headers;
 pub mod marker;
 pub mod md5;
+pub mod odata;
 pub mod percent;
 pub mod query;
 pub mod structured;

@@ -189,7 +189,7 @@ pub(crate) struct Settings {
     /// The Queue service's port; the service is not built yet [default: 10001].
     #[arg(long, value_name = "N")]
     queue_port: Option<u16>,
-    /// The Table service's port; the service is not built yet [default: 10002].
+    /// The Table service's port, 0 for a free one [default: 10002].
     #[arg(long, value_name = "N")]
     table_port: Option<u16>,
     /// The Data Lake service's port; the service is not built yet [default: 10003].

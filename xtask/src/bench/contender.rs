@@ -59,13 +59,26 @@ enum Running {
 impl Contender {
     /// Starts a server over an empty data directory and makes the container `bench`.
     pub(crate) fn start(kind: Kind) -> Result<Self, String> {
-        // What lies beside the data of the last round goes with it.
-        let round = super::folder().join("data");
-        let _ = fs::remove_dir_all(&round);
-        let data = round.join("store");
-        fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
-        let contender = Self::start_over(kind, &data)?;
+        let contender = Self::start_over(kind, &empty_data()?)?;
         contender.load("container", &["--ops", "1"])?;
+        Ok(contender)
+    }
+
+    /// Starts a server over an empty data directory, to talk to its tables, and makes the table
+    /// `bench`.
+    pub(crate) fn start_tables(kind: Kind) -> Result<Self, String> {
+        let data = empty_data()?;
+        let contender = if kind == Kind::Azurite {
+            let (running, url) = start_azurite(&data, "table")?;
+            Self { kind, running, url, data }
+        } else {
+            let mut contender = Self::start_over(kind, &data)?;
+            if let Running::Lazuli(server) = &contender.running {
+                contender.url = server.table_url().to_owned();
+            }
+            contender
+        };
+        contender.load("table", &["--ops", "1"])?;
         Ok(contender)
     }
 
@@ -79,7 +92,7 @@ impl Contender {
                 let url = server.blob_url().to_owned();
                 (Running::Lazuli(server), url)
             }
-            Kind::Azurite => start_azurite(data)?,
+            Kind::Azurite => start_azurite(data, "blob")?,
         };
         Ok(Self { kind, running, url, data: data.to_path_buf() })
     }
@@ -186,8 +199,17 @@ impl Contender {
     }
 }
 
-/// Starts Azurite's blob service on a free port with the Node that came with it.
-fn start_azurite(data: &Path) -> Result<(Running, String), String> {
+/// An empty data directory; what lies beside the data of the last round goes with it.
+fn empty_data() -> Result<PathBuf, String> {
+    let round = super::folder().join("data");
+    let _ = fs::remove_dir_all(&round);
+    let data = round.join("store");
+    fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
+    Ok(data)
+}
+
+/// Starts one of Azurite's services on a free port with the Node that came with it.
+fn start_azurite(data: &Path, service: &str) -> Result<(Running, String), String> {
     let modules = setup::azurite().join("node_modules");
     // The port is free when asked for, and Azurite takes it a moment later.
     let port = TcpListener::bind("127.0.0.1:0")
@@ -198,8 +220,9 @@ fn start_azurite(data: &Path) -> Result<(Running, String), String> {
     let log = File::create(&log_path).map_err(|error| error.to_string())?;
     let second = log.try_clone().map_err(|error| error.to_string())?;
     let mut command = Command::new(modules.join("node/bin/node"));
-    command.arg(modules.join("azurite/dist/src/blob/main.js"));
-    command.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);
+    command.arg(modules.join(format!("azurite/dist/src/{service}/main.js")));
+    command.args([&format!("--{service}Host"), "127.0.0.1"]);
+    command.args([&format!("--{service}Port"), &port.to_string()]);
     command.args(["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location"]);
     command.arg(data).stdin(Stdio::null()).stdout(log).stderr(second).process_group(0);
     let child = command.spawn().map_err(|error| format!("cannot start Azurite: {error}"))?;

@@ -335,6 +335,48 @@ pub(super) fn idle(scale: &Scale) -> Result<Vec<Row>, String> {
     Ok(vec![start, memory])
 }
 
+/// Entities that are upserted in transactions.
+const UPSERTED: u64 = 100_000;
+
+/// Entities in transactions of 100 each.
+fn upsert(server: &Contender, entities: u64) -> Result<Measurement, String> {
+    server.load("upsert", &["--ops", &(entities / 100).to_string(), "--connections", "4"])
+}
+
+/// Inserting entities, upserting them in transactions, and reading them.
+///
+/// The baseline reads from as many entities as are upserted: filling it further would take hours.
+pub(super) fn table(scale: &Scale) -> Result<Vec<Row>, String> {
+    let many = scale.many_entities.max(UPSERTED);
+    let title = |text: &str| format!("{text} of {many} entities (Azurite: {UPSERTED})");
+    let mut insert = row("Insert Entity, 16 connections", Unit::PerSecond, "30 times");
+    let mut upserts =
+        row(format!("transactions of 100 upserts, {UPSERTED} in all"), Unit::PerSecond, "50 times");
+    let mut point = row(title("point read out"), Unit::PerSecond, "20 times");
+    let mut range = row(title("100 entities by range out"), Unit::PerSecond, "20 times");
+    let seconds = scale.seconds.to_string();
+    for _ in 0..scale.rounds {
+        for kind in Kind::BOTH {
+            let server = Contender::start_tables(kind)?;
+            // Far behind what is upserted.
+            let first = (100 * many).to_string();
+            let inserts = ["--connections", "16", "--seconds", &seconds, "--first", &first];
+            insert.add(kind, &server.load("insert", &inserts)?, "ops_per_second");
+            upserts.add(kind, &upsert(&server, UPSERTED)?, "ops_per_second");
+            let entities = if kind == Kind::Azurite { UPSERTED } else { many };
+            if entities > UPSERTED {
+                upsert(&server, entities)?;
+            }
+            let count = entities.to_string();
+            let reads = ["--connections", "16", "--seconds", &seconds, "--count", &count];
+            point.add(kind, &server.load("point", &reads)?, "ops_per_second");
+            range.add(kind, &server.load("range", &reads)?, "ops_per_second");
+            server.stop()?;
+        }
+    }
+    Ok(vec![insert, upserts, point, range])
+}
+
 /// The use of space after many overwrites.
 pub(super) fn space(scale: &Scale) -> Result<Vec<Row>, String> {
     let mut factor = row("disk use / live bytes after overwrites", Unit::Factor, "1.3");

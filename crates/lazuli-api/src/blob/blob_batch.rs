@@ -84,7 +84,7 @@ fn sub_request(
             check_container(call, &request.target, container.as_str())?;
             request.target
         }
-        Level::Account | Level::Blob => request.target,
+        _ => request.target,
     };
     Ok(crate::message::Request {
         service: call.head.service,

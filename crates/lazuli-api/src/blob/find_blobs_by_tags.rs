@@ -52,7 +52,7 @@ pub static CONTAINER: Spec = Spec {
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let container = match call.spec.level {
         Level::Container => Some(call.container()?),
-        Level::Account | Level::Blob => None,
+        _ => None,
     };
     let text = call.query("where").ok_or_else(|| {
         Refusal::new(ErrorCode::MissingRequiredQueryParameter)

@@ -30,6 +30,6 @@ pub static SPEC: Spec = Spec {
 
 /// Tells the settings.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
-    let properties = call.store().service_properties(call.account()).await?;
+    let properties = call.store().service_properties(call.head.service, call.account()).await?;
     Ok(Reply::new(200).xml(service_properties::write(&properties)))
 }

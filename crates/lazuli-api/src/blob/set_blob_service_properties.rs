@@ -32,6 +32,7 @@ pub static SPEC: Spec = Spec {
 pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let body = call.read_body(service_properties::BODY_BYTES_MAX as u64).await?;
     let patch = service_properties::read(&body)?;
-    call.store().set_service_properties(call.account(), &patch).await?;
+    let service = (call.head.service, call.account());
+    call.store().set_service_properties(service, SPEC.name, &patch).await?;
     Ok(Reply::new(202))
 }

@@ -10,7 +10,7 @@ fn request(spec: &Spec) -> Call {
     let path = match spec.level {
         Level::Account => "/",
         Level::Container => "/box?restype=container",
-        Level::Blob => "/box/b",
+        _ => "/box/b",
     };
     spec.selectors.iter().fold(call(spec.methods[0].as_str(), path), |call, selector| {
         match *selector {

@@ -19,7 +19,7 @@ impl Client {
         );
         let query = [("comp", "tags")];
         let length = body.len();
-        let request = Request { method: "PUT", path, query: &query, length, headers: &[] };
+        let request = Request { query: &query, length, ..Request::new("PUT", path) };
         let answer = self.send(&request, body.as_bytes(), Sink::Discard).await?;
         expect(&answer, 204)?;
         Ok(length as u64)
@@ -29,7 +29,7 @@ impl Client {
     pub(super) async fn find(&mut self, wanted: u64) -> Result<u64, String> {
         let search = encode(SEARCH);
         let query = [("comp", "blobs"), ("where", &*search)];
-        let request = Request { method: "GET", path: "/", query: &query, length: 0, headers: &[] };
+        let request = Request { query: &query, ..Request::new("GET", "/") };
         let mut page = Vec::new();
         let answer = self.send(&request, &[], Sink::Keep(&mut page)).await?;
         expect(&answer, 200)?;

@@ -1,4 +1,4 @@
-//! Rows nothing reaches any more: of deleted containers, finished stagings and orphaned manifests.
+//! Rows nothing reaches any more: of deleted containers and tables, finished stagings and orphaned manifests.
 //!
 //! The row of work goes last, in a commit that relies on it: a crash in between leaves the work to
 //! be done again, and work added meanwhile is not forgotten.
@@ -14,11 +14,15 @@ use crate::Store;
 use crate::blob::release;
 use crate::journal::Entry;
 use crate::rows::{BlobData, BlobRow, BlockRow, GarbageRow, StagingRow, Stored};
-use crate::schema::{self, ContainerId, Garbage, StagingId};
+use crate::schema::{self, ContainerId, Garbage, StagingId, TableId};
 use crate::txn::{Attempts, Txn, damaged};
 
 /// Rows removed in one commit.
 pub(super) const BATCH: usize = 500;
+
+/// Entities removed in the first commit, and bytes of them after which no more are read at a time.
+const ENTITIES_AT_FIRST: usize = 16;
+const ENTITY_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long uncommitted blocks are kept after the last Put Block.
 ///
@@ -48,6 +52,7 @@ impl Store {
                     Some(Garbage::Container(id)) => {
                         self.drop_container(id, &garbage.account, collected).await?;
                     }
+                    Some(Garbage::Table(id)) => self.drop_table(id, collected).await?,
                     Some(Garbage::Staging(id)) => self.drop_staging(id, collected).await?,
                     Some(Garbage::Manifest(id)) => self.drop_manifest(id, collected).await?,
                     Some(Garbage::Map(id)) if !self.trim_map(id, collected).await? => continue,
@@ -110,6 +115,24 @@ impl Store {
                 txn.put(schema::garbage(Garbage::Staging(staging.id)), &GarbageRow::default())?;
                 txn.delete(row.key.clone());
             }
+            self.removed(txn, rows.len(), collected).await?;
+        }
+    }
+
+    /// Removes the entities of a deleted table: few at a time while they are large.
+    async fn drop_table(&self, id: TableId, collected: &mut Collected) -> Result<(), Refusal> {
+        let mut limit = ENTITIES_AT_FIRST;
+        loop {
+            let rows = self.rows(schema::entities(id), limit).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let mut txn = self.begin();
+            for row in &rows {
+                txn.delete(row.key.clone());
+            }
+            let bytes: usize = rows.iter().map(|row| row.value.len()).sum();
+            limit = if bytes > ENTITY_BYTES { ENTITIES_AT_FIRST } else { BATCH };
             self.removed(txn, rows.len(), collected).await?;
         }
     }

@@ -241,19 +241,7 @@ fn comma_separated(text: &str) -> Vec<String> {
 
 /// Writes the result of Get Blob Service Properties.
 pub fn write(properties: &ServiceProperties) -> String {
-    let mut xml = XmlWriter::document(2 * 1024);
-    xml.open("StorageServiceProperties");
-    let logging = &properties.logging;
-    xml.open("Logging");
-    xml.element("Version", &logging.version);
-    xml.boolean("Read", logging.read);
-    xml.boolean("Write", logging.write);
-    xml.boolean("Delete", logging.delete);
-    write_retention(&mut xml, "RetentionPolicy", logging.retention_days, None);
-    xml.close("Logging");
-    write_metrics(&mut xml, "HourMetrics", &properties.hour_metrics);
-    write_metrics(&mut xml, "MinuteMetrics", &properties.minute_metrics);
-    write_cors(&mut xml, &properties.cors);
+    let mut xml = write_common(properties);
     if let Some(version) = properties.default_service_version {
         xml.element("DefaultServiceVersion", &version.to_string());
     }
@@ -269,6 +257,31 @@ pub fn write(properties: &ServiceProperties) -> String {
     xml.close("StaticWebsite");
     xml.close("StorageServiceProperties");
     xml.finish()
+}
+
+/// The settings that all services have, without those of the Blob service.
+pub fn write_without_blobs(properties: &ServiceProperties) -> String {
+    let mut xml = write_common(properties);
+    xml.close("StorageServiceProperties");
+    xml.finish()
+}
+
+/// The settings that all services have, their element still open.
+fn write_common(properties: &ServiceProperties) -> XmlWriter {
+    let mut xml = XmlWriter::document(2 * 1024);
+    xml.open("StorageServiceProperties");
+    let logging = &properties.logging;
+    xml.open("Logging");
+    xml.element("Version", &logging.version);
+    xml.boolean("Read", logging.read);
+    xml.boolean("Write", logging.write);
+    xml.boolean("Delete", logging.delete);
+    write_retention(&mut xml, "RetentionPolicy", logging.retention_days, None);
+    xml.close("Logging");
+    write_metrics(&mut xml, "HourMetrics", &properties.hour_metrics);
+    write_metrics(&mut xml, "MinuteMetrics", &properties.minute_metrics);
+    write_cors(&mut xml, &properties.cors);
+    xml
 }
 
 fn write_retention(xml: &mut XmlWriter, name: &str, days: Option<u32>, permanent: Option<bool>) {

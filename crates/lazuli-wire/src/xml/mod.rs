@@ -3,7 +3,7 @@
 mod reader;
 mod writer;
 
-pub use reader::{XmlLimits, XmlReader};
+pub use reader::{XmlElement, XmlLimits, XmlReader};
 pub(crate) use reader::{missing_node, node_value};
 pub use writer::XmlWriter;
 

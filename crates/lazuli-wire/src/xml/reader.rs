@@ -6,12 +6,15 @@
 
 use lazuli_model::{ErrorCode, Refusal};
 use quick_xml::Reader;
-use quick_xml::events::{BytesRef, Event};
+use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::is_legal;
 
 /// The deepest nesting of elements.
 const DEPTH_MAX: usize = 16;
+
+/// The most attributes of an element that is read with them.
+const ATTRIBUTES_MAX: usize = 16;
 
 /// What a document may cost.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +29,39 @@ impl Default for XmlLimits {
     /// Enough for every body but a block list.
     fn default() -> Self {
         Self { elements_max: 1_000, text_bytes_max: 8 * 1024 }
+    }
+}
+
+/// An element whose name the reader of a document does not know beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XmlElement {
+    /// Its name, without the prefix that stands for its namespace.
+    pub name: String,
+    attributes: Vec<(String, String)>,
+}
+
+impl XmlElement {
+    /// An attribute by its name without a prefix, as it is written: references in it stay.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    fn read(start: &BytesStart<'_>) -> Result<Self, Refusal> {
+        let local = |name: quick_xml::name::QName<'_>| {
+            name.0.rsplit(':').next().unwrap_or_default().to_owned()
+        };
+        let mut attributes = Vec::new();
+        let mut found = start.attributes();
+        // Whether one comes twice does not matter here, and would cost more the more there are.
+        found.with_checks(false);
+        for attribute in found {
+            let attribute = attribute.map_err(malformed)?;
+            if attributes.len() == ATTRIBUTES_MAX {
+                return Err(malformed("too many attributes"));
+            }
+            attributes.push((local(attribute.key), attribute.value.into_owned()));
+        }
+        Ok(Self { name: local(start.name()), attributes })
     }
 }
 
@@ -77,25 +113,53 @@ impl<'a> XmlReader<'a> {
     ///
     /// `UnsupportedXmlNode` for a child that is not in `known`.
     pub fn child(&mut self, known: &[&'static str]) -> Result<Option<&'static str>, Refusal> {
+        let Some(start) = self.start()? else { return Ok(None) };
+        let name = start.name();
+        let name: &str = name.as_ref();
+        known.iter().find(|known| **known == name).copied().map(Some).ok_or_else(|| {
+            Refusal::new(ErrorCode::UnsupportedXmlNode).with_detail("XmlNodeName", name)
+        })
+    }
+
+    /// The same for a child of any name.
+    pub fn any_child(&mut self) -> Result<Option<XmlElement>, Refusal> {
+        self.start()?.map(|start| XmlElement::read(&start)).transpose()
+    }
+
+    /// Leaves the current element, whatever is in it.
+    ///
+    /// `InvalidXmlDocument` for what is not well formed.
+    pub fn skip(&mut self) -> Result<(), Refusal> {
+        let around = self.depth.saturating_sub(1);
+        while self.depth > around {
+            match self.reader.read_event().map_err(malformed)? {
+                Event::Start(_) => self.enter()?,
+                Event::End(_) => self.depth = self.depth.saturating_sub(1),
+                Event::Eof => return Err(malformed("it ends early")),
+                Event::Decl(_) | Event::DocType(_) => return Err(malformed("a declaration")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts an element that begins.
+    fn enter(&mut self) -> Result<(), Refusal> {
+        self.elements += 1;
+        self.depth += 1;
+        if self.depth > DEPTH_MAX || self.elements > self.limits.elements_max {
+            return Err(malformed("too many or too deep elements"));
+        }
+        Ok(())
+    }
+
+    /// Enters the next child of the current element; at that one's end, leaves it.
+    fn start(&mut self) -> Result<Option<BytesStart<'a>>, Refusal> {
         loop {
             match self.reader.read_event().map_err(malformed)? {
                 Event::Start(start) => {
-                    self.elements += 1;
-                    self.depth += 1;
-                    if self.depth > DEPTH_MAX || self.elements > self.limits.elements_max {
-                        return Err(malformed("too many or too deep elements"));
-                    }
-                    let name = start.name();
-                    let name: &str = name.as_ref();
-                    return known
-                        .iter()
-                        .find(|known| **known == name)
-                        .copied()
-                        .map(Some)
-                        .ok_or_else(|| {
-                            Refusal::new(ErrorCode::UnsupportedXmlNode)
-                                .with_detail("XmlNodeName", name)
-                        });
+                    self.enter()?;
+                    return Ok(Some(start));
                 }
                 Event::End(_) => {
                     self.depth = self.depth.saturating_sub(1);
@@ -276,6 +340,31 @@ mod tests {
             assert_eq!(xml.child(&["R"]), Ok(Some("R")));
         }
         assert!(xml.child(&["R"]).is_err());
+    }
+
+    #[test]
+    fn elements_of_any_name_are_read_and_skipped() {
+        let body = "<R><a:x m:y='1' z='&lt;'/><skipped>t<u>&amp;</u></skipped><b>t</b></R>";
+        let mut xml = XmlReader::open(body.as_bytes(), "R", LIMITS).unwrap();
+        let first = xml.any_child().unwrap().unwrap();
+        assert_eq!((first.name.as_str(), first.attribute("y")), ("x", Some("1")));
+        assert_eq!((first.attribute("z"), first.attribute("m:y")), (Some("&lt;"), None));
+        assert_eq!(xml.text("x").unwrap(), "");
+        assert_eq!(xml.any_child().unwrap().unwrap().name, "skipped");
+        xml.skip().unwrap();
+        assert_eq!(xml.any_child().unwrap().unwrap().name, "b");
+        assert_eq!(xml.text("b").unwrap(), "t");
+        assert_eq!(xml.any_child().unwrap(), None);
+        xml.finish().unwrap();
+        for bad in [
+            format!("<R><a {}/></R>", "b='' ".repeat(17)),
+            "<R><a b=c/></R>".to_owned(),
+            "<R><a>".to_owned(),
+            format!("<R><a>{}", "<b>".repeat(20)),
+        ] {
+            let mut xml = XmlReader::open(bad.as_bytes(), "R", LIMITS).unwrap();
+            assert!(xml.any_child().and_then(|_| xml.skip()).is_err(), "{bad}");
+        }
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lazuli_api::{Accounts, Api};
+use lazuli_api::{Accounts, Api, Handler};
 use lazuli_base::{SystemClock, SystemEntropy};
 use lazuli_engine::{Engine, OpenError, Options, Stats};
 use lazuli_fetch::Fetcher;
@@ -22,7 +22,7 @@ use lazuli_server::{Health, Listener, Metrics, Parts, Server, Stopped};
 use lazuli_store::Store;
 use tokio::time::Instant;
 
-use self::announce::Endpoints;
+use self::announce::{Endpoints, Served};
 use self::signals::Signals;
 use self::transparency::Transparency;
 use crate::cli::Settings;
@@ -60,9 +60,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let mut signals = Signals::install().or_fail("listen for signals")?;
     announce::clear(config)?;
     // Ports first: a port that is taken must not leave a new data directory behind.
-    let blob = bind(config, "blob", config.blob_port).await?;
+    let (listeners, served) = bind_services(config).await?;
     let admin = bind(config, "admin", config.admin_port).await?;
-    let endpoints = Endpoints::new(config, blob.address(), admin.address());
+    let endpoints = Endpoints::new(config, served, admin.address());
     let engine = Arc::new(open(config).await?);
     let clock = Arc::new(SystemClock);
     let entropy = Arc::new(SystemEntropy);
@@ -95,7 +95,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let stats = Arc::clone(&engine.stats);
     let ledger = transparency.as_ref().map(|log| Arc::clone(&log.ledger));
     let readiness = Arc::new(Readiness { stopping: AtomicBool::new(false), stats, ledger });
-    server.serve(blob, Service::Blob, Arc::new(api));
+    let api = Arc::new(api);
+    for (listener, service) in listeners {
+        server.serve(listener, service, Arc::clone(&api) as Arc<dyn Handler>);
+    }
     server.serve_admin(admin, Arc::clone(&readiness) as Arc<dyn Health>);
     let mut background = background::start(&store, &engine, Arc::new(SystemClock));
     background.spawn(copies.run());
@@ -145,6 +148,23 @@ async fn stop(
         Ok(Err(panic)) => tracing::error!(%panic, "the store was not closed in good order"),
         Err(_) => tracing::warn!("the store takes too long to close; the next start recovers it"),
     }
+}
+
+/// Binds the listeners of all services that are built.
+async fn bind_services(
+    config: &Config,
+) -> Result<(Vec<(Listener, Service)>, Vec<Served>), Failure> {
+    let services = [
+        (Service::Blob, "blob", "BlobEndpoint", config.blob_port),
+        (Service::Table, "table", "TableEndpoint", config.table_port),
+    ];
+    let (mut listeners, mut served) = (Vec::new(), Vec::new());
+    for (service, name, key, port) in services {
+        let listener = bind(config, name, port).await?;
+        served.push(Served { name, key, address: listener.address() });
+        listeners.push((listener, service));
+    }
+    Ok((listeners, served))
 }
 
 /// Binds the listener of one service.

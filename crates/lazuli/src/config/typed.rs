@@ -43,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) accounts: Vec<Account>,
     pub(crate) host: String,
     pub(crate) blob_port: u16,
+    pub(crate) table_port: u16,
     pub(crate) admin_port: u16,
     pub(crate) versions: UnknownVersions,
     pub(crate) log: LogFormat,
@@ -88,7 +89,7 @@ impl Config {
 
     /// Checks every setting, those of services that are not built yet included.
     pub(crate) fn from_layers(layers: &Layers) -> Result<Self, Failure> {
-        for key in ["queue-port", "table-port", "dfs-port"] {
+        for key in ["queue-port", "dfs-port"] {
             layers.parse::<u16>(key)?;
         }
         let data = if layers.parse::<bool>("in-memory")? {
@@ -117,6 +118,7 @@ impl Config {
             accounts: layers.accounts()?,
             host: layers.non_empty("host")?.to_owned(),
             blob_port: layers.parse("blob-port")?,
+            table_port: layers.parse("table-port")?,
             admin_port: layers.parse("admin-port")?,
             versions,
             log,
@@ -316,8 +318,8 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.data, Data::Directory("./lazuli-data".into()));
         assert_eq!(
-            (config.host.as_str(), config.blob_port, config.admin_port),
-            ("127.0.0.1", 10000, 10004)
+            (config.host.as_str(), config.blob_port, config.table_port, config.admin_port),
+            ("127.0.0.1", 10000, 10002, 10004)
         );
         assert_eq!(config.durability, Durability::Sync);
         assert_eq!(config.versions, UnknownVersions::Serve);

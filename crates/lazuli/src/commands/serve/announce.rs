@@ -1,5 +1,6 @@
 //! What is told of a server that is ready: lines for people, a file for programs.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,17 +18,33 @@ use crate::output;
 #[derive(Debug)]
 pub(super) struct Endpoints {
     account: String,
-    blob: String,
+    /// The services, by the names of their settings and of their endpoints in connection strings.
+    services: Vec<Served>,
     admin: String,
+}
+
+/// A service that is served.
+#[derive(Debug)]
+pub(super) struct Served {
+    /// Its name in settings and in the ready file.
+    pub(super) name: &'static str,
+    /// Its key in a connection string.
+    pub(super) key: &'static str,
+    /// The address of its listener.
+    pub(super) address: SocketAddr,
 }
 
 impl Endpoints {
     /// The endpoints of listeners at these addresses, for the first account.
-    pub(super) fn new(config: &Config, blob: SocketAddr, admin: SocketAddr) -> Self {
+    pub(super) fn new(config: &Config, services: Vec<Served>, admin: SocketAddr) -> Self {
         let account =
             config.accounts.first().map(|account| account.name.clone()).unwrap_or_default();
-        let blob = format!("http://{}/{account}", reachable(blob));
-        Self { blob, admin: format!("http://{}", reachable(admin)), account }
+        Self { services, admin: format!("http://{}", reachable(admin)), account }
+    }
+
+    /// The address of a service as clients write it.
+    fn url(&self, service: &Served) -> String {
+        format!("http://{}/{}", reachable(service.address), self.account)
     }
 
     /// Writes the ready file and prints the endpoints, now that all listeners accept.
@@ -50,30 +67,41 @@ impl Endpoints {
     }
 
     fn json(&self) -> Value {
-        json!({
-            "blob": self.blob,
+        let mut ready = json!({
+            "blob": null,
             "queue": null,
             "table": null,
             "dfs": null,
             "admin": self.admin,
             "account": self.account,
             "pid": std::process::id(),
-        })
+        });
+        for service in &self.services {
+            ready[service.name] = json!(self.url(service));
+        }
+        ready
     }
 
     fn text(&self, config: &Config) -> String {
-        let Self { account, blob, admin } = self;
+        let Self { account, admin, .. } = self;
+        let (mut lines, mut endpoints) = (String::new(), String::new());
+        for service in &self.services {
+            let url = self.url(service);
+            // Writing to a String cannot fail.
+            let _ = writeln!(lines, "{:6} ready at {url}", service.name);
+            let _ = write!(endpoints, "{}={url};", service.key);
+        }
         let key = if config.is_development() { DEVELOPMENT_KEY } else { "KEY" };
         let version = env!("CARGO_PKG_VERSION");
         let data = data_line(config);
         format!(
             "lazuli {version}, {data}\n\
-             blob   ready at {blob}\n\
+             {lines}\
              admin  ready at {admin} (/health/live, /health/ready, /metrics)\n\
              \n\
              Connection string:\n\
              DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};\
-             BlobEndpoint={blob};"
+             {endpoints}"
         )
     }
 }
@@ -139,7 +167,8 @@ mod tests {
 
     fn endpoints(config: &Config) -> Endpoints {
         let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        Endpoints::new(config, any(1), any(2))
+        let blob = Served { name: "blob", key: "BlobEndpoint", address: any(1) };
+        Endpoints::new(config, vec![blob], any(2))
     }
 
     #[test]

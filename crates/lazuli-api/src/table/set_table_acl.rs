@@ -1,0 +1,38 @@
+//! Set Table ACL.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/set-table-acl>
+
+use http::Method;
+use lazuli_model::Refusal;
+use lazuli_wire::body::signed_identifiers;
+
+use crate::access;
+use crate::call::Call;
+use crate::reply::Reply;
+use crate::spec::{Level, Selector, Spec, Status};
+
+/// Set Table ACL.
+pub static SPEC: Spec = Spec {
+    name: "SetTableAcl",
+    title: "Set Table ACL",
+    rows: &["Table_SetAccessPolicy"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/set-table-acl",
+    level: Level::Table,
+    methods: &[Method::PUT],
+    selectors: &[Selector::Query("comp", "acl")],
+    access: access::KEY_ONLY,
+    query: &["timeout"],
+    headers: &[&["content-type"]],
+    success: &[204],
+    response: &[],
+    status: Status::Built,
+};
+
+/// Replaces the stored access policies.
+pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
+    let table = call.table()?;
+    let body = call.read_body(signed_identifiers::BODY_BYTES_MAX as u64).await?;
+    let policies = signed_identifiers::read(&body)?;
+    call.store().set_table_acl(call.account(), &table, &policies).await?;
+    Ok(Reply::new(204))
+}

@@ -252,22 +252,6 @@ impl RemoteCopies {
         Ok(())
     }
 
-    /// What a source is asked with: for what it was when the copy was asked for. `has_begun` tells
-    /// that some of it is there already.
-    pub(crate) fn ask(&self, copy: &RemoteCopy, has_begun: bool) -> Result<Ask, Trouble> {
-        let row = copy.row();
-        let source = copy_source::parse("x-ms-copy-source", &row.url)?;
-        let mut conditions = Vec::new();
-        if let Some(etag) = &row.etag {
-            conditions.push(("If-Match", etag.clone()));
-        } else if has_begun {
-            // Nothing tells that it is still the same.
-            return Err(FetchError::Changed.into());
-        }
-        let headers = standing_headers(row.lease.as_deref());
-        Ok(Ask { target: target_of(&source), range: None, headers, conditions })
-    }
-
     /// The source from byte `first` to byte `last` or its end.
     pub(crate) async fn open(
         &self,
@@ -275,14 +259,30 @@ impl RemoteCopies {
         (first, last): (u64, Option<u64>),
     ) -> Result<Content, Trouble> {
         let row = copy.row();
-        let mut ask = self.ask(copy, first > 0)?;
-        ask.range = Some((first, last)).filter(|_| first > 0 || last.is_some());
-        let content = self.fetcher.open(ask).await.map_err(changed)?;
+        let mut wanted = ask(copy, first > 0)?;
+        wanted.range = Some((first, last)).filter(|_| first > 0 || last.is_some());
+        let content = self.fetcher.open(wanted).await.map_err(changed)?;
         if content.total() != row.length || content.etag() != row.etag.as_deref() {
             return Err(FetchError::Changed.into());
         }
         Ok(content)
     }
+}
+
+/// What a source is asked with: for what it was when the copy was asked for. `has_begun` tells
+/// that some of it is there already.
+pub(crate) fn ask(copy: &RemoteCopy, has_begun: bool) -> Result<Ask, Trouble> {
+    let row = copy.row();
+    let source = copy_source::parse("x-ms-copy-source", &row.url)?;
+    let mut conditions = Vec::new();
+    if let Some(etag) = &row.etag {
+        conditions.push(("If-Match", etag.clone()));
+    } else if has_begun {
+        // Nothing tells that it is still the same.
+        return Err(FetchError::Changed.into());
+    }
+    let headers = standing_headers(row.lease.as_deref());
+    Ok(Ask { target: target_of(&source), range: None, headers, conditions })
 }
 
 /// That a condition does not hold means that a source is not what it was.

@@ -13,7 +13,7 @@ use lazuli_store::pages::PageRange;
 use lazuli_store::remote_copy::RemoteCopy;
 use lazuli_wire::body::page_list::{self, PageListRange};
 
-use crate::remote_copies::{Incoming, RemoteCopies, Trouble, changed};
+use crate::remote_copies::{Incoming, RemoteCopies, Trouble, ask, changed};
 
 /// Most ranges in a part of the list that is asked for.
 const RANGES_MAX: u32 = 10_000;
@@ -70,12 +70,12 @@ impl RemoteCopies {
         self.check_age(copy)?;
         let row = copy.row();
         // Without an entity tag the list and the pages could be of different states.
-        let mut ask = self.ask(copy, true)?;
-        ask.target = ask.target.with_query(&format!("comp=pagelist&maxresults={RANGES_MAX}"));
+        let mut wanted = ask(copy, true)?;
+        wanted.target = wanted.target.with_query(&format!("comp=pagelist&maxresults={RANGES_MAX}"));
         if from > 0 {
-            ask.headers.push(("x-ms-range", format!("bytes={from}-{}", row.length - 1)));
+            wanted.headers.push(("x-ms-range", format!("bytes={from}-{}", row.length - 1)));
         }
-        let told = self.fetcher.whole(ask, page_list::BODY_BYTES_MAX as u64).await;
+        let told = self.fetcher.whole(wanted, page_list::BODY_BYTES_MAX as u64).await;
         let told = told.map_err(changed)?;
         if told.headers.get("etag").is_some_and(|etag| Some(etag) != row.etag.as_deref()) {
             return Err(FetchError::Changed.into());

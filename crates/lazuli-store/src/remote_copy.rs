@@ -10,11 +10,16 @@
 use bytes::Bytes;
 use lazuli_base::Timestamp;
 use lazuli_engine::ExtentId;
-use lazuli_model::blob_type::BlobType;
 use lazuli_model::copy::{CopyState, CopyStatus};
 use lazuli_model::etag::ETag;
 use lazuli_model::lease::LeaseKind;
 use lazuli_model::{ErrorCode, Refusal};
+
+mod kind;
+
+pub use kind::SourceKind;
+
+use kind::{BLOCKS_MAX, block_bytes};
 
 use crate::Store;
 use crate::blob::{BlobPath, Found, Terms, Written, find, hold_extent, release};
@@ -28,15 +33,6 @@ use crate::rows::{
 };
 use crate::schema::{self, Garbage, StagingId, StateId};
 use crate::txn::{Attempts, Txn, damaged};
-
-/// Bytes of a block, unless the content would have too many blocks.
-const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
-
-/// Most blocks of a copy.
-const BLOCKS_MAX: u64 = lazuli_model::limits::COMMITTED_BLOCKS_MAX as u64;
-
-/// Most bytes of a block of an append blob, as Append Block has it.
-const APPENDED_BYTES_MAX: u64 = 100 * 1024 * 1024;
 
 /// Copies that are looked at in search of some to work on.
 const PENDING_PAGE: usize = 256;
@@ -56,57 +52,6 @@ pub struct RemoteSource<'a> {
     pub length: u64,
     /// What kind of blob it is.
     pub kind: SourceKind,
-}
-
-/// The kind of a blob elsewhere, which its copy is of, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceKind {
-    /// A block blob, or what is no blob.
-    Block,
-    /// An append blob.
-    Append {
-        /// Blocks of it, if it tells.
-        blocks: Option<u64>,
-        /// Whether the copy is sealed.
-        sealed: bool,
-    },
-    /// A page blob.
-    Page {
-        /// Its sequence number.
-        sequence: u64,
-    },
-}
-
-impl SourceKind {
-    /// The type of its copy.
-    pub const fn blob_type(self) -> BlobType {
-        match self {
-            Self::Block => BlobType::Block,
-            Self::Append { .. } => BlobType::Append,
-            Self::Page { .. } => BlobType::Page,
-        }
-    }
-
-    fn form(self, length: u64) -> CopyForm {
-        match self {
-            Self::Block => CopyForm::Blocks,
-            Self::Page { .. } => CopyForm::Pages,
-            Self::Append { blocks, .. } => {
-                let own = length.div_ceil(block_bytes(length)).min(BLOCKS_MAX);
-                // As many as the source has, which may be lying: none is empty, none too long.
-                let is_fit = |blocks: &u64| {
-                    let least = length.div_ceil(APPENDED_BYTES_MAX).max(own.min(1));
-                    (least..=length.min(BLOCKS_MAX)).contains(blocks)
-                };
-                CopyForm::Appends(blocks.filter(is_fit).unwrap_or(own) as u32)
-            }
-        }
-    }
-}
-
-/// Bytes of a block of content that is so long.
-fn block_bytes(length: u64) -> u64 {
-    BLOCK_BYTES.max(length.div_ceil(BLOCKS_MAX))
 }
 
 /// A copy under way.
@@ -554,6 +499,7 @@ fn end(
 
 #[cfg(test)]
 mod tests {
+    use super::kind::APPENDED_BYTES_MAX;
     use super::*;
 
     fn appends(length: u64, blocks: Option<u64>) -> RemoteCopy {

@@ -256,7 +256,7 @@ fn a_token_for_a_source_here_is_refused_as_by_its_server() {
 #[test]
 fn an_incremental_copy_takes_a_source_of_this_server() {
     let (blobs, source) = (blobs(), Source::honest(HEADERS, b"content"));
-    let call = put("/box/to?comp=incrementalcopy").header("x-ms-copy-source", &source.url());
+    let call = put("/box/to?comp=incrementalcopy").header("x-ms-copy-source", source.url());
     blobs.send(&call).refused(409, "InvalidSourceBlobUrl");
     assert_eq!(source.requests().len(), 0);
 }

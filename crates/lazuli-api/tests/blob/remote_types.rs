@@ -4,6 +4,7 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/copy-blob>
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,7 +46,7 @@ impl Sparse {
         let mut list = String::from("<?xml version=\"1.0\"?><PageList>");
         for (first, bytes) in later.iter().take(self.part) {
             let (first, last) = (*first.max(&from), first + bytes.len() as u64 - 1);
-            list += &format!("<PageRange><Start>{first}</Start><End>{last}</End></PageRange>");
+            write!(list, "<PageRange><Start>{first}</Start><End>{last}</End></PageRange>").unwrap();
         }
         if later.len() > self.part {
             list += "<NextMarker>more</NextMarker>";
@@ -160,7 +161,7 @@ fn a_page_blob_is_copied_as_sparse_as_it_is() {
     let wanted: Vec<(u64, u64)> = places.iter().map(|(first, _)| (*first, first + 511)).collect();
     assert_eq!(ranges(&blobs), wanted);
     for (first, bytes) in &places {
-        let read = get("/box/to").header("x-ms-range", &format!("bytes={first}-{}", first + 511));
+        let read = get("/box/to").header("x-ms-range", format!("bytes={first}-{}", first + 511));
         assert_eq!(blobs.send(&read).is(206).body, *bytes);
     }
     // The first byte, two parts of the list, and what is in three places; each of the same state.
@@ -236,7 +237,7 @@ fn a_copy_of_pages_goes_on_where_it_was_and_leaves_nothing_behind() {
     assert_eq!(ranges(&blobs), wanted);
     for (first, bytes) in sparse.written.iter().rev().take(20) {
         let last = first + bytes.len() as u64 - 1;
-        let read = get("/box/to").header("x-ms-range", &format!("bytes={first}-{last}"));
+        let read = get("/box/to").header("x-ms-range", format!("bytes={first}-{last}"));
         assert!(blobs.send(&read).is(206).body == *bytes, "{first}");
     }
     assert_eq!(live(&blobs), 9 << 20);

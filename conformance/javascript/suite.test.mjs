@@ -1,60 +1,19 @@
 // The official JavaScript SDK against a running Blob server, under Node's own test runner.
 
 import assert from "node:assert/strict";
-import { createHash, createHmac, randomBytes } from "node:crypto";
-import { createRequire } from "node:module";
-import { resolve } from "node:path";
+import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
-import { pathToFileURL } from "node:url";
 
-// The SDK lies in the build directory and not beside this file.
-const modules = resolve(process.env.LAZULI_NODE_MODULES ?? "target/node/node_modules");
-const load = createRequire(pathToFileURL(`${modules}/`));
-const sdk = load("@azure/storage-blob");
+import { blockId, collect, container, credential, options, pattern, refuses, sdk, service } from "./harness.mjs";
 
-const account = process.env.AZ_ACCOUNT ?? "devstoreaccount1";
-const key =
-  process.env.AZ_KEY ??
-  "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-const url = process.env.AZ_BLOB ?? `http://127.0.0.1:10000/${account}`;
-const credential = new sdk.StorageSharedKeyCredential(account, key);
-const options = { retryOptions: { maxTries: 1 } };
-const service = new sdk.BlobServiceClient(url, credential, options);
-const container = service.getContainerClient(`conf-js-${randomBytes(4).toString("hex")}`);
-
-/** Bytes that look random and are the same for the same seed. */
-function pattern(length, seed) {
-  const blocks = [];
-  for (let number = 0; number * 32 < length; number += 1) {
-    blocks.push(createHmac("sha256", `${seed}`).update(`${number}`).digest());
-  }
-  return Buffer.concat(blocks).subarray(0, length);
-}
-
-/** The id of a block: all ids of a blob have the same length. */
-const blockId = (number) => Buffer.from(`${number}`.padStart(6, "0")).toString("base64");
-
-/** Fails unless the promise is refused with this status and, if given, error code. */
-async function refuses(status, code, promise) {
-  const error = await promise.then(
-    () => assert.fail(`nothing was refused, wanted ${status} ${code}`),
-    (refusal) => refusal,
-  );
-  assert.equal(error.statusCode, status, `${error.message}`.slice(0, 200));
-  if (code !== undefined) {
-    assert.equal(error.code ?? error.details?.errorCode, code);
-  }
-}
-
-/** The items of a listing. */
-async function collect(iterator) {
-  const items = [];
-  for await (const item of iterator) {
-    items.push(item);
-  }
-  return items;
-}
+// Importing a file registers its tests.
+import "./access.mjs";
+import "./appends.mjs";
+import "./blobs.mjs";
+import "./copies.mjs";
+import "./leases.mjs";
+import "./pages.mjs";
 
 before(async () => {
   await container.create({ metadata: { suite: "js" } });

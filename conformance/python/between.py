@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from urllib.parse import quote
 
 from azure.storage.blob import (
     AccountSasPermissions,
@@ -112,6 +113,60 @@ def copy_blob_goes_on_by_itself():
 
 
 @test
+def a_page_blob_is_copied_as_sparse_as_it_is():
+    source, target, token = containers("pages")
+    disk = source.get_blob_client("disk")
+    disk.create_page_blob(1 << 40, sequence_number=9, metadata={"m": "1"})
+    places = (0, 4096, 1 << 39, (1 << 40) - 512)
+    for number, place in enumerate(places):
+        disk.upload_page(pattern(512, number), place, 512)
+    disk.upload_page(pattern(3 << 20, 7), 1 << 30, 3 << 20)
+    client = target.get_blob_client("copy")
+    client.start_copy_from_url(f"{disk.url}?{token}")
+    copy = settled(client)
+    equal((copy.status, copy.progress), ("success", f"{1 << 40}/{1 << 40}"))
+    found = client.get_blob_properties()
+    equal((found.blob_type, found.size, found.metadata), ("PageBlob", 1 << 40, {"m": "1"}))
+    equal(found.page_blob_sequence_number, 9)
+    listed = [(part.start, part.end) for part in client.list_page_ranges()]
+    equal(listed, [(part.start, part.end) for part in disk.list_page_ranges()])
+    for number, place in enumerate(places):
+        equal(client.download_blob(offset=place, length=512).readall(), pattern(512, number))
+    read = client.download_blob(offset=1 << 30, length=3 << 20).readall()
+    equal(read == pattern(3 << 20, 7), True, "content")
+    # A snapshot of it is copied as it was.
+    taken = disk.create_snapshot()["snapshot"]
+    disk.clear_page(0, 512)
+    older = target.get_blob_client("older")
+    older.start_copy_from_url(f"{disk.url}?snapshot={quote(taken)}&{token}")
+    equal(settled(older).status, "success")
+    equal(older.download_blob(offset=0, length=512).readall(), pattern(512, 0))
+
+
+@test
+def an_append_blob_is_copied_with_its_blocks():
+    source, target, token = containers("appends")
+    log = source.get_blob_client("log")
+    log.create_append_blob()
+    parts = [pattern(size, size) for size in (1, 70_000, 5000, 3_000_000)]
+    for part in parts:
+        log.append_block(part)
+    log.seal_append_blob()
+    client = target.get_blob_client("copy")
+    client.start_copy_from_url(f"{log.url}?{token}")
+    equal(settled(client).status, "success")
+    found = client.get_blob_properties()
+    equal((found.blob_type, found.append_blob_committed_block_count), ("AppendBlob", 4))
+    equal(found.is_append_blob_sealed, True)
+    equal(client.download_blob().readall() == b"".join(parts), True, "content")
+    block = target.get_blob_client("block")
+    block.upload_blob(b"x")
+    refuses(409, "InvalidBlobType", block.start_copy_from_url, f"{log.url}?{token}")
+    sync = target.get_blob_client("sync").start_copy_from_url
+    refuses(409, "InvalidSourceBlobType", sync, f"{log.url}?{token}", requires_sync=True)
+
+
+@test
 def a_pending_copy_is_aborted():
     _, target, _ = containers("abort")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
@@ -197,7 +252,7 @@ def contents(container):
     for blob in container.list_blobs(include=["metadata"]):
         data = container.get_blob_client(blob.name).download_blob().readall()
         kind = blob.content_settings.content_type
-        found[blob.name] = (hashlib.sha256(data).hexdigest(), kind, blob.metadata)
+        found[blob.name] = (hashlib.sha256(data).hexdigest(), kind, blob.metadata, blob.blob_type)
     return found
 
 
@@ -213,6 +268,13 @@ def azcopy_moves_a_container_from_server_to_server():
         name = f"tree {number % 3}/ü/{number}"
         source.upload_blob(name, pattern(number * 1013, number), metadata={"n": str(number)})
     source.upload_blob("large", pattern(40_000_000, 9), max_concurrency=2)
+    log = source.get_blob_client("log")
+    log.create_append_blob()
+    log.append_block(pattern(2_000_000, 10))
+    log.append_block(pattern(50_000, 11))
+    disk = source.get_blob_client("disk")
+    disk.create_page_blob(16 << 20)
+    disk.upload_page(pattern(1 << 20, 12), 2 << 20, 1 << 20)
     writes = generate_account_sas(
         ACCOUNT,
         account_key=KEY,
@@ -225,7 +287,10 @@ def azcopy_moves_a_container_from_server_to_server():
     there, here = f"{source.url}/*?{token}", f"{target.url}?{writes}"
     azcopy("copy", there, here, "--recursive", "--block-size-mb", "8")
     equal(contents(target), contents(source))
-    equal(len(contents(target)), 41)
+    equal(len(contents(target)), 43)
+    # azcopy moves pages 4 MiB at a time and leaves out the parts of which none was written.
+    parts = target.get_blob_client("disk").list_page_ranges()
+    equal({(part.start >> 22, part.end >> 22) for part in parts}, {(0, 0)})
     source.upload_blob("large", b"small now", overwrite=True)
     source.upload_blob("new", b"new")
     source.delete_blob("tree 0/ü/0")

@@ -7,6 +7,7 @@ import arrow_lists
 import asynchronous
 import blobs
 import blocks
+import constructors
 import containers
 import copies
 import pages
@@ -15,8 +16,8 @@ import tags_and_batches
 from harness import main
 
 __all__ = [
-    "access", "appends", "arrow_lists", "asynchronous", "blobs", "blocks", "containers", "copies",
-    "pages", "queries", "tags_and_batches",
+    "access", "appends", "arrow_lists", "asynchronous", "blobs", "blocks", "constructors",
+    "containers", "copies", "pages", "queries", "tags_and_batches",
 ]
 
 if __name__ == "__main__":

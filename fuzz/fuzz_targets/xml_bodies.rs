@@ -1,8 +1,9 @@
-//! The bodies of Set Container ACL, Set Blob Service Properties and Set Blob Tags: what is read
-//! can be written, and what is written reads as the same.
+//! The bodies of Set Container ACL, Set Blob Service Properties and Set Blob Tags, and the list of
+//! pages that another server tells: what is read can be written, and what is written reads as the
+//! same.
 #![no_main]
 
-use lazuli_wire::body::{service_properties, signed_identifiers, tags};
+use lazuli_wire::body::{page_list, service_properties, signed_identifiers, tags};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -15,6 +16,11 @@ fuzz_target!(|data: &[u8]| {
         let written = tags::write(&set);
         let again = tags::read(written.as_bytes()).expect("reads what it wrote");
         assert_eq!(set, again);
+    }
+    if let Ok((ranges, has_more)) = page_list::read(data) {
+        let written = page_list::write(&ranges, Some(if has_more { "m" } else { "" }));
+        let again = page_list::read(written.as_bytes()).expect("reads what it wrote");
+        assert_eq!((ranges, has_more), again);
     }
     if let Ok(patch) = service_properties::read(data) {
         let mut properties = service_properties::ServiceProperties::default();

@@ -50,6 +50,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     Script { step: "py-blob", file: "py_blob.py", reach: Reach::Path },
     Script { step: "py-blob-aio", file: "py_blob_aio.py", reach: Reach::Path },
     Script { step: "py-blob-host", file: "py_blob.py", reach: Reach::Host },
+    Script { step: "py-blob-aio-host", file: "py_blob_aio.py", reach: Reach::Host },
     Script { step: "py-table", file: "py_table.py", reach: Reach::Path },
     Script { step: "azcopy", file: "az_copy.sh", reach: Reach::Path },
     Script { step: "azcopy-host", file: "az_copy.sh", reach: Reach::Host },

@@ -98,30 +98,21 @@ impl Call<'_> {
         let text = self.required_header(HEADER)?;
         let source = copy_source::parse(HEADER, text)?;
         let host = host_of(&source);
-        let by_token = self.head.headers.contains_key(AUTHORIZATION);
-        let here = self.is_here(&host);
-        if by_token && (here || !self.spec.reads_header(AUTHORIZATION)) {
-            return Err(crate::pipeline::not_implemented(
-                "Authorization of copy sources by token",
-                &format!("asked for by `{AUTHORIZATION}`, with a source on this server"),
-            ));
-        }
-        if here {
+        if self.is_here(&host) {
             return Ok(Located::Here(self.source_here(&source, own).await?));
         }
         Ok(Located::There(RemoteSource::new(text, &source)))
     }
 
-    /// The blob that `x-ms-copy-source` names, for operations that take one on this server only.
+    /// The blob that `x-ms-copy-source` names, for Incremental Copy Blob, whose source is on this
+    /// server.
     ///
-    /// As [`Call::locate_source`]; 501 for one elsewhere.
+    /// As [`Call::locate_source`]; `InvalidSourceBlobUrl` for one elsewhere, of which nothing here
+    /// tells that it is a page blob's.
     pub(crate) async fn copy_source(&self, own: OwnAccount) -> Result<SourceBlob, Refusal> {
         match self.locate_source(own).await? {
             Located::Here(source) => Ok(source),
-            Located::There(_) => Err(crate::pipeline::not_implemented(
-                self.spec.title,
-                "with a source on another server",
-            )),
+            Located::There(_) => Err(ErrorCode::InvalidSourceBlobUrl.into()),
         }
     }
 
@@ -143,7 +134,8 @@ impl Call<'_> {
             return Err(Refusal::header_value(HEADER, source.raw_path));
         };
         let query = Query::parse(address.query)?;
-        let allowed = self.check_source(&address, (&container, &blob), own).await;
+        let headers = self.source_authorization()?;
+        let allowed = self.check_source((&address, &headers), (&container, &blob), own).await;
         let caller = allowed.map_err(|refusal| {
             self.api.count_refused(&refusal, self.head.remote);
             unverified(&refusal)
@@ -221,19 +213,38 @@ impl Call<'_> {
             && (port(host).is_none() || port(host) == port(own))
     }
 
+    /// The headers that authorise the reading of a source here: the bearer token for it, if the
+    /// operation takes one.
+    ///
+    /// `InvalidHeaderValue` for any other scheme.
+    fn source_authorization(&self) -> Result<HeaderMap, Refusal> {
+        let mut sent = HeaderMap::new();
+        if !self.spec.reads_header(AUTHORIZATION) {
+            return Ok(sent);
+        }
+        let Some(value) = self.head.headers.get(AUTHORIZATION) else { return Ok(sent) };
+        let text = value.to_str().unwrap_or_default();
+        let (scheme, _) = text.split_once(' ').unwrap_or((text, ""));
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            // What follows the scheme may be a secret.
+            return Err(Refusal::header_value(AUTHORIZATION, scheme));
+        }
+        sent.insert(http::header::AUTHORIZATION, value.clone());
+        Ok(sent)
+    }
+
     /// Who is allowed to read a source; `None` if the caller himself is, as the owner of both.
     async fn check_source(
         &self,
-        address: &address::Address<'_>,
+        (address, headers): (&address::Address<'_>, &HeaderMap),
         (container, blob): (&str, &str),
         own: OwnAccount,
     ) -> Result<Option<Caller>, Refusal> {
-        let none = HeaderMap::new();
         let auth = AuthRequest {
             method: Method::GET.as_str(),
             path: address.path,
             query: address.query,
-            headers: &none,
+            headers,
             service: self.head.service,
             account: &address.account,
             container: Some(container),

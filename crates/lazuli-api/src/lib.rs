@@ -22,6 +22,7 @@ pub mod public_log;
 pub mod reference;
 mod remote_blob;
 pub mod remote_copies;
+mod remote_pages;
 mod remote_source;
 pub mod reply;
 mod since;

@@ -1,8 +1,8 @@
 //! A whole blob of another server on its way into the store, as the operations bring it that are
 //! complete when they answer.
 
-use lazuli_model::Refusal;
 use lazuli_model::tags::TagSet;
+use lazuli_model::{ErrorCode, Refusal};
 use lazuli_store::origin::Checksum;
 use lazuli_store::payload::{Payload, Placement};
 use lazuli_wire::md5;
@@ -21,6 +21,8 @@ pub(crate) struct Wanted {
     pub(crate) bytes_max: u64,
     /// Whether its tags are wanted, too.
     pub(crate) tags: bool,
+    /// Whether it has to be a block blob, if its server tells that it is a blob.
+    pub(crate) is_block_blob: bool,
 }
 
 /// A blob that was read whole and verified.
@@ -37,8 +39,8 @@ pub(crate) struct RemoteBlob {
 impl Call<'_> {
     /// Brings a whole blob.
     ///
-    /// `RequestBodyTooLarge` for more than is wanted, `Md5Mismatch` for other content,
-    /// `OperationTimedOut` if it takes too long.
+    /// `InvalidSourceBlobType` for a blob of another type, `RequestBodyTooLarge` for more than is
+    /// wanted, `Md5Mismatch` for other content, `OperationTimedOut` if it takes too long.
     pub(crate) async fn bring_blob(
         &self,
         from: &RemoteSource,
@@ -57,6 +59,10 @@ impl Call<'_> {
         let tags =
             if wanted.tags { self.remote_tags(from, asked).await? } else { TagSet::default() };
         let mut content = self.open_remote(from, asked, None).await?;
+        let blob_type = content.headers().get("x-ms-blob-type");
+        if wanted.is_block_blob && blob_type.is_some_and(|told| told != "BlockBlob") {
+            return Err(ErrorCode::InvalidSourceBlobType.into());
+        }
         let bytes = content.remaining();
         if bytes > wanted.bytes_max {
             return Err(too_large(wanted.bytes_max));

@@ -1,5 +1,6 @@
 //! The work on copies from other servers, beside the requests: a bounded number of them at once, each
-//! one stream of bytes, a block in memory at most.
+//! one stream of bytes, a block in memory at most. Of a page blob only the pages that the source has
+//! are asked for: see [`remote_pages`](crate::remote_pages).
 //!
 //! What is to be done is in the store, so that a start goes on where the end before it left off.
 
@@ -12,8 +13,9 @@ use lazuli_base::Clock;
 use lazuli_fetch::{Ask, Content, FetchError, Fetcher};
 use lazuli_model::{ErrorCode, Refusal};
 use lazuli_store::Store;
-use lazuli_store::payload::Placement;
+use lazuli_store::payload::{Payload, Placement};
 use lazuli_store::remote_copy::RemoteCopy;
+use lazuli_store::rows::CopyForm;
 use lazuli_wire::copy_source;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -40,6 +42,10 @@ const RETRIES: u32 = 5;
 /// Before the first of these; twice as long before each further one.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Blocks of an append blob that one commit adds, and the bytes from which on it adds no more.
+const APPENDS_MAX: usize = 128;
+const APPENDED_BYTES: u64 = 8 * 1024 * 1024;
+
 /// How long a copy may take.
 ///
 /// <https://learn.microsoft.com/rest/api/storageservices/copy-blob#remarks>
@@ -48,15 +54,15 @@ const COPY_TIME: Duration = Duration::from_hours(14 * 24);
 /// Works on the copies from other servers.
 #[derive(Clone)]
 pub struct RemoteCopies {
-    store: Store,
-    fetcher: Fetcher,
+    pub(crate) store: Store,
+    pub(crate) fetcher: Fetcher,
     clock: Arc<dyn Clock>,
     begun: Arc<Notify>,
     retry: Duration,
 }
 
 /// Why a copy did not go on.
-enum Trouble {
+pub(crate) enum Trouble {
     /// Its source could not be read.
     Source(FetchError),
     /// It could not be stored.
@@ -170,11 +176,15 @@ impl RemoteCopies {
     /// Copies what is not there yet, trying again where the source may come back.
     async fn carry(&self, copy: &RemoteCopy) -> Result<(), Trouble> {
         let mut tries = 0;
-        let mut next = self.store.copied_blocks(copy).await?;
-        while copy.block_len(next) > 0 {
+        let mut next = self.store.copied_so_far(copy).await?;
+        loop {
             let before = next;
-            match self.stream(copy, &mut next).await {
-                Ok(true) => {}
+            let outcome = match copy.row().form {
+                CopyForm::Pages => self.stream_pages(copy, &mut next).await,
+                CopyForm::Blocks | CopyForm::Appends(_) => self.stream(copy, &mut next).await,
+            };
+            match outcome {
+                Ok(true) => break,
                 Ok(false) => return Ok(()),
                 Err(Trouble::Source(error)) if error.is_passing() && tries < RETRIES => {
                     tries = if next > before { 0 } else { tries + 1 };
@@ -189,64 +199,119 @@ impl RemoteCopies {
 
     /// Copies from block `next` on, in one stream. `false` if the copy ended meanwhile.
     async fn stream(&self, copy: &RemoteCopy, next: &mut u64) -> Result<bool, Trouble> {
-        let mut content = self.open(copy, *next).await?;
-        let mut rest = Bytes::new();
+        if copy.block_len(*next) == 0 {
+            return Ok(true);
+        }
+        let mut incoming = Incoming::new(self.open(copy, (copy.block_start(*next), None)).await?);
+        let (most, placement) = match copy.row().form {
+            CopyForm::Appends(_) => (APPENDS_MAX, Placement::Anywhere),
+            CopyForm::Blocks | CopyForm::Pages => (1, Placement::Extent),
+        };
+        let (mut arrived, mut bytes) = (Vec::new(), 0);
         loop {
-            let length = copy.block_len(*next);
+            let length = copy.block_len(*next + arrived.len() as u64);
+            let is_full = arrived.len() >= most || bytes >= APPENDED_BYTES || length == 0;
+            if is_full && !arrived.is_empty() {
+                if !self.store.add_copied(copy, (*next, &arrived)).await? {
+                    return Ok(false);
+                }
+                *next += arrived.len() as u64;
+                (arrived, bytes) = (Vec::new(), 0);
+                continue;
+            }
             if length == 0 {
                 return Ok(true);
             }
-            if self.clock.now().since(copy.row().started) > COPY_TIME {
-                return Err(FetchError::TimedOut("a copy ends after two weeks").into());
-            }
-            let mut ingest = self.store.ingest(Placement::Extent, Some(length));
-            let mut left = length;
-            while left > 0 {
-                if rest.is_empty() {
-                    let ended = || FetchError::Malformed("it is shorter than it was".to_owned());
-                    rest = content.next().await?.ok_or_else(ended)?;
-                }
-                let taken =
-                    rest.split_to(rest.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
-                left -= taken.len() as u64;
-                ingest.write(taken).await?;
-            }
-            let payload = ingest.finish().await?;
-            if !self.store.add_copied(copy, (*next, &payload)).await? {
-                return Ok(false);
-            }
-            *next += 1;
+            self.check_age(copy)?;
+            arrived.push(self.receive(&mut incoming, (length, placement)).await?);
+            bytes += length;
         }
     }
 
-    /// The source from block `next` on, which has to be as it was when the copy was asked for.
-    async fn open(&self, copy: &RemoteCopy, next: u64) -> Result<Content, Trouble> {
-        let row = copy.row();
-        let source = copy_source::parse("x-ms-copy-source", &row.url)?;
-        let first = next * row.block_bytes;
-        let mut conditions = Vec::new();
-        if let Some(etag) = &row.etag {
-            conditions.push(("If-Match", etag.clone()));
-        } else if next > 0 {
-            // Nothing tells that it is still the same.
-            return Err(FetchError::Changed.into());
+    /// Receives a block.
+    async fn receive(
+        &self,
+        incoming: &mut Incoming,
+        (length, placement): (u64, Placement),
+    ) -> Result<Payload, Trouble> {
+        let mut ingest = self.store.ingest(placement, Some(length));
+        let mut left = length;
+        while left > 0 {
+            let taken = incoming.take(left).await?;
+            left -= taken.len() as u64;
+            ingest.write(taken).await?;
         }
-        let ask = Ask {
-            target: target_of(&source),
-            range: Some((first, None)).filter(|_| first > 0),
-            headers: standing_headers(row.lease.as_deref()),
-            conditions,
-        };
-        let content = match self.fetcher.open(ask).await {
-            Err(FetchError::Answered(answered)) if answered.status == 412 => {
-                return Err(FetchError::Changed.into());
-            }
-            opened => opened?,
-        };
+        Ok(ingest.finish().await?)
+    }
+
+    /// Refuses to go on with a copy that has taken too long.
+    pub(crate) fn check_age(&self, copy: &RemoteCopy) -> Result<(), FetchError> {
+        if self.clock.now().since(copy.row().started) > COPY_TIME {
+            return Err(FetchError::TimedOut("a copy ends after two weeks"));
+        }
+        Ok(())
+    }
+
+    /// The source from byte `first` to byte `last` or its end.
+    pub(crate) async fn open(
+        &self,
+        copy: &RemoteCopy,
+        (first, last): (u64, Option<u64>),
+    ) -> Result<Content, Trouble> {
+        let row = copy.row();
+        let mut wanted = ask(copy, first > 0)?;
+        wanted.range = Some((first, last)).filter(|_| first > 0 || last.is_some());
+        let content = self.fetcher.open(wanted).await.map_err(changed)?;
         if content.total() != row.length || content.etag() != row.etag.as_deref() {
             return Err(FetchError::Changed.into());
         }
         Ok(content)
+    }
+}
+
+/// What a source is asked with: for what it was when the copy was asked for. `has_begun` tells
+/// that some of it is there already.
+pub(crate) fn ask(copy: &RemoteCopy, has_begun: bool) -> Result<Ask, Trouble> {
+    let row = copy.row();
+    let source = copy_source::parse("x-ms-copy-source", &row.url)?;
+    let mut conditions = Vec::new();
+    if let Some(etag) = &row.etag {
+        conditions.push(("If-Match", etag.clone()));
+    } else if has_begun {
+        // Nothing tells that it is still the same.
+        return Err(FetchError::Changed.into());
+    }
+    let headers = standing_headers(row.lease.as_deref());
+    Ok(Ask { target: target_of(&source), range: None, headers, conditions })
+}
+
+/// That a condition does not hold means that a source is not what it was.
+pub(crate) fn changed(error: FetchError) -> FetchError {
+    match error {
+        FetchError::Answered(answered) if answered.status == 412 => FetchError::Changed,
+        other => other,
+    }
+}
+
+/// Content as it comes, of which any number of bytes can be taken.
+pub(crate) struct Incoming {
+    content: Content,
+    rest: Bytes,
+}
+
+impl Incoming {
+    pub(crate) fn new(content: Content) -> Self {
+        Self { content, rest: Bytes::new() }
+    }
+
+    /// The next bytes: at least one, at most `most`, which is not 0.
+    pub(crate) async fn take(&mut self, most: u64) -> Result<Bytes, FetchError> {
+        if self.rest.is_empty() {
+            let ended = || FetchError::Malformed("it is shorter than it was".to_owned());
+            self.rest = self.content.next().await?.ok_or_else(ended)?;
+        }
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Ok(self.rest.split_to(self.rest.len().min(most)))
     }
 }
 

@@ -161,16 +161,10 @@ impl Call<'_> {
         let target = from.target.with_query("comp=tags");
         let headers = self.headers_for(from, asked)?;
         let ask = Ask { headers, ..Ask::all(target) };
-        let mut content = self.fetch(ask).await.map_err(|error| unfetched(&error))?;
+        let told = self.api.fetcher.whole(ask, TAGS_BYTES_MAX).await;
+        let told = told.map_err(|error| unfetched(&error))?;
         let strange = || unreadable("The tags of the copy source cannot be read.");
-        if content.remaining() > TAGS_BYTES_MAX {
-            return Err(strange());
-        }
-        let mut whole = Vec::new();
-        while let Some(part) = content.next().await.map_err(|error| unfetched(&error))? {
-            whole.extend_from_slice(&part);
-        }
-        let pairs = body::tags::read(&whole).map_err(|_| strange())?;
+        let pairs = body::tags::read(&told.bytes).map_err(|_| strange())?;
         TagSet::new(pairs).map_err(|_| strange())
     }
 

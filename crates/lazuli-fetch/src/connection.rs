@@ -16,6 +16,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// Bytes of a body taken at a time: what a source holds in memory.
 const PART_BYTES: usize = 256 * 1024;
 
+/// Bytes of a line between the chunks of a body.
+const LINE_BYTES_MAX: usize = 4 * 1024;
+
 /// Informational answers that may come before the one that counts.
 const INFORMATIONAL_MAX: usize = 8;
 
@@ -78,6 +81,27 @@ impl Connection {
         }
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
         Ok(self.buffer.split_to(most).freeze())
+    }
+}
+
+impl Connection {
+    /// The next line, without its end.
+    pub(crate) async fn line(&mut self) -> Result<Bytes, FetchError> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
+                let line = self.buffer.split_to(end).freeze();
+                let _ = self.buffer.split_to(2);
+                return Ok(line);
+            }
+            if self.buffer.len() > LINE_BYTES_MAX {
+                return Err(FetchError::Malformed("a line that is too long".to_owned()));
+            }
+            self.buffer.reserve(LINE_BYTES_MAX);
+            let mut limited = (&mut self.stream).take(LINE_BYTES_MAX as u64);
+            if limited.read_buf(&mut self.buffer).await.map_err(|error| interrupted(&error))? == 0 {
+                return Err(FetchError::Interrupted("closed before its end".to_owned()));
+            }
+        }
     }
 }
 

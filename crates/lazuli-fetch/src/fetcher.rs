@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -23,6 +23,7 @@ use crate::head::{self, Head};
 use crate::pool::Pool;
 use crate::target::Target;
 use crate::tls::Roots;
+use crate::whole::Whole;
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;
@@ -138,18 +139,32 @@ impl Fetcher {
 
     /// Asks for content, a few times if need be. What comes back has begun to arrive.
     pub async fn open(&self, ask: Ask) -> Result<Content, FetchError> {
-        let permit = Arc::clone(&self.0.open).try_acquire_owned().map_err(|_| FetchError::Busy)?;
+        let permit = self.permit()?;
         let mut attempt = 1;
         loop {
             match Content::begin(self, &ask).await {
                 Ok(begun) => return Ok(begun.with_permit(permit)),
-                Err(error) if attempt < ATTEMPTS_MAX && error.is_passing() => {
-                    tokio::time::sleep(RETRY * attempt).await;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
+                Err(error) => pause(&mut attempt, error).await?,
             }
         }
+    }
+
+    /// Asks for a body of at most `bytes_max` bytes, a few times if need be, and waits for all of it.
+    ///
+    /// Any status but 200 is [`FetchError::Answered`], more bytes are [`FetchError::Malformed`].
+    pub async fn whole(&self, ask: Ask, bytes_max: u64) -> Result<Whole, FetchError> {
+        let _permit = self.permit()?;
+        let mut attempt = 1;
+        loop {
+            match Whole::receive(self, &ask, bytes_max).await {
+                Ok(whole) => return Ok(whole),
+                Err(error) => pause(&mut attempt, error).await?,
+            }
+        }
+    }
+
+    fn permit(&self) -> Result<OwnedSemaphorePermit, FetchError> {
+        Arc::clone(&self.0.open).try_acquire_owned().map_err(|_| FetchError::Busy)
     }
 
     pub(crate) fn bounds(&self) -> &Bounds {
@@ -238,4 +253,15 @@ impl Fetcher {
         let config = tokio::task::spawn_blocking(move || roots.config()).await;
         config.map_err(|error| unreachable(&error))?.map_err(|error| unreachable(&error))
     }
+}
+
+/// Waits before something is asked for anew, unless it was asked for often enough or that is of no
+/// use.
+async fn pause(attempt: &mut u32, error: FetchError) -> Result<(), FetchError> {
+    if *attempt >= ATTEMPTS_MAX || !error.is_passing() {
+        return Err(error);
+    }
+    tokio::time::sleep(RETRY * *attempt).await;
+    *attempt += 1;
+    Ok(())
 }

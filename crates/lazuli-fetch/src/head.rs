@@ -38,6 +38,8 @@ pub(crate) struct Head {
     pub(crate) headers: Headers,
     /// Bytes of the body; `None` if only its end tells.
     pub(crate) length: Option<u64>,
+    /// Whether the body comes in chunks, and in nothing else.
+    pub(crate) is_chunked: bool,
     /// Whether another request may follow on the connection.
     pub(crate) keeps_alive: bool,
 }
@@ -69,7 +71,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, FetchError> {
         _ => has("connection", "keep-alive"),
     };
     let body = body_length(&headers)?;
-    Ok(Some((Head { status, length: body, keeps_alive, headers }, length)))
+    let coding = headers.get("transfer-encoding");
+    let is_chunked = coding.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
+    Ok(Some((Head { status, length: body, is_chunked, keeps_alive, headers }, length)))
 }
 
 /// The length of the body; a body in chunks, or in what else there may be, has none.

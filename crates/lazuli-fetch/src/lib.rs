@@ -16,6 +16,7 @@ mod head;
 mod pool;
 mod target;
 mod tls;
+mod whole;
 
 pub use content::Content;
 pub use error::{Answered, FetchError};
@@ -24,3 +25,4 @@ pub use guard::{Guard, HostPattern, Network};
 pub use head::Headers;
 pub use target::Target;
 pub use tls::{CaFileError, Roots};
+pub use whole::Whole;

@@ -59,9 +59,8 @@ impl Store {
             let found = find(&mut txn, path, None).await?;
             let blob_type = BlobType::Append;
             let lease = terms.check_create(found.committed(), txn.now(), Some(blob_type))?;
-            let (state, list) = (self.new_state().await?, ManifestId(self.new_id().await?));
-            txn.put_raw(schema::manifest_hold(list, state), ListHold::All.encode());
-            let data = BlobData::Appended { list, count: 0, owned: true, sealed: false };
+            let state = self.new_state().await?;
+            let data = self.begin_list(&mut txn, state, false).await?;
             let content = Content { blob_type, state, length: 0, data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
             txn.record(&entry("PutAppendBlob", path).bytes(Some(0)).etag(Some(written.etag)));
@@ -70,6 +69,46 @@ impl Store {
                 return Ok(written);
             }
         }
+    }
+
+    /// The content of an append blob that has no block yet.
+    pub(crate) async fn begin_list(
+        &self,
+        txn: &mut Txn<'_>,
+        state: StateId,
+        sealed: bool,
+    ) -> Result<BlobData, Refusal> {
+        let list = ManifestId(self.new_id().await?);
+        txn.put_raw(schema::manifest_hold(list, state), ListHold::All.encode());
+        Ok(BlobData::Appended { list, count: 0, owned: true, sealed })
+    }
+
+    /// Adds blocks behind the first `length` bytes of an append blob that a copy fills. Its row is
+    /// given back for the caller to write, with the length that its list has now.
+    pub(crate) async fn fill_list(
+        &self,
+        txn: &mut Txn<'_>,
+        found: Found,
+        (length, payloads): (u64, &[Payload]),
+    ) -> Result<BlobRow, Refusal> {
+        let mut tail = Tail { found, last: None, began: false };
+        tail.reach(self, txn).await?;
+        if let Some(row) = &mut tail.found.row {
+            row.length = length;
+        }
+        for payload in payloads {
+            let home = house(txn, self.new_id().await?, payload)?;
+            let piece = home.map(|home| ListedPiece { home, len: payload.len() });
+            let (offset, _) = tail.push(txn, piece)?;
+            if let Some(row) = &mut tail.found.row {
+                row.length = offset + payload.len();
+            }
+        }
+        let row = tail.found.row.ok_or_else(|| Refusal::new(ErrorCode::BlobNotFound))?;
+        if let (BlobData::Appended { list, .. }, Some((number, chunk))) = (&row.data, &tail.last) {
+            txn.put(schema::manifest_chunk(*list, *number), chunk)?;
+        }
+        Ok(row)
     }
 
     /// Refuses early what [`Store::append_block`] would refuse, before a large body is received.

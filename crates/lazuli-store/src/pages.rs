@@ -176,6 +176,12 @@ impl PageRange {
             (cell, from - self.first..to - self.first)
         })
     }
+
+    /// Of a part of it that lies in one cell: the first page of the cell, and the one after the last.
+    fn pages_of(self, part: &Range<u64>) -> (u8, u8) {
+        let first = ((self.first + part.start) % CELL_BYTES / PAGE_BYTES) as u8;
+        (first, first + ((part.end - part.start) / PAGE_BYTES) as u8)
+    }
 }
 
 /// What a caller asks of a page blob's sequence number before anything is done.
@@ -284,11 +290,8 @@ impl Store {
             let found = find(&mut txn, path, None).await?;
             let blob_type = BlobType::Page;
             let lease = terms.check_create(found.committed(), txn.now(), Some(blob_type))?;
-            let (state, map) = (self.new_state().await?, MapId(self.new_id().await?));
-            txn.put(schema::map(map), &MapRow::default())?;
-            txn.put(schema::map_hold(map, state.0), &MapHold::OWNER)?;
-            let (generation, owned, role) = (FIRST_GENERATION, true, PageRole::Plain);
-            let data = BlobData::Pages(Paged { map, generation, owned, sequence, role });
+            let state = self.new_state().await?;
+            let data = self.begin_pages(&mut txn, state, sequence).await?;
             let content = Content { blob_type, state, length, data };
             let written = overwrite(&mut txn, path, &found, (new, content, lease)).await?;
             let entry = entry("PutPageBlob", path).bytes(Some(0));
@@ -298,6 +301,20 @@ impl Store {
                 return Ok(written);
             }
         }
+    }
+
+    /// The content of a page blob in which nothing is written yet.
+    pub(crate) async fn begin_pages(
+        &self,
+        txn: &mut Txn<'_>,
+        state: StateId,
+        sequence: u64,
+    ) -> Result<BlobData, Refusal> {
+        let map = MapId(self.new_id().await?);
+        txn.put(schema::map(map), &MapRow::default())?;
+        txn.put(schema::map_hold(map, state.0), &MapHold::OWNER)?;
+        let (generation, owned, role) = (FIRST_GENERATION, true, PageRole::Plain);
+        Ok(BlobData::Pages(Paged { map, generation, owned, sequence, role }))
     }
 
     /// Changes a page blob's size or sequence number; gives its sequence number after it. What lies

@@ -54,6 +54,13 @@ impl Store {
         terms.check_create(found.committed(), txn.now(), blob_type).map(|_| ())
     }
 
+    /// Refuses early what a copy of whatever type would be refused for.
+    pub async fn check_copy(&self, path: &BlobPath<'_>, terms: &Terms<'_>) -> Result<(), Refusal> {
+        let mut txn = self.begin();
+        let found = find(&mut txn, path, None).await?;
+        terms.check_create(found.committed(), txn.now(), None).map(|_| ())
+    }
+
     /// Makes or overwrites a block blob with the bytes of `payload`.
     pub async fn put_blob(
         &self,

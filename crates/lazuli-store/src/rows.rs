@@ -80,7 +80,6 @@ stored! {
     ContainerRow = 1 "container row";
     BlobRow = 1 "blob row";
     StagingRow = 1 "staging row";
-    RemoteCopyRow = 1 "remote copy row";
     BlockRow = 1 "block row";
     ManifestChunk = 1 "manifest chunk";
     ExtentHold = 1 "extent hold";
@@ -183,11 +182,13 @@ impl BlobRow {
         self.copy.as_ref().is_some_and(|copy| copy.status == CopyStatus::Pending)
     }
 
-    /// What the blob has as an append blob; `None` if it is none.
+    /// What the blob has as an append blob; `None` if it is none. What a copy under way brought so
+    /// far is not told: it is the blob's once the copy ends.
     pub fn appended(&self) -> Option<AppendedBlob> {
         match self.data {
             BlobData::Appended { count, sealed, .. } if self.blob_type == BlobType::Append => {
-                Some(AppendedBlob { blocks: count, sealed })
+                let blocks = if self.is_being_copied() { 0 } else { count };
+                Some(AppendedBlob { blocks, sealed })
             }
             _ => None,
         }
@@ -260,6 +261,17 @@ pub struct StagingRow {
     pub started: Timestamp,
 }
 
+/// What a copy from elsewhere makes of the bytes that arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CopyForm {
+    /// Blocks beside the blob, which become its content at the end.
+    Blocks,
+    /// So many blocks of an append blob, which are about equally long.
+    Appends(u32),
+    /// Pages.
+    Pages,
+}
+
 /// A copy under way whose source is elsewhere. Its key names the blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteCopyRow {
@@ -283,6 +295,61 @@ pub struct RemoteCopyRow {
     pub staging: StagingId,
     /// When it was asked for.
     pub started: Timestamp,
+    /// What is made of its bytes.
+    pub form: CopyForm,
+}
+
+/// [`RemoteCopyRow`] in its first format: of a block blob.
+#[derive(Serialize, Deserialize)]
+struct RemoteBlockCopyRow {
+    account: String,
+    container: String,
+    id: String,
+    url: String,
+    etag: Option<String>,
+    lease: Option<String>,
+    length: u64,
+    block_bytes: u64,
+    staging: StagingId,
+    started: Timestamp,
+}
+
+impl Stored for RemoteCopyRow {
+    const FORMAT: u8 = 2;
+    const NAME: &'static str = "remote copy row";
+
+    fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        let damaged = |error| RowError(format!("{} is damaged: {error}", Self::NAME));
+        match bytes.split_first() {
+            Some((&Self::FORMAT, rest)) => postcard::from_bytes(rest).map_err(damaged),
+            Some((1, rest)) => {
+                let row: RemoteBlockCopyRow = postcard::from_bytes(rest).map_err(damaged)?;
+                Ok(row.into())
+            }
+            Some((format, _)) => {
+                Err(RowError(format!("{} has the unknown format {format}", Self::NAME)))
+            }
+            None => Err(RowError(format!("{} is empty", Self::NAME))),
+        }
+    }
+}
+
+impl From<RemoteBlockCopyRow> for RemoteCopyRow {
+    fn from(row: RemoteBlockCopyRow) -> Self {
+        Self {
+            account: row.account,
+            container: row.container,
+            id: row.id,
+            url: row.url,
+            etag: row.etag,
+            lease: row.lease,
+            length: row.length,
+            block_bytes: row.block_bytes,
+            staging: row.staging,
+            started: row.started,
+            form: CopyForm::Blocks,
+        }
+    }
 }
 
 /// An uncommitted block.
@@ -438,4 +505,31 @@ pub struct RehydrationRow {
     pub due: Timestamp,
     /// The state that was archived: one that was written since does not wait.
     pub state: StateId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_the_first_format_tells_of_is_of_a_block_blob() {
+        let old = RemoteBlockCopyRow {
+            account: "a".to_owned(),
+            container: "c".to_owned(),
+            id: "i".to_owned(),
+            url: "http://host/c/b".to_owned(),
+            etag: Some("\"1\"".to_owned()),
+            lease: None,
+            length: 9,
+            block_bytes: 8,
+            staging: StagingId(7),
+            started: Timestamp::from_ticks(6),
+        };
+        let bytes = postcard::to_extend(&old, vec![1]).unwrap();
+        let row = RemoteCopyRow::decode(&bytes).unwrap();
+        assert_eq!((row.form, row.staging, row.length), (CopyForm::Blocks, StagingId(7), 9));
+        assert_eq!(RemoteCopyRow::decode(&row.encode().unwrap()), Ok(row));
+        assert!(RemoteCopyRow::decode(&[3]).is_err());
+        assert!(RemoteCopyRow::decode(&[]).is_err());
+    }
 }

@@ -5,16 +5,18 @@
 
 use http::Method;
 use lazuli_fetch::Content;
-use lazuli_model::Refusal;
 use lazuli_model::blob_type::BlobType;
 use lazuli_model::content::ContentHeaders;
 use lazuli_model::lease::LeaseId;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::tags::TagSet;
 use lazuli_model::tier::AccessTier;
+use lazuli_model::{ErrorCode, Refusal};
 use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::copy::{Destination, Source};
+use lazuli_store::pages::{PageRange, SEQUENCE_MAX};
 use lazuli_store::put::NewBlob;
+use lazuli_store::remote_copy::SourceKind;
 use lazuli_store::rows::BlobRow;
 use lazuli_store::tier::Retiering;
 use lazuli_wire::headers;
@@ -112,9 +114,12 @@ async fn begin(
     new: &NewCopy,
 ) -> Result<Reply, Refusal> {
     let store = call.store();
-    store.check_put(destination.0, destination.1).await?;
+    store.check_copy(destination.0, destination.1).await?;
     let source = call.probe_remote(from, asked).await?;
-    refuse_other_types(call, &source)?;
+    let kind = kind_of(&source, new.seals)?;
+    if new.tier.is_some() && !AccessTier::applies_to(kind.blob_type()) {
+        return Err(ErrorCode::AccessTierNotSupportedForBlobType.into());
+    }
     let properties = Properties::of(source.headers())?;
     let remote = lazuli_store::remote_copy::RemoteSource {
         told: &from.told,
@@ -122,6 +127,7 @@ async fn begin(
         etag: source.etag(),
         lease: asked.lease.as_ref().map(LeaseId::as_str),
         length: source.total(),
+        kind,
     };
     let new = new.of(&properties.content, &properties.metadata);
     let (written, id) = store.begin_remote_copy(destination, &new, &remote).await?;
@@ -132,15 +138,33 @@ async fn begin(
         .fixed("x-ms-copy-status", "pending"))
 }
 
-/// Refuses a source elsewhere of a type that its copy would not have.
-pub(crate) fn refuse_other_types(call: &Call<'_>, source: &Content) -> Result<(), Refusal> {
-    match source.headers().get("x-ms-blob-type") {
-        None | Some("BlockBlob") => Ok(()),
-        Some(_) => Err(crate::pipeline::not_implemented(
-            call.spec.title,
-            "with a source on another server that is no block blob",
-        )),
+/// What kind of blob a source elsewhere says it is; `seals` is what is asked of the copy.
+fn kind_of(source: &Content, seals: Option<bool>) -> Result<SourceKind, Refusal> {
+    let told = |name: &str| source.headers().get(name);
+    let number = |name: &str| told(name).and_then(|text| text.parse::<u64>().ok());
+    let kind = match told("x-ms-blob-type") {
+        None | Some("BlockBlob") => SourceKind::Block,
+        Some("AppendBlob") => {
+            let is_sealed = || told("x-ms-blob-sealed").is_some_and(|text| text == "true");
+            let sealed = seals.unwrap_or_else(is_sealed);
+            SourceKind::Append { blocks: number("x-ms-blob-committed-block-count"), sealed }
+        }
+        Some("PageBlob") => {
+            // The end of the last page, unless there is none.
+            let last = source.total().checked_sub(1);
+            let is_of_pages = last.is_none_or(|last| PageRange::new(0, last).is_ok());
+            let sequence = number("x-ms-blob-sequence-number").unwrap_or(0);
+            if !is_of_pages || sequence > SEQUENCE_MAX {
+                return Err(ErrorCode::CannotVerifyCopySource.into());
+            }
+            SourceKind::Page { sequence }
+        }
+        Some(_) => return Err(ErrorCode::InvalidSourceBlobType.into()),
+    };
+    if seals == Some(true) && kind.blob_type() != BlobType::Append {
+        return Err(Refusal::header_value(SEAL, "true"));
     }
+    Ok(kind)
 }
 
 /// What the destination of a copy gets, given the request.

@@ -75,7 +75,8 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let from = match call.locate_source(OwnAccount::DoesNot).await? {
         Located::Here(from) => from,
         Located::There(from) => {
-            let wanted = Wanted { md5: source_md5, bytes_max, tags: copy_tags };
+            let wanted =
+                Wanted { md5: source_md5, bytes_max, tags: copy_tags, is_block_blob: true };
             return bring(&call, (&path, &terms), (&from, &asked_of_source), wanted).await;
         }
     };

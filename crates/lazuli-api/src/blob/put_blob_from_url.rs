@@ -86,7 +86,12 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let from = match call.locate_source(OwnAccount::DoesNot).await? {
         Located::Here(from) => from,
         Located::There(from) => {
-            let wanted = Wanted { md5: source_md5, bytes_max, tags: destination.copy_tags };
+            let wanted = Wanted {
+                md5: source_md5,
+                bytes_max,
+                tags: destination.copy_tags,
+                is_block_blob: false,
+            };
             call.store().check_put(&path, &terms).await?;
             let source = call.bring_blob(&from, &asked_of_source, wanted).await?;
             return put(&call, (&path, &terms), source, &destination).await;

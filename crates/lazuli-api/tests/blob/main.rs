@@ -25,6 +25,7 @@ mod queries;
 mod read_log;
 mod reads;
 mod remote;
+mod remote_types;
 mod scribe;
 mod secrets;
 mod sessions;

@@ -27,7 +27,7 @@ const HEADERS: &str = "ETag: \"0x1\"\r\nLast-Modified: Tue, 24 Nov 2026 07:00:00
 /// MD5 of `content`.
 const MD5: &str = "mgNkuembtIDdJeHwKEyFVQ==";
 
-fn write(way: &str, source: &str) -> Call {
+pub(crate) fn write(way: &str, source: &str) -> Call {
     let call = match way {
         "copy" => put("/box/to"),
         "sync copy" => put("/box/to").header("x-ms-requires-sync", "true"),
@@ -42,7 +42,7 @@ fn success(way: &str) -> u16 {
 }
 
 /// A service with the container `box` that may read from this machine.
-fn blobs() -> Blobs {
+pub(crate) fn blobs() -> Blobs {
     let blobs = Blobs::set_up(Setup { remote: true, ..Setup::default() });
     blobs.send(&put("/box?restype=container")).is(201);
     blobs
@@ -51,11 +51,11 @@ fn blobs() -> Blobs {
 /// Works on copies until there are none, or, if asked to, until one has a block; gives the
 /// properties of `box/to`.
 #[track_caller]
-fn work(blobs: &Blobs, stops_at_block: bool) -> Answer {
+pub(crate) fn work(blobs: &Blobs, stops_at_block: bool) -> Answer {
     let work = blobs.remote_copies().with_retry(Duration::from_millis(5));
     let looked = async {
         while let [copy, ..] = &*blobs.store.remote_copies().await.unwrap() {
-            if stops_at_block && blobs.store.copied_blocks(copy).await.unwrap() > 0 {
+            if stops_at_block && blobs.store.copied_so_far(copy).await.unwrap() > 0 {
                 break;
             }
             sleep(Duration::from_millis(2)).await;
@@ -72,7 +72,7 @@ fn work(blobs: &Blobs, stops_at_block: bool) -> Answer {
 
 /// Works on copies until there are none.
 #[track_caller]
-fn settle(blobs: &Blobs) -> Answer {
+pub(crate) fn settle(blobs: &Blobs) -> Answer {
     work(blobs, false)
 }
 
@@ -230,10 +230,35 @@ fn a_token_for_the_source_takes_https() {
         blobs.send(&call).refused(400, "InvalidHeaderValue");
         assert_eq!(source.requests().len(), 0);
     }
-    let blobs = Blobs::with_blob("content");
-    let here = "http://127.0.0.1:10000/lazurite/box/b";
-    let call = write("put", here).header("x-ms-copy-source-authorization", "Bearer t");
-    blobs.send(&call).refused(501, "NotImplemented");
+}
+
+#[test]
+fn a_token_for_a_source_here_is_refused_as_by_its_server() {
+    let (blobs, here) = (Blobs::with_blob("content"), "http://127.0.0.1:10000/lazurite/box/b");
+    let header = "x-ms-copy-source-authorization";
+    for way in AT_ONCE {
+        let call = || write(way, here).header(header, "Bearer t");
+        let refused = blobs.send(&call()).refused(403, "CannotVerifyCopySource");
+        refused.has("x-ms-copy-source-error-code", "AuthenticationFailed");
+        let refused = blobs.send(&call().secure()).refused(401, "CannotVerifyCopySource");
+        refused.has("x-ms-copy-source-status-code", "401");
+        refused.has("x-ms-copy-source-error-code", "InvalidAuthenticationInfo");
+        // What is no bearer token is not tried, and not told.
+        let call = write(way, here).header(header, "SharedKey lazurite:c2VjcmV0");
+        let refused = blobs.send(&call).refused(400, "InvalidHeaderValue");
+        assert!(!refused.text().contains("c2VjcmV0"), "{refused}");
+        blobs.send(&head("/box/to")).refused(404, "BlobNotFound");
+    }
+    // Copy Blob does not know the header; its source is in the caller's own account.
+    blobs.send(&write("copy", here).header(header, "Bearer t")).is(202);
+}
+
+#[test]
+fn an_incremental_copy_takes_a_source_of_this_server() {
+    let (blobs, source) = (blobs(), Source::honest(HEADERS, b"content"));
+    let call = put("/box/to?comp=incrementalcopy").header("x-ms-copy-source", source.url());
+    blobs.send(&call).refused(409, "InvalidSourceBlobUrl");
+    assert_eq!(source.requests().len(), 0);
 }
 
 #[test]

@@ -263,3 +263,56 @@ async fn a_connection_that_was_closed_meanwhile_is_made_anew() {
     }
     assert_eq!((source.connections(), source.requests().len()), (2, 3));
 }
+
+#[tokio::test]
+async fn a_whole_body_may_come_in_chunks() {
+    let plain = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontent";
+    let chunked = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nTransfer-Encoding: Chunked\r\n\r\n\
+                   3;a=b\r\ncon\r\n04\r\ntent\r\n0\r\nx-trailer: a\r\n\r\n";
+    for answer in [plain, chunked] {
+        let (source, fetcher) = (Source::always(answer, Then::Stay), fetcher(short()));
+        for _ in 0..2 {
+            let whole = fetcher.whole(Ask::all(source.target()), 7).await.unwrap();
+            assert_eq!(whole.bytes, b"content");
+        }
+        assert_eq!(source.connections(), 1, "{answer}");
+        let error = fetcher.whole(Ask::all(source.target()), 6).await.unwrap_err();
+        assert!(matches!(error, FetchError::Malformed(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn whole_bodies_that_contradict_themselves() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for body in [
+        "x\r\n",
+        "\r\n",
+        "-1\r\n",
+        "3\r\ncontent\r\n0\r\n\r\n",
+        "ffffffffffffffff\r\nc",
+        "fffffffffffffffff\r\nc",
+        &format!("0\r\n{}", "a: b\r\n".repeat(100)),
+        &"0".repeat(10_000),
+    ] {
+        let source = Source::always(&format!("{head}{body}"), Then::Hang);
+        let error = fetcher(short()).whole(Ask::all(source.target()), 100).await.unwrap_err();
+        assert!(matches!(error, FetchError::Malformed(_)), "{error} for {body}");
+    }
+    for (answer, then) in
+        [(format!("{head}3\r\nco"), Then::Close), (format!("{head}3"), Then::Hang)]
+    {
+        let source = Source::always(&answer, then);
+        let error = fetcher(short()).whole(Ask::all(source.target()), 100).await.unwrap_err();
+        let is_told = matches!(error, FetchError::Interrupted(_) | FetchError::TimedOut(_));
+        assert!(is_told, "{error}");
+    }
+    for answer in ["HTTP/1.1 206 X\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 404 X\r\n\r\n"] {
+        let source = Source::always(answer, Then::Close);
+        let error = fetcher(short()).whole(Ask::all(source.target()), 100).await.unwrap_err();
+        assert!(matches!(error, FetchError::Answered(_)), "{error}");
+    }
+    let coded = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
+    let source = Source::always(coded, Then::Close);
+    let error = fetcher(short()).whole(Ask::all(source.target()), 100).await.unwrap_err();
+    assert!(matches!(error, FetchError::Malformed(_)), "{error}");
+}

@@ -10,7 +10,7 @@ use lazuli_model::etag::ETag;
 use lazuli_model::lease::LeaseId;
 use lazuli_model::{ErrorCode, Refusal};
 
-use super::cell::{CELL_BYTES, CellRow, Fill, PAGE_BYTES};
+use super::cell::{CELL_BYTES, CellRow, Fill};
 use super::map::{MapRow, View};
 use super::{PageRange, Paged, SequenceTerms, begin_map, bump};
 use crate::Store;
@@ -83,18 +83,61 @@ impl Store {
                 if bytes.len() as u64 != range.len() {
                     return Err(ErrorCode::InvalidPageRange.into());
                 }
-                let mut parts = Vec::new();
-                for (_, part) in range.by_cell() {
-                    parts.push(
-                        self.stow(bytes.slice(part.start as usize..part.end as usize)).await?,
-                    );
-                }
-                Some(parts)
+                Some(self.stow_pages(range, &bytes).await?)
             }
         };
         let (conditions, lease) = (terms.conditions.clone(), terms.lease.cloned());
         let put = PutPages { operation, conditions, lease, sequence, range, parts };
         self.combine(path, put).await
+    }
+
+    /// Puts the bytes of a range where they will stay, cell by cell.
+    async fn stow_pages(&self, range: PageRange, bytes: &Bytes) -> Result<Vec<Payload>, Refusal> {
+        let mut parts = Vec::new();
+        for (_, part) in range.by_cell() {
+            parts.push(self.stow(bytes.slice(part.start as usize..part.end as usize)).await?);
+        }
+        Ok(parts)
+    }
+
+    /// Puts the bytes of pages where they will stay, for [`Store::fill_pages`].
+    ///
+    /// `InvalidPageRange` for a range that has not as many bytes.
+    pub(crate) async fn stow_all(
+        &self,
+        pages: &[(PageRange, Bytes)],
+    ) -> Result<Vec<StowedPages>, Refusal> {
+        let mut stowed = Vec::with_capacity(pages.len());
+        for (range, bytes) in pages {
+            if bytes.len() as u64 != range.len() {
+                return Err(ErrorCode::InvalidPageRange.into());
+            }
+            stowed
+                .push(StowedPages { range: *range, parts: self.stow_pages(*range, bytes).await? });
+        }
+        Ok(stowed)
+    }
+
+    /// Writes pages of a blob that a copy fills, and that nobody else writes or reads.
+    pub(crate) async fn fill_pages(
+        &self,
+        txn: &mut Txn<'_>,
+        row: &BlobRow,
+        pages: &[StowedPages],
+    ) -> Result<(), Refusal> {
+        let paged = Paged::of(row).ok_or_else(|| Refusal::new(ErrorCode::InvalidBlobType))?;
+        let map_row = txn.get::<MapRow>(&schema::map(paged.map)).await?;
+        let map_row = map_row.ok_or_else(|| super::missing(paged.map))?;
+        let mut map = OpenMap::new(paged.map, paged.generation, map_row);
+        for StowedPages { range, parts } in pages {
+            let mut reached = Reached::default();
+            for ((cell, part), payload) in range.by_cell().zip(parts) {
+                map.reach(self, txn, (cell, range.pages_of(&part), Some(payload)), &mut reached)
+                    .await?;
+            }
+            map.apply(reached);
+        }
+        map.close(txn)
     }
 
     /// Puts the bytes of a cell where they will stay.
@@ -107,6 +150,14 @@ impl Store {
         let (piece, settled) = stored.map_err(|error| unwritable(&error))?;
         Ok(Payload::Extent(piece, settled))
     }
+}
+
+/// Pages whose bytes are where they will stay.
+#[derive(Clone, Debug)]
+pub(crate) struct StowedPages {
+    range: PageRange,
+    /// The bytes by cell.
+    parts: Vec<Payload>,
 }
 
 /// Holds a page range and the terms on the sequence number against a blob.
@@ -249,6 +300,7 @@ impl Change for PutPages {
 }
 
 /// The cells that a change makes anew, with what it brings and what it drops.
+#[derive(Default)]
 struct Reached {
     cells: Vec<(u32, CellRow)>,
     fresh: Vec<(u64, Payload)>,
@@ -269,41 +321,15 @@ impl PutPages {
         let hole = self.hole();
         pages.open_map(store, txn, hole).await?;
         let Some(map) = &mut pages.map else { return Err(ErrorCode::InternalError.into()) };
-        let mut reached = Reached {
-            cells: Vec::new(),
-            fresh: Vec::new(),
-            dropped: Vec::new(),
-            unneeded: Vec::new(),
-        };
+        let mut reached = Reached::default();
         let mut parts = self.parts.iter().flatten();
         for (cell, part) in self.range.by_cell() {
             if hole.is_some_and(|(start, end)| (start..end).contains(&cell)) {
                 continue;
             }
-            let first = ((self.range.first() + part.start) % CELL_BYTES / PAGE_BYTES) as u8;
-            let end = first + ((part.end - part.start) / PAGE_BYTES) as u8;
             let payload = parts.next();
-            map.open_cell(txn, cell).await?;
-            let Some(open) = map.cells.get(&cell) else { continue };
-            let mut row = open.row.clone();
-            match payload {
-                None => row.fill(first, end, Fill::Zeros),
-                Some(payload) => {
-                    let id = store.new_id().await?;
-                    let home = match payload {
-                        Payload::Inline(_) | Payload::Empty => Home::Row(id),
-                        Payload::Extent(..) => Home::Extent(id),
-                    };
-                    row.fill(first, end, Fill::Piece { home, skip: 0, copy_of: None });
-                    reached.fresh.push((id, payload.clone()));
-                }
-            }
-            for (_, home) in open.row.pieces() {
-                if !row.names(home.id()) && !open.below.contains(&home.id()) {
-                    map.drop_piece(txn, home, &mut reached).await?;
-                }
-            }
-            reached.cells.push((cell, row));
+            let pages = self.range.pages_of(&part);
+            map.reach(store, txn, (cell, pages, payload), &mut reached).await?;
         }
         Ok(reached)
     }
@@ -361,6 +387,38 @@ impl OpenMap {
     fn new(id: MapId, generation: u64, row: MapRow) -> Self {
         let (cells, fresh) = (BTreeMap::new(), BTreeMap::new());
         Self { id, generation, row, cells, fresh, dropped: Vec::new() }
+    }
+
+    /// Works out what a cell is with pages of it written, or cleared for `None`.
+    async fn reach(
+        &mut self,
+        store: &Store,
+        txn: &mut Txn<'_>,
+        (cell, (first, end), payload): (u32, (u8, u8), Option<&Payload>),
+        reached: &mut Reached,
+    ) -> Result<(), Refusal> {
+        self.open_cell(txn, cell).await?;
+        let Some(open) = self.cells.get(&cell) else { return Ok(()) };
+        let mut row = open.row.clone();
+        match payload {
+            None => row.fill(first, end, Fill::Zeros),
+            Some(payload) => {
+                let id = store.new_id().await?;
+                let home = match payload {
+                    Payload::Inline(_) | Payload::Empty => Home::Row(id),
+                    Payload::Extent(..) => Home::Extent(id),
+                };
+                row.fill(first, end, Fill::Piece { home, skip: 0, copy_of: None });
+                reached.fresh.push((id, payload.clone()));
+            }
+        }
+        for (_, home) in open.row.pieces() {
+            if !row.names(home.id()) && !open.below.contains(&home.id()) {
+                self.drop_piece(txn, home, reached).await?;
+            }
+        }
+        reached.cells.push((cell, row));
+        Ok(())
     }
 
     /// Reads what the owner sees of a cell.

@@ -11,6 +11,9 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use crate::report::Outcome;
@@ -25,7 +28,7 @@ const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
     -Cdebug-assertions=on -Coverflow-checks=on";
 
 /// How long each target runs unless `LAZULI_FUZZ_SECONDS` says otherwise.
-const SECONDS: u64 = 15;
+const SECONDS: u64 = 30;
 
 /// The longest that building the targets may take.
 const BUILD_LIMIT: Duration = Duration::from_mins(15);
@@ -33,7 +36,8 @@ const BUILD_LIMIT: Duration = Duration::from_mins(15);
 /// The fewest instrumented places that a target which reaches our code can have.
 const COUNTERS_MIN: u64 = 200;
 
-/// Builds the targets and runs each of them; every target counts as one test.
+/// Builds the targets and runs each of them, as many at once as there are cores; every target counts
+/// as one test.
 pub(crate) fn run(log: &Path) -> Outcome {
     let binaries = match build(log) {
         Ok(folder) => folder,
@@ -43,14 +47,24 @@ pub(crate) fn run(log: &Path) -> Outcome {
         Ok(targets) => targets,
         Err(message) => return Outcome::failed(message),
     };
-    let mut outcome = Outcome::default();
-    for target in &targets {
-        outcome.add(match run_target(&binaries, target) {
-            Ok(()) => Outcome::passed(),
-            Err(message) => Outcome::failed(format!("{target}: {message}")),
-        });
-    }
-    outcome
+    // A target has one thread and shares nothing with its neighbours.
+    let next = AtomicUsize::new(0);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let outcome = Mutex::new(Outcome::default());
+    thread::scope(|scope| {
+        for _ in 0..cores.min(targets.len()) {
+            scope.spawn(|| {
+                while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let ran = match run_target(&binaries, target) {
+                        Ok(()) => Outcome::passed(),
+                        Err(message) => Outcome::failed(format!("{target}: {message}")),
+                    };
+                    outcome.lock().unwrap_or_else(PoisonError::into_inner).add(ran);
+                }
+            });
+        }
+    });
+    outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long each target runs, in seconds.

@@ -481,7 +481,6 @@ const UNSUPPORTED_HEADERS: &[(&str, &str)] = &[
     ("x-ms-immutability-policy-until-date", "Immutability policies"),
     ("x-ms-immutability-policy-mode", "Immutability policies"),
     ("x-ms-legal-hold", "Legal holds"),
-    ("x-ms-file-request-intent", "Copies from file shares"),
 ];
 
 /// Features that query parameters ask for and that are not built.

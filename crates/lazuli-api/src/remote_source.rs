@@ -27,6 +27,12 @@ use crate::spelling::METADATA_PREFIX;
 /// Lazulis of some age know it.
 const VERSION: &str = "2021-12-02";
 
+/// The header that says why a file share is read by a token, and the version of the File service that
+/// knows it.
+///
+/// <https://learn.microsoft.com/rest/api/storageservices/put-blob-from-url#request-headers>
+const FILE_INTENT: (&str, &str) = ("x-ms-file-request-intent", "2022-11-02");
+
 /// Most bytes of a blob's tags.
 const TAGS_BYTES_MAX: u64 = 64 * 1024;
 
@@ -209,6 +215,16 @@ impl Call<'_> {
                     .with_message("A copy source that is authorized by a token takes https."));
             }
             sent.push(("Authorization", token.to_owned()));
+        }
+        let (intent, version) = FILE_INTENT;
+        if self.spec.reads_header(intent)
+            && let Some(value) = headers::non_empty(self.head.headers, intent)?
+        {
+            if value != "backup" {
+                return Err(Refusal::header_value(intent, value));
+            }
+            sent.retain(|(name, _)| *name != "x-ms-version");
+            sent.extend([("x-ms-version", version.to_owned()), (intent, value.to_owned())]);
         }
         Ok(sent)
     }

@@ -34,6 +34,7 @@ pub static SPEC: Spec = Spec {
         &[
             "x-ms-source-content-md5",
             "x-ms-copy-source-authorization",
+            "x-ms-file-request-intent",
             "content-md5",
             "x-ms-source-content-crc64",
             "x-ms-source-range",

@@ -54,6 +54,7 @@ pub static SPEC: Spec = Spec {
             "x-ms-tags",
             "x-ms-source-content-md5",
             "x-ms-copy-source-authorization",
+            "x-ms-file-request-intent",
             "x-ms-copy-source-tag-option",
             "x-ms-source-lease-id",
         ],

@@ -55,6 +55,7 @@ pub static SPEC: Spec = Spec {
             "x-ms-tags",
             "x-ms-source-content-md5",
             "x-ms-copy-source-authorization",
+            "x-ms-file-request-intent",
             "x-ms-copy-source-tag-option",
             "content-md5",
             "x-ms-copy-source-blob-properties",

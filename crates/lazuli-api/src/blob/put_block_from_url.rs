@@ -31,6 +31,7 @@ pub static SPEC: Spec = Spec {
         &[
             "x-ms-source-content-md5",
             "x-ms-copy-source-authorization",
+            "x-ms-file-request-intent",
             "x-ms-source-content-crc64",
             "x-ms-source-range",
         ],

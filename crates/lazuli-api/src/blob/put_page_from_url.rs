@@ -39,6 +39,7 @@ pub static SPEC: Spec = Spec {
             "x-ms-source-range",
             "x-ms-source-content-md5",
             "x-ms-copy-source-authorization",
+            "x-ms-file-request-intent",
             "x-ms-source-content-crc64",
         ],
     ],

@@ -233,6 +233,21 @@ fn a_token_for_the_source_takes_https() {
 }
 
 #[test]
+fn a_file_share_is_told_why_it_is_read() {
+    let header = "x-ms-file-request-intent";
+    for way in AT_ONCE {
+        let (blobs, source) = (blobs(), Source::honest(HEADERS, b"content"));
+        let call = || write(way, &source.url());
+        blobs.send(&call().header(header, "restore")).refused(400, "InvalidHeaderValue");
+        assert_eq!(source.requests().len(), 0);
+        blobs.send(&call().header(header, "backup"));
+        let asked = source.requests().join("\n");
+        assert!(asked.contains("x-ms-file-request-intent: backup"), "{asked}");
+        assert!(asked.contains("x-ms-version: 2022-11-02"), "{asked}");
+    }
+}
+
+#[test]
 fn a_token_for_a_source_here_is_refused_as_by_its_server() {
     let (blobs, here) = (Blobs::with_blob("content"), "http://127.0.0.1:10000/lazurite/box/b");
     let header = "x-ms-copy-source-authorization";

@@ -1,6 +1,6 @@
 //! The work on copies from other servers, beside the requests: a bounded number of them at once, each
 //! one stream of bytes, a block in memory at most. Of a page blob only the pages that the source has
-//! are asked for: see [`remote_pages`](crate::remote_pages).
+//! are asked for: see `remote_pages`.
 //!
 //! What is to be done is in the store, so that a start goes on where the end before it left off.
 

@@ -217,6 +217,6 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
     assert!(appended > 0, "nothing was appended");
     let controlled: usize = actors.iter().map(|actor| actor.controls.acknowledged()).sum();
     assert!(controlled > 0, "no lease and no policy was changed");
-    std::fs::remove_dir_all(&folder)?;
+    let _ = std::fs::remove_dir_all(&folder);
     Ok(())
 }

@@ -144,7 +144,8 @@ fn ten_thousand_receipts_hold_at_once_and_lead_to_a_witness() -> Outcome<()> {
     })?;
     let places: std::collections::BTreeSet<_> = upgraded.iter().collect();
     assert_eq!(places.len(), WRITERS * WRITES, "two receipts have one entry");
-    fs::remove_dir_all(&folder)?;
+    // What a server that still runs writes meanwhile may stay.
+    let _ = fs::remove_dir_all(&folder);
     Ok(())
 }
 
@@ -194,7 +195,8 @@ fn without_its_witness_the_server_goes_on_and_says_so() -> Outcome<()> {
     assert!(!log(&server, "status", &[])?.1.contains("UNWITNESSED"));
     assert!(!ask(&server, "/metrics")?.text().contains(unwitnessed));
     println!("{writes} writes while the witness was away, none refused");
-    fs::remove_dir_all(&folder)?;
+    // What a server that still runs writes meanwhile may stay.
+    let _ = fs::remove_dir_all(&folder);
     Ok(())
 }
 
@@ -240,7 +242,8 @@ fn of_two_copies_with_one_key_the_witness_vouches_for_one() -> Outcome<()> {
     let folders = [one.join("data.log"), two.join("data.log")];
     let (code, text) = verify("fork", &[&folders[0], &folders[1]], &path)?;
     assert!(code == 1 && text.contains("fork proof"), "{code}: {text}");
-    fs::remove_dir_all(&folder)?;
+    // What a server that still runs writes meanwhile may stay.
+    let _ = fs::remove_dir_all(&folder);
     Ok(())
 }
 
@@ -276,6 +279,7 @@ fn a_bundle_proves_that_no_operator_looked_until_one_did() -> Outcome<()> {
     assert!(text.contains("numbers 1 to 3 are all there: proved"), "{text}");
     assert!(text.contains("  operator access: 1 entry, seq 3\n"), "{text}");
     server.stop()?;
-    fs::remove_dir_all(&folder)?;
+    // What a server that still runs writes meanwhile may stay.
+    let _ = fs::remove_dir_all(&folder);
     Ok(())
 }

@@ -113,6 +113,7 @@ fn reads_without_an_entry_were_answered_in_the_declared_gap() -> Outcome<()> {
     );
     assert!(lost > 0 && kept > 0, "nothing was tried: {lost} lost, {kept} kept");
     server.kill()?;
-    fs::remove_dir_all(&folder)?;
+    // What a server that still runs writes meanwhile may stay.
+    let _ = fs::remove_dir_all(&folder);
     Ok(())
 }

@@ -96,7 +96,8 @@ fn a_restored_directory_is_not_signed_backwards_and_can_be_gone_on_from() -> Out
     );
     stop_later(server)?;
     assert_eq!(verify("log", &[&public], &other)?.0, 0);
-    fs::remove_dir_all(&folder)?;
+    // What a server that still runs writes meanwhile may stay.
+    let _ = fs::remove_dir_all(&folder);
     Ok(())
 }
 
@@ -135,6 +136,7 @@ fn a_head_that_was_set_back_stops_the_log_and_tampering_with_what_it_shows_is_na
     let (code, text) = verify("log", &[Path::new(&url)], &policy)?;
     assert!(code == 1 && text.contains(&format!("contradiction: {name}")), "{code}: {text}");
     server.stop()?;
-    fs::remove_dir_all(&folder)?;
+    // What a server that still runs writes meanwhile may stay.
+    let _ = fs::remove_dir_all(&folder);
     Ok(())
 }

@@ -158,6 +158,7 @@ fn outsiders_see_neither_who_nor_how_much() -> Outcome<()> {
     }
     println!("{written} writes and none look alike");
     assert!(written > 100, "no load: {written}");
-    fs::remove_dir_all(&folder)?;
+    // What a server that still runs writes meanwhile may stay.
+    let _ = fs::remove_dir_all(&folder);
     Ok(())
 }

@@ -29,7 +29,7 @@ def clients_are_made_of_connection_strings_and_urls():
 
 @test
 def names_are_listed_alone():
-    holder = container("names")
+    holder = container("names-alone")
     for name in ("a/1", "a/2", "b"):
         holder.upload_blob(name, b"x")
     equal(list(holder.list_blob_names()), ["a/1", "a/2", "b"])

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use self::buffers::Buffers;
+use self::buffers::{Buffer, Buffers};
 use self::cache::FileCache;
 use self::shared::SharedExtent;
 use self::spares::Spares;
@@ -263,24 +263,11 @@ impl Inner {
     }
 
     fn read_blocking(&self, extent: ExtentId, span: &Span) -> Result<Bytes, ExtentsError> {
-        if span.len <= INLINE_READ_BYTES {
-            return self.read_small(extent, span);
-        }
         let file = self.open(extent)?;
         let mut buffer = self.buffers.take(span.len);
         let read = read_full(&*file, buffer.as_mut(), span.offset);
         let read = read.map_err(|error| failed(extent, &error))?;
-        self.unframe(extent, span, buffer.as_mut().get_mut(..read).unwrap_or_default())
-            .map(|kept| buffer.into_bytes(kept))
-    }
-
-    /// Reads into memory of just that size: few bytes do not hold a large buffer.
-    fn read_small(&self, extent: ExtentId, span: &Span) -> Result<Bytes, ExtentsError> {
-        let file = self.open(extent)?;
-        let mut buffer = vec![0; span.len];
-        let read = read_full(&*file, &mut buffer, span.offset).map_err(|e| failed(extent, &e))?;
-        buffer.truncate(read);
-        self.unframe_whole(extent, span, buffer)
+        self.unframe((extent, span), buffer, read)
     }
 
     /// The bytes if the page cache has all of them.
@@ -289,36 +276,27 @@ impl Inner {
             Ok(file) => file,
             Err(error) => return Some(Err(error)),
         };
-        let mut buffer = vec![0; span.len];
-        let read = file.read_cached_at(&mut buffer, span.offset).ok()?;
-        (read == span.len).then(|| self.unframe_whole(extent, span, buffer))
+        let mut buffer = self.buffers.take(span.len);
+        let read = file.read_cached_at(buffer.as_mut(), span.offset).ok()?;
+        (read == span.len).then(|| self.unframe((extent, span), buffer, read))
     }
 
-    fn unframe_whole(
-        &self,
-        extent: ExtentId,
-        span: &Span,
-        mut buffer: Vec<u8>,
-    ) -> Result<Bytes, ExtentsError> {
-        let kept = self.unframe(extent, span, &mut buffer)?;
-        buffer.truncate(kept);
-        Ok(Bytes::from(buffer))
-    }
-
+    /// Verifies what was read of a span, the first `read` bytes of `buffer`, and gives its payload.
     fn unframe(
         &self,
-        extent: ExtentId,
-        span: &Span,
-        buffer: &mut [u8],
-    ) -> Result<usize, ExtentsError> {
-        let kept = span.unframe(buffer).map_err(|(offset, what)| {
+        (extent, span): (ExtentId, &Span),
+        mut buffer: Buffer,
+        read: usize,
+    ) -> Result<Bytes, ExtentsError> {
+        let frames = buffer.as_mut().get_mut(..read).unwrap_or_default();
+        let kept = span.unframe(frames).map_err(|(offset, what)| {
             let what = format!("extent {:016x}, offset {offset}: {what}", extent.0);
             tracing::error!(%what, "damaged extent");
             Stats::add(&self.stats.damage, 1);
             ExtentsError::Damaged(what)
         })?;
         Stats::add(&self.stats.extent_bytes_read, kept as u64);
-        Ok(kept)
+        Ok(buffer.into_bytes(kept))
     }
 
     fn sealed(&self, freed: &[ExtentId]) -> Result<Vec<(ExtentId, u64)>, ExtentsError> {

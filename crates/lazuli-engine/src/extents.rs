@@ -13,7 +13,7 @@ pub struct ExtentId(pub u64);
 
 /// Payload bytes of a full frame, the unit that has a checksum. A read that begins and ends at a
 /// multiple of it within its piece verifies no byte that it does not give.
-pub const FRAME_PAYLOAD_BYTES: u64 = 65_516;
+pub const FRAME_PAYLOAD_BYTES: u64 = crate::frame::PAYLOAD_MAX as u64;
 
 /// A run of payload bytes inside one extent: what metadata stores to name bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

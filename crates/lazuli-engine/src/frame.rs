@@ -21,14 +21,14 @@
 use std::ops::Range;
 
 use crate::checksum::{crc32c, crc32c_parts};
-use crate::extents::{ExtentId, FRAME_PAYLOAD_BYTES, Piece};
+use crate::extents::{ExtentId, Piece};
 
 /// Bytes of a frame header.
 pub(crate) const HEADER_BYTES: usize = 20;
 /// Bytes of a full frame.
 pub(crate) const FRAME_BYTES: usize = 64 * 1024;
 /// Payload bytes of a full frame.
-pub(crate) const PAYLOAD_MAX: usize = FRAME_PAYLOAD_BYTES as usize;
+pub(crate) const PAYLOAD_MAX: usize = FRAME_BYTES - HEADER_BYTES;
 /// Bytes of a seal frame.
 pub(crate) const SEAL_BYTES: usize = HEADER_BYTES + 20;
 

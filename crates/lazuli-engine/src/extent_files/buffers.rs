@@ -1,14 +1,16 @@
 //! Buffers that large reads use again: fresh memory costs more in page faults and zeroing than
 //! the copy of the content into it.
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 /// Buffers kept for the next read.
 const KEPT_MAX: usize = 8;
-/// A buffer larger than this is given back to the allocator.
-const KEPT_BYTES_MAX: usize = 640 * 1024;
+/// Bytes of a buffer that is kept: a smaller one is made to measure, so that few bytes do not hold a
+/// large buffer, and a larger one goes back to the allocator.
+const KEPT_BYTES: RangeInclusive<usize> = 256 * 1024..=640 * 1024;
 
 /// The buffers that are free.
 #[derive(Debug, Default)]
@@ -26,8 +28,11 @@ impl Buffers {
     /// A buffer of `len` bytes. What they are is not said: an earlier read's, where the buffer was
     /// used before.
     pub(crate) fn take(self: &Arc<Self>, len: usize) -> Buffer {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut bytes = free.unwrap_or_default();
+        let mut bytes = Vec::new();
+        if len >= *KEPT_BYTES.start() {
+            let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            bytes = free.unwrap_or_default();
+        }
         if bytes.len() < len {
             bytes.resize(len, 0);
         }
@@ -56,10 +61,12 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
+        if !KEPT_BYTES.contains(&self.bytes.len()) {
+            return;
+        }
         let mut free = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < KEPT_MAX && bytes.len() <= KEPT_BYTES_MAX {
-            free.push(bytes);
+        if free.len() < KEPT_MAX {
+            free.push(std::mem::take(&mut self.bytes));
         }
     }
 }
@@ -71,8 +78,8 @@ mod tests {
     #[test]
     fn a_buffer_is_used_again_once_its_content_is_dropped() {
         let buffers = Arc::new(Buffers::default());
-        let mut first = buffers.take(8);
-        first.as_mut().copy_from_slice(b"contents");
+        let mut first = buffers.take(*KEPT_BYTES.start());
+        first.as_mut()[..8].copy_from_slice(b"contents");
         let held = first.into_bytes(7);
         let part = held.slice(3..);
         drop(held);
@@ -81,14 +88,17 @@ mod tests {
         drop(part);
         assert_eq!(buffers.0.lock().unwrap().len(), 1);
         assert_eq!(buffers.take(3).as_mut().len(), 3);
+        assert_eq!(buffers.0.lock().unwrap().len(), 1, "few bytes hold no large buffer");
     }
 
     #[test]
     fn few_and_no_large_buffers_are_kept() {
         let buffers = Arc::new(Buffers::default());
-        drop(buffers.take(KEPT_BYTES_MAX + 1));
+        drop(buffers.take(KEPT_BYTES.end() + 1));
+        drop(buffers.take(KEPT_BYTES.start() - 1));
         assert!(buffers.0.lock().unwrap().is_empty());
-        let many: Vec<Buffer> = (0..KEPT_MAX + 3).map(|_| buffers.take(10)).collect();
+        let many: Vec<Buffer> =
+            (0..KEPT_MAX + 3).map(|_| buffers.take(*KEPT_BYTES.start())).collect();
         drop(many);
         assert_eq!(buffers.0.lock().unwrap().len(), KEPT_MAX);
     }

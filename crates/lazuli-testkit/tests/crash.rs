@@ -20,13 +20,14 @@ mod pages;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actor::Actor;
 use lazuli_evidence::Kind;
-use lazuli_testkit::{ACCOUNT, Client, Kept, Random, Request, Server, Trust, binary, view};
+use lazuli_testkit::{
+    ACCOUNT, Client, Kept, Random, Request, Server, Trust, check_directory, kill_under_load, view,
+};
 use model::Endings;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -48,15 +49,6 @@ fn number(variable: &str, otherwise: u64) -> Outcome<u64> {
         Ok(text) => Ok(text.parse()?),
         Err(_) => Ok(otherwise),
     }
-}
-
-fn check_directory(data: &Path) -> Outcome<()> {
-    let checked = Command::new(binary()).arg("fsck").arg("--data").arg(data).output()?;
-    if checked.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
-    Err(format!("fsck: {said}{}", String::from_utf8_lossy(&checked.stderr)).into())
 }
 
 /// Reads everything that the actors know of, each on a connection of its own.
@@ -105,21 +97,6 @@ fn begin(server: &Server, random: &mut Random) -> Outcome<Vec<Actor>> {
         actor.controls.create(&mut Client::new(server.address())?)?;
     }
     Ok(actors)
-}
-
-/// Lets all actors work until the server is gone, which it is after `lifetime`.
-fn kill_under_load(server: Server, actors: &mut [Actor], lifetime: Duration) -> Outcome<()> {
-    let address = server.address();
-    std::thread::scope(|scope| {
-        let at_work: Vec<_> =
-            actors.iter_mut().map(|actor| scope.spawn(move || actor.work(address))).collect();
-        std::thread::sleep(lifetime);
-        let killed = server.kill();
-        for worker in at_work {
-            worker.join().map_err(|_| "a client panicked")??;
-        }
-        Ok(killed?)
-    })
 }
 
 /// Holds the log to every receipt: all lead to a signed checkpoint, and no two to one entry.
@@ -193,7 +170,8 @@ fn acknowledged_writes_survive_kills() -> Outcome<()> {
             begin_generation(&server, &mut actors, round / GENERATION_ROUNDS)?;
         }
         let lifetime = Duration::from_millis(random.between(20, 250));
-        kill_under_load(server, &mut actors, lifetime)?;
+        let address = server.address();
+        kill_under_load(server, &mut actors, lifetime, |actor| actor.work(address))?;
         if round % FSCK_EVERY == FSCK_EVERY - 1 {
             check_directory(&data)?;
         }

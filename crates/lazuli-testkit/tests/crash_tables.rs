@@ -8,10 +8,9 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use lazuli_testkit::{Client, Random, Request, Server, binary};
+use lazuli_testkit::{Client, Random, Request, Server, check_directory, kill_under_load};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -176,29 +175,6 @@ fn verify(server: &Server, actors: &mut [Actor]) -> Result<(), String> {
     Ok(())
 }
 
-/// Lets all actors work until the server is gone, which it is after `lifetime`.
-fn kill_under_load(server: Server, actors: &mut [Actor], lifetime: Duration) -> Outcome<()> {
-    let address = server.tables();
-    std::thread::scope(|scope| {
-        let at_work: Vec<_> =
-            actors.iter_mut().map(|actor| scope.spawn(move || actor.work(address))).collect();
-        std::thread::sleep(lifetime);
-        let killed = server.kill();
-        for worker in at_work {
-            worker.join().map_err(|_| "a client panicked")??;
-        }
-        Ok(killed?)
-    })
-}
-
-fn check_directory(data: &Path) -> Outcome<()> {
-    let checked = Command::new(binary()).arg("fsck").arg("--data").arg(data).output()?;
-    if checked.status.success() {
-        return Ok(());
-    }
-    Err(format!("fsck: {}", String::from_utf8_lossy(&checked.stdout)).into())
-}
-
 #[test]
 #[ignore = "needs the release binary and takes a minute; cargo xtask test --only crash runs it"]
 fn acknowledged_entities_survive_kills() -> Outcome<()> {
@@ -228,7 +204,9 @@ fn acknowledged_entities_survive_kills() -> Outcome<()> {
             assert_eq!(made.status, 201, "{}", made.text());
         }
         verify(&server, &mut actors).map_err(|error| format!("round {round}: {error}"))?;
-        kill_under_load(server, &mut actors, Duration::from_millis(random.between(20, 250)))?;
+        let lifetime = Duration::from_millis(random.between(20, 250));
+        let address = server.tables();
+        kill_under_load(server, &mut actors, lifetime, |actor| actor.work(address))?;
         if round % FSCK_EVERY == FSCK_EVERY - 1 {
             check_directory(&data)?;
         }

@@ -25,6 +25,7 @@ pub mod remote_copies;
 mod remote_pages;
 mod remote_source;
 pub mod reply;
+mod service;
 mod since;
 mod source_range;
 pub mod spec;

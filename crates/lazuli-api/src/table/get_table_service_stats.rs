@@ -4,11 +4,11 @@
 
 use http::Method;
 use lazuli_model::Refusal;
-use lazuli_wire::body::stats;
 
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
+use crate::service;
 use crate::spec::{Level, Selector, Spec, Status};
 
 /// Get Table Service Stats.
@@ -31,9 +31,5 @@ pub static SPEC: Spec = Spec {
 /// Tells that the secondary, which is this store, is live: it is asked on the secondary's name.
 #[allow(clippy::unused_async, reason = "every handler is awaited alike")]
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
-    if !call.head.address.secondary {
-        let reason = "The statistics are those of the secondary location.";
-        return Err(Refusal::query_value("comp", "stats", reason));
-    }
-    Ok(Reply::new(200).xml(stats::write("live", Some(call.head.now))))
+    service::stats(&call)
 }

@@ -4,11 +4,11 @@
 
 use http::Method;
 use lazuli_model::Refusal;
-use lazuli_wire::body::service_properties;
 
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
+use crate::service;
 use crate::spec::{Level, Selector, Spec, Status};
 
 /// Set Table Service Properties.
@@ -29,10 +29,6 @@ pub static SPEC: Spec = Spec {
 };
 
 /// Changes the settings the body has.
-pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
-    let body = call.read_body(service_properties::BODY_BYTES_MAX as u64).await?;
-    let patch = service_properties::read(&body)?;
-    let service = (call.head.service, call.account());
-    call.store().set_service_properties(service, SPEC.name, &patch).await?;
-    Ok(Reply::new(202))
+pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
+    service::set_properties(call).await
 }

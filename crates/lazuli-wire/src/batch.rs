@@ -13,7 +13,7 @@ use lazuli_model::{ErrorCode, Refusal};
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most sub-requests of a batch.
 pub const REQUESTS_MAX: usize = 256;
-/// The most headers of a sub-request.
+/// The most headers of a part or a sub-request.
 const HEADERS_MAX: usize = 100;
 /// The longest line: a URL with a signature, and then some.
 const LINE_BYTES_MAX: usize = 16 * 1024;
@@ -33,8 +33,54 @@ pub struct SubRequest {
     pub headers: HeaderMap,
 }
 
-fn malformed(why: &str) -> Refusal {
+pub(crate) fn malformed(why: &str) -> Refusal {
     Refusal::new(ErrorCode::InvalidInput).with_cause(format_args!("batch: {why}"))
+}
+
+/// Takes a line of at most `max` bytes, without its end; `None` behind the last one.
+pub(crate) fn take_line<'a>(rest: &mut &'a [u8], max: usize) -> Result<Option<&'a str>, Refusal> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let end = rest.iter().position(|byte| *byte == b'\n');
+    let (line, after) = match end.and_then(|end| rest.split_at_checked(end + 1)) {
+        Some((line, after)) => (line.strip_suffix(b"\n").unwrap_or(line), after),
+        None => (*rest, &[][..]),
+    };
+    *rest = after;
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > max {
+        return Err(malformed("a line is too long"));
+    }
+    str::from_utf8(line).map(Some).map_err(|_| malformed("it is not UTF-8"))
+}
+
+/// Adds a header to those of a part or a request.
+pub(crate) fn add_header(
+    headers: &mut HeaderMap,
+    (name, value): (&str, &str),
+) -> Result<(), Refusal> {
+    let name = HeaderName::from_bytes(name.as_bytes());
+    let value = HeaderValue::from_bytes(value.trim().as_bytes());
+    let (Ok(name), Ok(value)) = (name, value) else {
+        return Err(malformed("a header has an illegal character"));
+    };
+    if headers.len() == HEADERS_MAX {
+        return Err(malformed("too many headers"));
+    }
+    headers.append(name, value);
+    Ok(())
+}
+
+/// Whether a part of this content type is a request.
+pub(crate) fn is_request(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/http")
+}
+
+/// A line of a head: name and value.
+pub(crate) fn split_header(line: &str) -> Result<(&str, &str), Refusal> {
+    line.split_once(':').ok_or_else(|| malformed("a header without colon"))
 }
 
 /// Reads the body of a batch that came with `content_type`.
@@ -99,20 +145,8 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn next(&mut self) -> Result<Line<'a>, Refusal> {
-        if self.rest.is_empty() {
-            return Err(malformed("it ends early"));
-        }
-        let end = self.rest.iter().position(|byte| *byte == b'\n');
-        let (line, rest) = match end.and_then(|end| self.rest.split_at_checked(end + 1)) {
-            Some((line, rest)) => (line.strip_suffix(b"\n").unwrap_or(line), rest),
-            None => (self.rest, &[][..]),
-        };
-        self.rest = rest;
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.len() > LINE_BYTES_MAX {
-            return Err(malformed("a line is too long"));
-        }
-        let line = str::from_utf8(line).map_err(|_| malformed("it is not UTF-8"))?;
+        let line = take_line(&mut self.rest, LINE_BYTES_MAX)?;
+        let line = line.ok_or_else(|| malformed("it ends early"))?;
         match line.strip_prefix("--").and_then(|line| line.strip_prefix(self.boundary)) {
             Some(after) if after.trim_end().is_empty() => Ok(Line::Delimiter),
             Some(after) if after.trim_end() == "--" => Ok(Line::End),
@@ -126,19 +160,7 @@ impl<'a> Lines<'a> {
         loop {
             match self.next()? {
                 Line::Text("") => return Ok((headers, None)),
-                Line::Text(line) => {
-                    let (name, value) =
-                        line.split_once(':').ok_or_else(|| malformed("a header without colon"))?;
-                    let name = HeaderName::from_bytes(name.as_bytes());
-                    let value = HeaderValue::from_bytes(value.trim().as_bytes());
-                    let (Ok(name), Ok(value)) = (name, value) else {
-                        return Err(malformed("a header has an illegal character"));
-                    };
-                    if headers.len() == HEADERS_MAX {
-                        return Err(malformed("too many headers"));
-                    }
-                    headers.append(name, value);
-                }
+                Line::Text(line) => add_header(&mut headers, split_header(line)?)?,
                 delimiter => return Ok((headers, Some(delimiter))),
             }
         }
@@ -151,10 +173,7 @@ fn read_part(lines: &mut Lines<'_>) -> Result<(SubRequest, bool), Refusal> {
         return Err(malformed("a part without request"));
     };
     let text = |name: &str| part_headers.get(name).and_then(|value| value.to_str().ok());
-    let is_http = |kind: &str| {
-        kind.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("application/http"))
-    };
-    if !text("content-type").is_some_and(is_http) {
+    if !text("content-type").is_some_and(is_request) {
         return Err(malformed("a part is not application/http"));
     }
     let Line::Text(request_line) = lines.next()? else {

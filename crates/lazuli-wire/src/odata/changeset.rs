@@ -3,18 +3,15 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions>
 
-use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use lazuli_model::{ErrorCode, Refusal};
 
-use crate::batch::boundary;
+use crate::batch::{add_header, boundary, is_request, malformed, split_header, take_line};
 
 /// The longest body, in bytes.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most requests of a change set.
 pub const REQUESTS_MAX: usize = 100;
-/// The most headers of a part or a request.
-const HEADERS_MAX: usize = 100;
 /// The longest line of a head.
 const LINE_BYTES_MAX: usize = 32 * 1024;
 
@@ -40,10 +37,6 @@ pub enum Batch {
     Changes(Vec<SubRequest>),
     /// A single query.
     Query(SubRequest),
-}
-
-fn malformed(why: &str) -> Refusal {
-    Refusal::new(ErrorCode::InvalidInput).with_cause(format_args!("batch: {why}"))
 }
 
 /// Reads the body of a batch that came with `content_type`.
@@ -113,39 +106,12 @@ fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<&'a [u8]>, Refusal> {
     Err(malformed("it ends early"))
 }
 
-/// Takes a line; `None` at the end.
-fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a str>, Refusal> {
-    if rest.is_empty() {
-        return Ok(None);
-    }
-    let end = rest.iter().position(|byte| *byte == b'\n');
-    let (line, after) = match end.and_then(|end| rest.split_at_checked(end + 1)) {
-        Some((line, after)) => (line.strip_suffix(b"\n").unwrap_or(line), after),
-        None => (*rest, &[][..]),
-    };
-    *rest = after;
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.len() > LINE_BYTES_MAX {
-        return Err(malformed("a line is too long"));
-    }
-    str::from_utf8(line).map(Some).map_err(|_| malformed("a head is not UTF-8"))
-}
-
 /// Takes headers and the empty line after them.
 fn head(rest: &mut &[u8]) -> Result<HeaderMap, Refusal> {
     let mut headers = HeaderMap::new();
-    while let Some(line) = line(rest)?.filter(|line| !line.is_empty()) {
-        let (name, value) =
-            line.split_once(':').ok_or_else(|| malformed("a header without colon"))?;
-        let name = HeaderName::from_bytes(name.trim().as_bytes());
-        let value = HeaderValue::from_bytes(value.trim().as_bytes());
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(malformed("a header has an illegal character"));
-        };
-        if headers.len() == HEADERS_MAX {
-            return Err(malformed("too many headers"));
-        }
-        headers.append(name, value);
+    while let Some(line) = take_line(rest, LINE_BYTES_MAX)?.filter(|line| !line.is_empty()) {
+        let (name, value) = split_header(line)?;
+        add_header(&mut headers, (name.trim(), value))?;
     }
     Ok(headers)
 }
@@ -154,13 +120,11 @@ fn head(rest: &mut &[u8]) -> Result<HeaderMap, Refusal> {
 fn request(part: &[u8]) -> Result<SubRequest, Refusal> {
     let mut rest = part;
     let outer = head(&mut rest)?;
-    let kind = text(&outer, "content-type").unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/http") {
+    if !text(&outer, "content-type").is_some_and(is_request) {
         return Err(malformed("a part is not application/http"));
     }
     let request_line = loop {
-        match line(&mut rest)? {
+        match take_line(&mut rest, LINE_BYTES_MAX)? {
             Some(line) if line.trim().is_empty() => {}
             Some(line) => break line,
             None => return Err(malformed("a part without request")),

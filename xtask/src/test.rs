@@ -368,6 +368,8 @@ fn crash(log: &Path) -> Outcome {
         "--test",
         "crash",
         "--test",
+        "crash_queues",
+        "--test",
         "crash_tables",
         "--test",
         "full_disk",

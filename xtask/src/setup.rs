@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::{process, workspace};
@@ -108,8 +109,12 @@ pub(crate) fn azurite_version() -> &'static str {
     AZURITE_PACKAGES.first().copied().unwrap_or_default()
 }
 
+/// Held while Debian packages are installed: there is one such installation at a time.
+static DEBIAN: Mutex<()> = Mutex::new(());
+
 /// Installs the Debian packages that are missing.
 pub(crate) fn install_debian() -> Result<(), String> {
+    let _alone = DEBIAN.lock().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<&str> = DEBIAN_PACKAGES
         .iter()
         .filter(|(_, files)| !files.iter().any(|file| Path::new(file).exists()))

@@ -4,9 +4,11 @@
 //! output is in `target/xtask/logs/`; the terminal gets a line a step, the failures, a table and
 //! the closing line `N passed, N failed`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::report::{self, Outcome};
@@ -20,10 +22,13 @@ struct Step {
     name: &'static str,
     about: &'static str,
     fast: bool,
+    /// It begins with the run, beside the steps before it, because it mostly waits or can.
+    ahead: bool,
     work: Work,
 }
 
 /// What a step does.
+#[derive(Clone, Copy)]
 enum Work {
     /// Runs a function that is given the place for its log.
     Call(fn(&Path) -> Outcome),
@@ -38,7 +43,24 @@ const fn step(
     fast: bool,
     call: fn(&Path) -> Outcome,
 ) -> Step {
-    Step { name, about, fast, work: Work::Call(call) }
+    Step { name, about, fast, ahead: false, work: Work::Call(call) }
+}
+
+impl Step {
+    /// What does the step's work when it is called.
+    fn begin(&self) -> impl FnOnce() -> Outcome + Send + 'static {
+        let log = log_path(self.name);
+        let work = self.work;
+        move || match work {
+            Work::Call(call) => call(&log),
+            Work::Script(script) => clients::script(script, &log),
+        }
+    }
+
+    /// The same step, begun with the run.
+    const fn ahead(self) -> Self {
+        Self { ahead: true, ..self }
+    }
 }
 
 /// All steps, in the order in which they run: what fails soonest comes first.
@@ -51,7 +73,7 @@ fn steps() -> Vec<Step> {
         step("doc-tests", "the examples in the documentation", false, doc_tests),
         step("rustdoc", "the documentation builds without a warning", false, rustdoc),
         step("build", "cargo build --release", false, build),
-        step("setup", "Python, Node and Debian packages for the clients", false, install),
+        step("setup", "Python, Node and Debian packages for the clients", false, install).ahead(),
         step("crash", "kill -9 under load, in rounds", false, crash),
         step("receipts", "receipts, witnesses and gaps on the real programs", false, receipts),
         step("large-bundle", "100,000 entries of evidence, verified at once", false, large_bundle),
@@ -90,8 +112,10 @@ fn steps() -> Vec<Step> {
         name: script.step,
         about: "client script from outside the repository",
         fast: false,
+        ahead: false,
         work: Work::Script(script),
     }));
+    steps.push(step("fuzz-build", "the targets for it", false, fuzz::build_idly).ahead());
     steps.push(step("fuzz", "coverage-guided, a short run a target", false, fuzz::run));
     steps.push(step("deny", "cargo deny, where it is installed", false, deny));
     steps
@@ -122,8 +146,13 @@ pub(crate) fn command(selection: &Selection) -> Result<bool, String> {
         .collect();
     prepare(&chosen)?;
     let begun = Instant::now();
+    let mut ahead: HashMap<&str, JoinHandle<Outcome>> = chosen
+        .iter()
+        .filter(|step| step.ahead)
+        .map(|step| (step.name, thread::spawn(step.begin())))
+        .collect();
     let results: Vec<(&Step, Outcome, Duration)> =
-        chosen.iter().map(|step| run_step(step)).collect();
+        chosen.iter().map(|step| run_step(step, ahead.remove(step.name))).collect();
     Ok(summarise(&results, begun.elapsed()))
 }
 
@@ -150,14 +179,14 @@ fn prepare(chosen: &[&Step]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs one step and prints its line.
-fn run_step(step: &Step) -> (&Step, Outcome, Duration) {
+/// Runs one step, or waits for its end if it was begun before, and prints its line.
+fn run_step(step: &Step, begun_before: Option<JoinHandle<Outcome>>) -> (&Step, Outcome, Duration) {
     println!("==> {:16} {}", step.name, step.about);
     let begun = Instant::now();
     let log = log_path(step.name);
-    let outcome = match &step.work {
-        Work::Call(call) => call(&log),
-        Work::Script(script) => clients::script(script, &log),
+    let outcome = match begun_before {
+        Some(work) => work.join().unwrap_or_else(|_| Outcome::failed("it panicked".to_owned())),
+        None => step.begin()(),
     };
     let took = begun.elapsed();
     for note in &outcome.notes {

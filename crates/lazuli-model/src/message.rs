@@ -14,6 +14,9 @@ use crate::{ErrorCode, Refusal};
 /// Bits of a message's number that its identifier ends with, behind those that say it is a UUID.
 const NUMBER_TAIL_BITS: u32 = 4;
 
+/// Bytes of an identifier that a receipt has.
+const MARK_BYTES: usize = 3;
+
 /// Identifies a message in its queue for as long as it exists: a UUID of version 8 that begins with
 /// the message's number, so that messages are named in the order they came.
 ///
@@ -35,6 +38,12 @@ impl MessageId {
     pub const fn number(self) -> u64 {
         let (high, middle, low) = (self.0 >> 80, (self.0 >> 64) & 0xfff, (self.0 >> 58) & 0xf);
         (high << 16 | middle << NUMBER_TAIL_BITS | low) as u64
+    }
+
+    /// The end of the identifier, which others have by chance only: what ties a receipt to it.
+    pub const fn mark(self) -> [u8; MARK_BYTES] {
+        let [.., a, b, c] = self.0.to_be_bytes();
+        [a, b, c]
     }
 
     /// The identifier in a request's URL. `MessageNotFound` for what identifies no message.
@@ -71,10 +80,12 @@ pub struct PopReceipt {
     pub visible: Timestamp,
     /// How often the message had been got or updated.
     pub change: u32,
+    /// The [`MessageId::mark`] of the message: many may become visible at the same time.
+    pub mark: [u8; MARK_BYTES],
 }
 
 /// Bytes of a pop receipt.
-const RECEIPT_BYTES: usize = 12;
+const RECEIPT_BYTES: usize = 8 + 4 + MARK_BYTES;
 
 impl PopReceipt {
     /// The receipt in a request's URL. `InvalidQueryParameterValue` for what is none.
@@ -84,18 +95,21 @@ impl PopReceipt {
         };
         let bytes: [u8; RECEIPT_BYTES] =
             STANDARD.decode(text).ok().and_then(|it| it.try_into().ok()).ok_or_else(none)?;
-        let [v0, v1, v2, v3, v4, v5, v6, v7, change @ ..] = bytes;
+        let [v0, v1, v2, v3, v4, v5, v6, v7, c0, c1, c2, c3, mark @ ..] = bytes;
         let visible = u64::from_be_bytes([v0, v1, v2, v3, v4, v5, v6, v7]);
-        Ok(Self { visible: Timestamp::from_ticks(visible), change: u32::from_be_bytes(change) })
+        let change = u32::from_be_bytes([c0, c1, c2, c3]);
+        Ok(Self { visible: Timestamp::from_ticks(visible), change, mark })
     }
 }
 
 impl fmt::Display for PopReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = [0; RECEIPT_BYTES];
-        let (visible, change) = bytes.split_at_mut(8);
+        let (visible, rest) = bytes.split_at_mut(8);
+        let (change, mark) = rest.split_at_mut(4);
         visible.copy_from_slice(&self.visible.ticks().to_be_bytes());
         change.copy_from_slice(&self.change.to_be_bytes());
+        mark.copy_from_slice(&self.mark);
         f.write_str(&STANDARD.encode(bytes))
     }
 }
@@ -118,8 +132,8 @@ mod tests {
         }
 
         #[test]
-        fn receipts_round_trip(ticks: u64, change: u32) {
-            let receipt = PopReceipt { visible: Timestamp::from_ticks(ticks), change };
+        fn receipts_round_trip(ticks: u64, change: u32, mark: [u8; MARK_BYTES]) {
+            let receipt = PopReceipt { visible: Timestamp::from_ticks(ticks), change, mark };
             prop_assert_eq!(PopReceipt::parse(&receipt.to_string()).unwrap(), receipt);
         }
 

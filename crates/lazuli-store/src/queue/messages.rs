@@ -57,7 +57,7 @@ pub struct Message {
 
 impl Message {
     pub(super) const fn new(row: &MessageRow, visible: Timestamp, text: String) -> Self {
-        let receipt = PopReceipt { visible, change: row.change };
+        let receipt = PopReceipt { visible, change: row.change, mark: row.id.mark() };
         let (id, inserted, expires, dequeued) = (row.id, row.inserted, row.expires, row.dequeued);
         Self { id, inserted, expires, receipt, dequeued, text }
     }
@@ -312,7 +312,8 @@ async fn held(
     let row: Option<MessageRow> =
         txn.get(&schema::message(queue, receipt.visible, id.number())).await?;
     let is_held = |row: &MessageRow| {
-        row.id == id && row.change == receipt.change && !row.is_expired(txn.now())
+        let own = row.id == id && id.mark() == receipt.mark;
+        own && row.change == receipt.change && !row.is_expired(txn.now())
     };
     row.filter(is_held).ok_or_else(|| ErrorCode::MessageNotFound.into())
 }

@@ -35,25 +35,41 @@ pub(crate) fn put(call: &Call<'_>) -> Result<(Duration, Option<Duration>), Refus
     }
     let hidden = within(call, "visibilitytimeout", 0..=WEEK_SECONDS)?.unwrap_or(0);
     let kept = kept(call)?;
-    if let Some(Some(seconds)) = kept.filter(|_| hidden > 0)
+    if let Kept::Seconds(seconds) = kept
         && hidden >= seconds
     {
         let reason = "The value must be less than messagettl.";
         return Err(Refusal::query_value("visibilitytimeout", hidden.to_string(), reason));
     }
-    let kept = kept.unwrap_or(Some(WEEK_SECONDS.unsigned_abs()));
+    let kept = match kept {
+        Kept::Unsaid => Some(WEEK_SECONDS.unsigned_abs()),
+        Kept::Seconds(seconds) => Some(seconds),
+        Kept::Ever => None,
+    };
     Ok((Duration::from_secs(hidden), kept.map(Duration::from_secs)))
 }
 
-/// For how many seconds a message is kept, if that is said; `Some(None)` is for ever.
-fn kept(call: &Call<'_>) -> Result<Option<Option<u64>>, Refusal> {
+/// How long a message is to be kept.
+enum Kept {
+    /// It is not said.
+    Unsaid,
+    /// For so many seconds, at least one.
+    Seconds(u64),
+    /// For ever.
+    Ever,
+}
+
+/// What `messagettl` says.
+fn kept(call: &Call<'_>) -> Result<Kept, Refusal> {
     if call.version() < ANY_TIME {
-        return Ok(within(call, "messagettl", 1..=WEEK_SECONDS)?.map(Some));
+        return Ok(
+            within(call, "messagettl", 1..=WEEK_SECONDS)?.map_or(Kept::Unsaid, Kept::Seconds)
+        );
     }
     match number(call, "messagettl")? {
-        None => Ok(None),
-        Some(-1) => Ok(Some(None)),
-        Some(seconds @ 1..) => Ok(Some(Some(seconds.unsigned_abs()))),
+        None => Ok(Kept::Unsaid),
+        Some(-1) => Ok(Kept::Ever),
+        Some(seconds @ 1..) => Ok(Kept::Seconds(seconds.unsigned_abs())),
         Some(seconds) => {
             let reason = "Value must be greater than or equal to 1, or -1 to indicate an infinite \
                           TTL.";

@@ -85,6 +85,10 @@ fn getting_is_a_write_if_there_is_something_to_get() {
     queues.send(&put("", "hushhush")).is(201);
     check(&queues, &take, ("GetMessages", Kind::Write), whole);
     check(&queues, &take, ("GetMessages", Kind::Read), whole);
+    let before = queues.logged();
+    let asks = take.header("x-lz-receipt", "1");
+    queues.send(&asks).is(200).has("x-lz-receipt", &receipt(before));
+    assert_eq!(queues.entries(before).len(), 1);
 }
 
 #[test]

@@ -29,8 +29,8 @@ fn a_message_is_told_as_documented() {
     put.has("content-type", "application/xml").hides("DequeueCount").hides("MessageText");
     let message = put.message();
     let (now, expiry) = (queues.date(0), queues.date(100));
-    assert_eq!(put.elements("InsertionTime"), [now.clone()]);
-    assert_eq!(put.elements("ExpirationTime"), [expiry.clone()]);
+    assert_eq!(put.elements("InsertionTime"), [now.as_str()]);
+    assert_eq!(put.elements("ExpirationTime"), [expiry.as_str()]);
     assert_eq!(message.visible, now);
     queues.pass(5);
     let peek = queues.send(&get("/things/messages?peekonly=true")).is(200);
@@ -118,7 +118,7 @@ fn the_longest_text_is_taken_and_no_longer_one() {
     let queues = Queues::with_queue();
     let longest = "é".repeat(32 * 1024);
     queues.send(&put("", &longest)).is(201);
-    assert_eq!(queues.peek(), [longest.clone()]);
+    assert_eq!(queues.peek(), [longest.as_str()]);
     let longer = queues.send(&put("", &format!("{longest}x")));
     longer.refused(413, "RequestBodyTooLarge").says("<MaxLimit>65536</MaxLimit>");
     // References count as what they stand for.

@@ -139,9 +139,10 @@ mod tests {
              <Permission>rl</Permission></AccessPolicy></SignedIdentifier></SignedIdentifiers>"
         );
         let nothing = write(&policies[1..]);
-        assert!(nothing.ends_with(
-            "<SignedIdentifier><Id>b</Id></SignedIdentifier></SignedIdentifiers>"
-        ));
+        assert!(
+            nothing
+                .ends_with("<SignedIdentifier><Id>b</Id></SignedIdentifier></SignedIdentifiers>")
+        );
         assert_eq!(read(nothing.as_bytes()).unwrap(), policies[1..]);
         assert_eq!(read(write(&[]).as_bytes()).unwrap(), []);
         assert_eq!(read(b"").unwrap(), []);

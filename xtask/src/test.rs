@@ -88,6 +88,10 @@ fn steps() -> Vec<Step> {
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
         step("conformance-py-tables", "the Python SDK for tables", false, clients::python_tables),
         step("conformance-js-tables", "the JavaScript SDK for tables", false, clients::node_tables),
+        step("conformance-py-queues", "the Python SDK for queues", false, clients::python_queues),
+        step("conformance-js-queues", "the JavaScript SDK for queues", false, clients::node_queues),
+        step("kombu", "kombu and celery with queues as their broker", false, clients::celery),
+        step("az", "the commands of az for queues and tables", false, clients::az),
         step(
             "conformance-between",
             "copies from server to server, azcopy among them",
@@ -162,7 +166,8 @@ fn prepare(chosen: &[&Step]) -> Result<(), String> {
     let has = |name: &str| chosen.iter().any(|step| step.name == name);
     let has_clients = chosen.iter().any(|step| {
         let is_script = matches!(step.work, Work::Script(_));
-        is_script || step.name.starts_with("conformance") || step.name == "guide"
+        let is_other = ["guide", "kombu", "az"].contains(&step.name);
+        is_script || is_other || step.name.starts_with("conformance")
     });
     let has_python = has_clients || has("tlog-vectors");
     for (wanted, name, call) in [
@@ -358,6 +363,7 @@ fn install(_log: &Path) -> Outcome {
     for (what, call) in [
         ("Debian packages", setup::install_debian as fn() -> Result<(), String>),
         ("Python packages", setup::install_python),
+        ("the Azure CLI", setup::install_az),
         ("Node packages", setup::install_node),
     ] {
         outcome.add(match call() {

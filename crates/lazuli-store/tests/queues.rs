@@ -260,8 +260,7 @@ async fn compare(store: &Store, model: &Model, now: Timestamp) {
     // Those that expired a five-hundredth of their time ago may be among them.
     let slack = |known: &&Known| {
         let kept = known.expires.map_or(Duration::ZERO, |expires| expires.since(known.inserted));
-        known.expires.is_some_and(|expires| expires.saturating_add(kept / 500) > now)
-            || known.expires.is_none()
+        known.expires.is_none_or(|expires| expires.saturating_add(kept / 500) > now)
     };
     let at_most = model.iter().filter(slack).count() as u64;
     let (_, counted) = store.count_messages(ACCOUNT, &queue()).await.unwrap();
@@ -294,7 +293,7 @@ async fn run(steps: &[Step]) {
         compare(&now.store, &model, clock.now()).await;
     }
     // What has expired goes by itself, and the rest with the queue.
-    clock.advance(Duration::from_secs(3600));
+    clock.advance(Duration::from_hours(1));
     now.store.collect(true).await.unwrap();
     model.retain(|known| known.is_there(clock.now()));
     close_and_check(now, dir.path());

@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 
 // The SDK lies in the build directory and not beside this file.
 const modules = resolve(process.env.LAZULI_NODE_MODULES ?? "target/node/node_modules");
-const load = createRequire(pathToFileURL(`${modules}/`));
+export const load = createRequire(pathToFileURL(`${modules}/`));
 export const sdk = load("@azure/storage-blob");
 
 export const account = process.env.AZ_ACCOUNT ?? "devstoreaccount1";

@@ -30,6 +30,8 @@ pub(crate) struct Scale {
     many_blobs: u64,
     /// Entities in the large table.
     many_entities: u64,
+    /// Messages in the long queue.
+    many_messages: u64,
     /// Times that each blob is overwritten when the use of space is measured.
     churn_rounds: u64,
 }
@@ -40,12 +42,19 @@ const FULL: Scale = Scale {
     seconds: 5,
     many_blobs: 1_000_000,
     many_entities: 1_000_000,
+    many_messages: 1_000_000,
     churn_rounds: 50,
 };
 
 /// A run to see that everything works.
-const QUICK: Scale =
-    Scale { rounds: 1, seconds: 2, many_blobs: 50_000, many_entities: 100_000, churn_rounds: 5 };
+const QUICK: Scale = Scale {
+    rounds: 1,
+    seconds: 2,
+    many_blobs: 50_000,
+    many_entities: 100_000,
+    many_messages: 100_000,
+    churn_rounds: 5,
+};
 
 /// Measures one thing and gives its rows of the table.
 type Item = fn(&Scale) -> Result<Vec<Row>, String>;
@@ -64,6 +73,7 @@ const ITEMS: &[(&str, &str, Item)] = &[
     ("list-snapshots", "listing blobs that have many snapshots", lists::snapshots),
     ("idle", "start and memory with an empty store", items::idle),
     ("table", "entities: insert, upsert in transactions, point and range reads", items::table),
+    ("queue", "messages: put, got and deleted while few and many wait", items::queue),
     ("space", "use of space after overwriting 200 blobs of 1 MiB", items::space),
 ];
 

@@ -52,6 +52,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     Script { step: "py-blob-host", file: "py_blob.py", reach: Reach::Host },
     Script { step: "py-blob-aio-host", file: "py_blob_aio.py", reach: Reach::Host },
     Script { step: "py-table", file: "py_table.py", reach: Reach::Path },
+    Script { step: "py-queue", file: "py_queue.py", reach: Reach::Path },
     Script { step: "azcopy", file: "az_copy.sh", reach: Reach::Path },
     Script { step: "azcopy-host", file: "az_copy.sh", reach: Reach::Host },
     Script { step: "rclone-key", file: "rclone.sh", reach: Reach::EmulatorPort },
@@ -113,8 +114,36 @@ pub(crate) fn node_tables(log: &Path) -> Outcome {
     own_suite(node_command("tables.test.mjs"), log, (report::node_counts, true))
 }
 
+/// The Python suite of queues.
+pub(crate) fn python_queues(log: &Path) -> Outcome {
+    own_suite(python_command("queues.py"), log, (report::plain_counts, true))
+}
+
+/// The JavaScript suite of queues.
+pub(crate) fn node_queues(log: &Path) -> Outcome {
+    own_suite(node_command("queues.test.mjs"), log, (report::node_counts, true))
+}
+
+/// kombu and celery with queues as their broker.
+pub(crate) fn celery(log: &Path) -> Outcome {
+    own_suite(python_command("celery_queue.py"), log, (report::plain_counts, true))
+}
+
+/// The commands of `az` for queues and tables.
+pub(crate) fn az(log: &Path) -> Outcome {
+    let mut command = python_suite_command(&setup::az_python(), "az.py");
+    // What it remembers from one run to the next stays out of the home directory.
+    command.env("AZURE_CONFIG_DIR", setup::az().join("config"));
+    command.env("AZURE_CORE_COLLECT_TELEMETRY", "no").env("AZURE_CORE_ONLY_SHOW_ERRORS", "yes");
+    own_suite(command, log, (report::plain_counts, true))
+}
+
 fn python_command(file: &str) -> Command {
-    let mut command = Command::new(setup::python());
+    python_suite_command(&setup::python(), file)
+}
+
+fn python_suite_command(python: &Path, file: &str) -> Command {
+    let mut command = Command::new(python);
     command.arg(workspace::root().join("conformance/python").join(file));
     command
 }
@@ -261,7 +290,7 @@ fn build_rust_client(folder: &Path) -> Result<PathBuf, String> {
 
 /// What every suite is told about the server.
 fn set_environment(command: &mut Command, blob_url: &str, server: &Server) {
-    command.env("AZ_TABLE", server.table_url());
+    command.env("AZ_QUEUE", server.queue_url()).env("AZ_TABLE", server.table_url());
     command.env("AZ_BLOB", blob_url).env("AZ_ACCOUNT", ACCOUNT).env("AZ_KEY", KEY);
     for name in ["AZ_DFS", "AZ_LAX", "ONLY", "http_proxy", "HTTP_PROXY"] {
         command.env_remove(name);

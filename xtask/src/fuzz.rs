@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::report::Outcome;
-use crate::{process, workspace};
+use crate::{process, setup, workspace};
 
 /// The compiler flags that give LibFuzzer its feedback.
 const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
@@ -30,8 +30,8 @@ const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
 /// How long each target runs unless `LAZULI_FUZZ_SECONDS` says otherwise.
 const SECONDS: u64 = 30;
 
-/// The longest that building the targets may take.
-const BUILD_LIMIT: Duration = Duration::from_mins(15);
+/// The longest that building the targets may take, beside other work.
+const BUILD_LIMIT: Duration = Duration::from_mins(50);
 
 /// The fewest instrumented places that a target which reaches our code can have.
 const COUNTERS_MIN: u64 = 200;
@@ -39,7 +39,7 @@ const COUNTERS_MIN: u64 = 200;
 /// Builds the targets and runs each of them, as many at once as there are cores; every target counts
 /// as one test.
 pub(crate) fn run(log: &Path) -> Outcome {
-    let binaries = match build(log) {
+    let binaries = match build(log, false) {
         Ok(folder) => folder,
         Err(message) => return Outcome::failed(message),
     };
@@ -67,6 +67,15 @@ pub(crate) fn run(log: &Path) -> Outcome {
     outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Builds the targets with what the processors have left beside other steps.
+pub(crate) fn build_idly(log: &Path) -> Outcome {
+    // The C++ compiler that the library of the targets asks for is one of the packages.
+    match setup::install_debian().and_then(|()| build(log, true)) {
+        Ok(_) => Outcome::passed(),
+        Err(message) => Outcome::failed(message),
+    }
+}
+
 /// How long each target runs, in seconds.
 fn seconds() -> u64 {
     env::var("LAZULI_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS)
@@ -86,13 +95,16 @@ fn targets() -> Result<Vec<String>, String> {
 }
 
 /// Builds all targets and gives the folder with their binaries.
-fn build(log: &Path) -> Result<PathBuf, String> {
+fn build(log: &Path, idly: bool) -> Result<PathBuf, String> {
     let target = workspace::target().join("fuzz-build");
     // Naming the platform keeps the flags away from build scripts and procedural macros.
     let platform = host_platform()?;
     let mut command = process::cargo(&["build", "--release", "--target", &platform]);
     command.arg("--manifest-path").arg(workspace::root().join("fuzz/Cargo.toml"));
     command.env("RUSTFLAGS", RUSTFLAGS).env("CARGO_TARGET_DIR", &target);
+    if idly {
+        command = process::niced(&command);
+    }
     process::run(&mut command, log, BUILD_LIMIT)?.ok("building the fuzz targets")?;
     Ok(target.join(platform).join("release"))
 }

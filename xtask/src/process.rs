@@ -43,6 +43,22 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same command with the lowest claim to the processors.
+pub(crate) fn niced(command: &Command) -> Command {
+    let mut niced = Command::new("nice");
+    niced.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        niced.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => niced.env(name, value),
+            None => niced.env_remove(name),
+        };
+    }
+    niced
+}
+
 /// Runs `command` to its end with both output streams in `log`, and kills it (with all that it
 /// started) when it takes longer than `limit`.
 pub(crate) fn run(command: &mut Command, log: &Path, limit: Duration) -> Result<Finished, String> {

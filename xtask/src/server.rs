@@ -42,6 +42,7 @@ pub(crate) struct Server {
     group: Group,
     folder: PathBuf,
     blob: String,
+    queue: String,
     table: String,
     ready_after: Duration,
 }
@@ -78,19 +79,24 @@ impl Server {
             .spawn()
             .map_err(|error| format!("{}: {error}", workspace::lazuli_binary().display()))?;
         let mut group = Group::new(child);
-        let [blob, table] = match wait_until_ready(&mut group, &ready_file) {
+        let [blob, queue, table] = match wait_until_ready(&mut group, &ready_file) {
             Ok(urls) => urls,
             Err(message) => {
                 let log = fs::read_to_string(&log_path).unwrap_or_default();
                 return Err(format!("lazuli serve: {message}\n{}", process::tail(&log, 15)));
             }
         };
-        Ok(Self { group, folder, blob, table, ready_after: begun.elapsed() })
+        Ok(Self { group, folder, blob, queue, table, ready_after: begun.elapsed() })
     }
 
     /// The URL of the blob endpoint, ending in the account's name.
     pub(crate) fn blob_url(&self) -> &str {
         &self.blob
+    }
+
+    /// The URL of the queue endpoint, ending in the account's name.
+    pub(crate) fn queue_url(&self) -> &str {
+        &self.queue
     }
 
     /// The URL of the table endpoint, ending in the account's name.
@@ -142,14 +148,14 @@ impl Drop for Server {
     }
 }
 
-/// Waits for the ready file and gives the URLs of the blob and the table endpoint, ending in the
+/// Waits for the ready file and gives the URLs of the blob, queue and table endpoints, ending in the
 /// account's name.
-fn wait_until_ready(group: &mut Group, ready_file: &Path) -> Result<[String; 2], String> {
+fn wait_until_ready(group: &mut Group, ready_file: &Path) -> Result<[String; 3], String> {
     let deadline = Instant::now() + READY_LIMIT;
     loop {
         // The file appears whole: the server renames it into place.
         if let Ok(text) = fs::read_to_string(ready_file) {
-            return Ok([url(&text, "blob")?, url(&text, "table")?]);
+            return Ok([url(&text, "blob")?, url(&text, "queue")?, url(&text, "table")?]);
         }
         if let Some(status) = group.try_wait()? {
             return Err(format!("ended before it was ready ({status})"));

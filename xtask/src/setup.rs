@@ -1,4 +1,4 @@
-//! Installing what the tests and the benchmark need: a Python environment and Node modules inside
+//! Installing what the tests and the benchmark need: Python environments and Node modules inside
 //! `target/`, and Debian packages for the tools that come from nowhere else.
 //!
 //! Each part looks first whether it is there, so a second run costs nothing.
@@ -6,24 +6,50 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::{process, workspace};
 
 /// Python packages: the official SDKs, the HTTP client of their asynchronous half, the reader of Arrow
-/// streams, and the signatures of the transparency log (ML-DSA-44 came with version 48).
+/// streams, the signatures of the transparency log (ML-DSA-44 came with version 48), and what others
+/// build on queues.
 const PYTHON_PACKAGES: &[&str] = &[
     "azure-storage-blob==12.31.1",
+    "azure-storage-queue==12.18.1",
     "azure-data-tables==12.7.0",
     "aiohttp>=3.14,<4",
     "nanoarrow>=0.9,<1",
     "cryptography>=48",
+    "kombu[azurestoragequeues]==5.6.2",
+    "celery==5.6.3",
+];
+
+/// The Azure CLI. It asks for every management library of Azure, half a gigabyte more than its
+/// storage commands import, so it comes without what it asks for.
+const AZ_PACKAGE: &str = "azure-cli==2.91.0";
+
+/// What the storage commands of that version import, in the versions that it asks for.
+const AZ_STORAGE_PACKAGES: &[&str] = &[
+    "azure-cli-core==2.91.0",
+    "azure-common>=1.1,<2",
+    "azure-data-tables==12.4.0",
+    "azure-mgmt-storage==25.0.0",
+    "azure-storage-blob==12.29.0b1",
+    "azure-storage-file-datalake==12.24.0b1",
+    "azure-storage-file-share==12.25.0b1",
+    "azure-storage-queue==12.16.0b1",
+    "chardet>=5.2,<6",
+    "colorama>=0.4.4,<0.5",
+    "python-dateutil>=2",
+    "six>=1.10",
 ];
 
 /// Node packages: azcopy (a binary inside a package) and the official SDKs.
 const NODE_PACKAGES: &[&str] = &[
     "@azure-tools/azcopy-linux@10.32.2",
     "@azure/storage-blob@12",
+    "@azure/storage-queue@12",
     "@azure/data-tables@13",
     "@azure/core-rest-pipeline@1",
 ];
@@ -54,6 +80,16 @@ pub(crate) fn venv() -> PathBuf {
     workspace::target().join("venv")
 }
 
+/// The folder of the Python environment of the Azure CLI, which asks for older SDKs than the tests.
+pub(crate) fn az() -> PathBuf {
+    workspace::target().join("az")
+}
+
+/// The Python interpreter of the Azure CLI's environment.
+pub(crate) fn az_python() -> PathBuf {
+    az().join("bin").join("python")
+}
+
 /// The folder that holds `node_modules`.
 pub(crate) fn node() -> PathBuf {
     workspace::target().join("node")
@@ -76,19 +112,36 @@ pub(crate) fn azcopy() -> PathBuf {
 
 /// Makes the Python environment.
 pub(crate) fn install_python() -> Result<(), String> {
-    let wanted = PYTHON_PACKAGES.join("\n");
-    let marker = venv().join("lazuli-packages.txt");
-    if is_marked(&marker, &wanted) && python().is_file() {
+    install_environment(&venv(), &[PYTHON_PACKAGES])
+}
+
+/// Makes the Python environment of the Azure CLI.
+pub(crate) fn install_az() -> Result<(), String> {
+    // Modules are compiled when they are first imported: most of them never are.
+    let options = ["--no-compile", "--no-deps", AZ_PACKAGE];
+    install_environment(&az(), &[AZ_STORAGE_PACKAGES, &options])
+}
+
+/// Makes a Python environment and installs into it, with one call of pip for each of `calls`.
+fn install_environment(folder: &Path, calls: &[&[&str]]) -> Result<(), String> {
+    let wanted = calls.concat().join("\n");
+    let marker = folder.join("lazuli-packages.txt");
+    let python = folder.join("bin").join("python");
+    if is_marked(&marker, &wanted) && python.is_file() {
         return Ok(());
     }
-    let log = log("python");
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let log = log(&name);
     let mut make = Command::new("python3");
-    make.args(["-m", "venv"]).arg(venv());
+    make.args(["-m", "venv"]).arg(folder);
     process::run(&mut make, &log, INSTALL_LIMIT)?.ok("`python3 -m venv` (Debian: python3-venv)")?;
-    let mut install = Command::new(python());
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    install.args(PYTHON_PACKAGES);
-    process::run(&mut install, &log, INSTALL_LIMIT)?.ok("`pip install` into target/venv")?;
+    for arguments in calls {
+        let mut install = Command::new(&python);
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        install.args(*arguments);
+        process::run(&mut install, &log, INSTALL_LIMIT)?
+            .ok(&format!("`pip install` into target/{name}"))?;
+    }
     mark(&marker, &wanted)
 }
 
@@ -108,8 +161,12 @@ pub(crate) fn azurite_version() -> &'static str {
     AZURITE_PACKAGES.first().copied().unwrap_or_default()
 }
 
+/// Held while Debian packages are installed: there is one such installation at a time.
+static DEBIAN: Mutex<()> = Mutex::new(());
+
 /// Installs the Debian packages that are missing.
 pub(crate) fn install_debian() -> Result<(), String> {
+    let _alone = DEBIAN.lock().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<&str> = DEBIAN_PACKAGES
         .iter()
         .filter(|(_, files)| !files.iter().any(|file| Path::new(file).exists()))

@@ -4,9 +4,11 @@
 //! output is in `target/xtask/logs/`; the terminal gets a line a step, the failures, a table and
 //! the closing line `N passed, N failed`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::report::{self, Outcome};
@@ -20,10 +22,13 @@ struct Step {
     name: &'static str,
     about: &'static str,
     fast: bool,
+    /// It begins with the run, beside the steps before it, because it mostly waits or can.
+    ahead: bool,
     work: Work,
 }
 
 /// What a step does.
+#[derive(Clone, Copy)]
 enum Work {
     /// Runs a function that is given the place for its log.
     Call(fn(&Path) -> Outcome),
@@ -38,7 +43,24 @@ const fn step(
     fast: bool,
     call: fn(&Path) -> Outcome,
 ) -> Step {
-    Step { name, about, fast, work: Work::Call(call) }
+    Step { name, about, fast, ahead: false, work: Work::Call(call) }
+}
+
+impl Step {
+    /// What does the step's work when it is called.
+    fn begin(&self) -> impl FnOnce() -> Outcome + Send + 'static {
+        let log = log_path(self.name);
+        let work = self.work;
+        move || match work {
+            Work::Call(call) => call(&log),
+            Work::Script(script) => clients::script(script, &log),
+        }
+    }
+
+    /// The same step, begun with the run.
+    const fn ahead(self) -> Self {
+        Self { ahead: true, ..self }
+    }
 }
 
 /// All steps, in the order in which they run: what fails soonest comes first.
@@ -51,7 +73,7 @@ fn steps() -> Vec<Step> {
         step("doc-tests", "the examples in the documentation", false, doc_tests),
         step("rustdoc", "the documentation builds without a warning", false, rustdoc),
         step("build", "cargo build --release", false, build),
-        step("setup", "Python, Node and Debian packages for the clients", false, install),
+        step("setup", "Python, Node and Debian packages for the clients", false, install).ahead(),
         step("crash", "kill -9 under load, in rounds", false, crash),
         step("receipts", "receipts, witnesses and gaps on the real programs", false, receipts),
         step("large-bundle", "100,000 entries of evidence, verified at once", false, large_bundle),
@@ -66,6 +88,10 @@ fn steps() -> Vec<Step> {
         step("conformance-js", "the JavaScript SDK", false, clients::node_suite),
         step("conformance-py-tables", "the Python SDK for tables", false, clients::python_tables),
         step("conformance-js-tables", "the JavaScript SDK for tables", false, clients::node_tables),
+        step("conformance-py-queues", "the Python SDK for queues", false, clients::python_queues),
+        step("conformance-js-queues", "the JavaScript SDK for queues", false, clients::node_queues),
+        step("kombu", "kombu and celery with queues as their broker", false, clients::celery),
+        step("az", "the commands of az for queues and tables", false, clients::az),
         step(
             "conformance-between",
             "copies from server to server, azcopy among them",
@@ -90,8 +116,10 @@ fn steps() -> Vec<Step> {
         name: script.step,
         about: "client script from outside the repository",
         fast: false,
+        ahead: false,
         work: Work::Script(script),
     }));
+    steps.push(step("fuzz-build", "the targets for it", false, fuzz::build_idly).ahead());
     steps.push(step("fuzz", "coverage-guided, a short run a target", false, fuzz::run));
     steps.push(step("deny", "cargo deny, where it is installed", false, deny));
     steps
@@ -122,8 +150,13 @@ pub(crate) fn command(selection: &Selection) -> Result<bool, String> {
         .collect();
     prepare(&chosen)?;
     let begun = Instant::now();
+    let mut ahead: HashMap<&str, JoinHandle<Outcome>> = chosen
+        .iter()
+        .filter(|step| step.ahead)
+        .map(|step| (step.name, thread::spawn(step.begin())))
+        .collect();
     let results: Vec<(&Step, Outcome, Duration)> =
-        chosen.iter().map(|step| run_step(step)).collect();
+        chosen.iter().map(|step| run_step(step, ahead.remove(step.name))).collect();
     Ok(summarise(&results, begun.elapsed()))
 }
 
@@ -133,7 +166,8 @@ fn prepare(chosen: &[&Step]) -> Result<(), String> {
     let has = |name: &str| chosen.iter().any(|step| step.name == name);
     let has_clients = chosen.iter().any(|step| {
         let is_script = matches!(step.work, Work::Script(_));
-        is_script || step.name.starts_with("conformance") || step.name == "guide"
+        let is_other = ["guide", "kombu", "az"].contains(&step.name);
+        is_script || is_other || step.name.starts_with("conformance")
     });
     let has_python = has_clients || has("tlog-vectors");
     for (wanted, name, call) in [
@@ -150,14 +184,14 @@ fn prepare(chosen: &[&Step]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs one step and prints its line.
-fn run_step(step: &Step) -> (&Step, Outcome, Duration) {
+/// Runs one step, or waits for its end if it was begun before, and prints its line.
+fn run_step(step: &Step, begun_before: Option<JoinHandle<Outcome>>) -> (&Step, Outcome, Duration) {
     println!("==> {:16} {}", step.name, step.about);
     let begun = Instant::now();
     let log = log_path(step.name);
-    let outcome = match &step.work {
-        Work::Call(call) => call(&log),
-        Work::Script(script) => clients::script(script, &log),
+    let outcome = match begun_before {
+        Some(work) => work.join().unwrap_or_else(|_| Outcome::failed("it panicked".to_owned())),
+        None => step.begin()(),
     };
     let took = begun.elapsed();
     for note in &outcome.notes {
@@ -329,6 +363,7 @@ fn install(_log: &Path) -> Outcome {
     for (what, call) in [
         ("Debian packages", setup::install_debian as fn() -> Result<(), String>),
         ("Python packages", setup::install_python),
+        ("the Azure CLI", setup::install_az),
         ("Node packages", setup::install_node),
     ] {
         outcome.add(match call() {
@@ -367,6 +402,8 @@ fn crash(log: &Path) -> Outcome {
         "lazuli-testkit",
         "--test",
         "crash",
+        "--test",
+        "crash_queues",
         "--test",
         "crash_tables",
         "--test",

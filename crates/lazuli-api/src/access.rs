@@ -5,7 +5,8 @@
 //! operations name a shape of it, with the sets of permissions of which any one suffices.
 
 use lazuli_auth::Permission::{
-    Add, Create, Delete, DeleteVersion, Filter, List, Read, SetImmutability, Tags, Update, Write,
+    Add, Create, Delete, DeleteVersion, Filter, List, Process, Read, SetImmutability, Tags, Update,
+    Write,
 };
 use lazuli_auth::{
     AccessPolicy, AccessSpec, AnonymousAccess, PublicAccess, ResourceTypes, SasPermissions,
@@ -40,7 +41,7 @@ const fn object(any_of: &'static [SasPermissions]) -> AccessSpec {
 pub const SERVICE_READ: AccessSpec = service(&[SasPermissions::of(&[Read])]);
 /// Writes service properties.
 pub const SERVICE_WRITE: AccessSpec = service(&[SasPermissions::of(&[Write])]);
-/// Lists containers or tables.
+/// Lists containers, queues or tables.
 pub const SERVICE_LIST: AccessSpec = service(&[SasPermissions::of(&[List])]);
 /// Finds blobs by tags in all containers.
 pub const SERVICE_FILTER: AccessSpec = spec(
@@ -106,6 +107,27 @@ pub const BLOB_DELETE: AccessSpec =
 pub const BLOB_TAGS: AccessSpec = object(&[SasPermissions::of(&[Tags])]);
 /// Sets immutability policies and legal holds.
 pub const BLOB_IMMUTABILITY: AccessSpec = object(&[SasPermissions::of(&[SetImmutability])]);
+
+/// Makes a queue.
+pub const QUEUE_CREATE: AccessSpec = CONTAINER_CREATE;
+/// Deletes a queue.
+pub const QUEUE_DELETE: AccessSpec = CONTAINER_DELETE;
+/// Changes a queue's metadata.
+pub const QUEUE_WRITE: AccessSpec = CONTAINER_WRITE;
+/// Reads a queue's metadata.
+pub const QUEUE_READ: AccessSpec =
+    AccessSpec { service_sas: ServiceSas::Allowed, ..container(&[SasPermissions::of(&[Read])]) };
+/// Puts a message.
+pub const MESSAGE_ADD: AccessSpec = object(&[SasPermissions::of(&[Add])]);
+/// Peeks at messages.
+pub const MESSAGE_READ: AccessSpec = object(&[SasPermissions::of(&[Read])]);
+/// Changes a message.
+pub const MESSAGE_UPDATE: AccessSpec = object(&[SasPermissions::of(&[Update])]);
+/// Gets messages, or deletes one.
+pub const MESSAGE_PROCESS: AccessSpec = object(&[SasPermissions::of(&[Process])]);
+/// Deletes all messages of a queue.
+pub const MESSAGES_CLEAR: AccessSpec =
+    AccessSpec { service_sas: ServiceSas::Never, ..object(&[SasPermissions::of(&[Delete])]) };
 
 /// Makes a table.
 pub const TABLE_CREATE: AccessSpec = CONTAINER_CREATE;

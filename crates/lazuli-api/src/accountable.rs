@@ -147,7 +147,7 @@ impl Api {
         store: &Store,
         reply: &mut Reply,
     ) -> Result<(), Refusal> {
-        if spec.is_read() && store.logs_reads() {
+        if (spec.is_read() || reply.changed_nothing) && store.logs_reads() {
             let account = &*head.address.account;
             let asks = first(head.headers, RECEIPT_HEADER).is_some_and(|value| value == "1");
             let bytes = bytes(head, reply);
@@ -203,7 +203,12 @@ pub(crate) fn object<'a>(head: &'a Head<'_>) -> Option<Object<'a>> {
         Resource::Entity(entity) => {
             Some(Object { container: &entity.table, blob: Some(&entity.predicate), snapshot: None })
         }
-        Resource::Container(container) => Some(Object { container, blob: None, snapshot: None }),
+        Resource::Container(container)
+        | Resource::Queue(container)
+        | Resource::Messages(container) => Some(Object { container, blob: None, snapshot: None }),
+        Resource::Message(queue, id) => {
+            Some(Object { container: queue, blob: Some(id), snapshot: None })
+        }
         Resource::Blob(container, blob) => {
             Some(Object { container, blob: Some(blob), snapshot: snapshot() })
         }

@@ -127,6 +127,12 @@ pub enum Resource {
     Entity(EntityAddress),
     /// Where entity group transactions are sent.
     Batch,
+    /// A queue.
+    Queue(String),
+    /// The messages of a queue.
+    Messages(String),
+    /// A message of a queue, by what the address has in the place of its identifier.
+    Message(String, String),
 }
 
 /// An entity in a table.
@@ -143,14 +149,16 @@ pub struct EntityAddress {
 impl Resource {
     /// What a request to `service` names, given its `restype`.
     ///
-    /// `InvalidInput` for an address that the Table service cannot read.
+    /// `InvalidInput` for an address that the Table service cannot read, `InvalidUri` for one that
+    /// the Queue service cannot.
     pub fn of(
         service: Service,
         address: &Address<'_>,
         restype: Option<&str>,
     ) -> Result<Self, Refusal> {
         match service {
-            Service::Blob | Service::Dfs | Service::Queue => Ok(address.resource(restype)),
+            Service::Blob | Service::Dfs => Ok(address.resource(restype)),
+            Service::Queue => address.queue_resource(),
             Service::Table => address.table_resource(),
         }
     }
@@ -166,6 +174,9 @@ impl Resource {
             Self::Table(_) => Level::Table,
             Self::Entity(_) => Level::Entity,
             Self::Batch => Level::Batch,
+            Self::Queue(_) => Level::Queue,
+            Self::Messages(_) => Level::Messages,
+            Self::Message(..) => Level::Message,
         }
     }
 
@@ -177,6 +188,9 @@ impl Resource {
             Self::NamedTable(table) | Self::Table(table) => (Some(table), None),
             Self::Entity(entity) => (Some(&entity.table), None),
             Self::Container(container) => (Some(container), None),
+            Self::Queue(queue) | Self::Messages(queue) | Self::Message(queue, _) => {
+                (Some(queue), None)
+            }
             Self::Blob(container, blob) => (Some(container), Some(blob)),
         }
     }
@@ -194,6 +208,24 @@ impl Address<'_> {
             (first, None) => Resource::Blob("$root".to_owned(), first.to_owned()),
             (first, Some("")) => Resource::Container(first.to_owned()),
             (first, Some(rest)) => Resource::Blob(first.to_owned(), rest.to_owned()),
+        }
+    }
+}
+
+impl Address<'_> {
+    /// <https://learn.microsoft.com/rest/api/storageservices/operations-on-messages>
+    fn queue_resource(&self) -> Result<Resource, Refusal> {
+        match (self.first.as_str(), self.rest.as_deref().unwrap_or_default()) {
+            ("", "") => Ok(Resource::Account),
+            ("", _) => Err(ErrorCode::InvalidUri.into()),
+            (queue, "") => Ok(Resource::Queue(queue.to_owned())),
+            (queue, "messages" | "messages/") => Ok(Resource::Messages(queue.to_owned())),
+            (queue, rest) => match rest.strip_prefix("messages/") {
+                Some(id) if !id.contains('/') => {
+                    Ok(Resource::Message(queue.to_owned(), id.to_owned()))
+                }
+                _ => Err(ErrorCode::InvalidUri.into()),
+            },
         }
     }
 }
@@ -260,5 +292,31 @@ mod tests {
         assert_eq!(a.resource(None), Resource::Blob("$root".into(), "c".into()));
         let slash = address("/devstoreaccount1/c/?restype=container", "[::1]:10000").unwrap();
         assert_eq!(slash.resource(Some("container")), Resource::Container("c".into()));
+    }
+
+    #[test]
+    fn queues_have_messages_and_nothing_deeper() {
+        let of = |below: &str| {
+            let target = format!("/devstoreaccount1{below}");
+            let address = address(&target, "127.0.0.1:10001").unwrap();
+            Resource::of(Service::Queue, &address, None).map_err(|refusal| refusal.code())
+        };
+        for below in ["", "/", "?comp=list", "/?comp=list"] {
+            assert_eq!(of(below), Ok(Resource::Account), "{below}");
+        }
+        for below in ["/q", "/q/", "/q?comp=metadata"] {
+            assert_eq!(of(below), Ok(Resource::Queue("q".into())), "{below}");
+        }
+        for below in ["/q/messages", "/q/messages/", "/q/messages?peekonly=true"] {
+            assert_eq!(of(below), Ok(Resource::Messages("q".into())), "{below}");
+        }
+        let message = Resource::Message("q".into(), "a b".into());
+        assert_eq!(of("/q/messages/a%20b?popreceipt=x"), Ok(message));
+        for below in ["//messages", "/q//", "/q/message", "/q/messages/a/b", "/q/messages/a/"] {
+            assert_eq!(of(below), Err(ErrorCode::InvalidUri), "{below}");
+        }
+        let host = address("/q/messages", "devstoreaccount1.queue.core.windows.net").unwrap();
+        let resource = Resource::of(Service::Queue, &host, None);
+        assert_eq!(resource, Ok(Resource::Messages("q".into())));
     }
 }

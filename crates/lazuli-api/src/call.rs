@@ -8,7 +8,8 @@ use http::{HeaderMap, Method};
 use lazuli_auth::Granted;
 use lazuli_base::Timestamp;
 use lazuli_model::entity::EntityKey;
-use lazuli_model::names::{BlobName, ContainerName, TableName};
+use lazuli_model::message::MessageId;
+use lazuli_model::names::{BlobName, ContainerName, QueueName, TableName};
 use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 use lazuli_store::Store;
 use lazuli_wire::query::Query;
@@ -138,6 +139,24 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The addressed queue, its name checked.
+    pub fn queue(&self) -> Result<QueueName, Refusal> {
+        match &self.head.resource {
+            Resource::Queue(queue) | Resource::Messages(queue) | Resource::Message(queue, _) => {
+                QueueName::parse(queue)
+            }
+            _ => Err(ErrorCode::InvalidUri.into()),
+        }
+    }
+
+    /// The identifier of the addressed message. `MessageNotFound` for what identifies none.
+    pub fn message_id(&self) -> Result<MessageId, Refusal> {
+        match &self.head.resource {
+            Resource::Message(_, id) => MessageId::parse(id),
+            _ => Err(ErrorCode::InvalidUri.into()),
+        }
+    }
+
     /// The key of the addressed entity, which the caller's token must reach.
     pub fn entity_key(&self) -> Result<&'a EntityKey, Refusal> {
         match &self.head.resource {
@@ -183,6 +202,16 @@ impl<'a> Call<'a> {
     pub fn query(&self, name: &'static str) -> Option<&'a str> {
         debug_assert!(self.spec.reads_query(name), "{} does not declare {name}", self.spec.name);
         self.head.query.get_non_empty(name)
+    }
+
+    /// A query parameter that must be there.
+    ///
+    /// `MissingRequiredQueryParameter` if it is absent or empty.
+    pub fn required_query(&self, name: &'static str) -> Result<&'a str, Refusal> {
+        self.query(name).ok_or_else(|| {
+            Refusal::new(ErrorCode::MissingRequiredQueryParameter)
+                .with_detail("QueryParameterName", name)
+        })
     }
 
     /// The items of a list-valued query parameter, joined by commas.

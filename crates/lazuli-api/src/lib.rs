@@ -19,6 +19,7 @@ pub mod operations;
 pub mod pipeline;
 pub mod properties;
 pub mod public_log;
+pub mod queue;
 pub mod reference;
 mod remote_blob;
 pub mod remote_copies;

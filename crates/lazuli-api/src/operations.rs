@@ -10,8 +10,10 @@ use crate::call::Call;
 use crate::reply::Reply;
 use crate::spec::{Level, Selector, Spec, Status};
 
+mod queue;
 mod table;
 
+pub use queue::QUEUE;
 pub use table::TABLE;
 
 /// An operation: what it is, and what answers it.
@@ -117,8 +119,9 @@ pub static BLOB: &[Operation] = &[
 pub fn of(service: Service) -> &'static [Operation] {
     match service {
         Service::Blob => BLOB,
+        Service::Queue => QUEUE,
         Service::Table => TABLE,
-        Service::Dfs | Service::Queue => &[],
+        Service::Dfs => &[],
     }
 }
 
@@ -190,7 +193,7 @@ fn allowed_methods((service, level): (Service, Level), query: &Query<'_>) -> Vec
     let empty = HeaderMap::new();
     for operation in of(service).iter().filter(|operation| operation.spec.level == level) {
         let named = operation.spec.selectors.iter().all(|selector| {
-            !matches!(selector, Selector::Query(..) | Selector::NoQuery(_))
+            !matches!(selector, Selector::Query(..) | Selector::QueryNot(..) | Selector::NoQuery(_))
                 || selector.matches(query, &empty)
         });
         for method in operation.spec.methods.iter().filter(|_| named) {

@@ -213,7 +213,8 @@ impl Api {
         (granted, store): (Granted, &Store),
         body: &mut dyn RequestBody,
     ) -> Result<Reply, Refusal> {
-        if head.address.secondary && !matches!(*head.method, Method::GET | Method::HEAD) {
+        let reads = operation.spec.is_read() && matches!(*head.method, Method::GET | Method::HEAD);
+        if head.address.secondary && !reads {
             return Err(Refusal::new(ErrorCode::InsufficientAccountPermissions)
                 .with_message("Write operations are not allowed."));
         }
@@ -295,7 +296,11 @@ impl Api {
                 let policies = row.map(|row| row.policies).unwrap_or_default();
                 Ok(Opened { policies, ..Opened::default() })
             }
-            Service::Queue => Ok(Opened::default()),
+            Service::Queue => {
+                let row = self.store.find_queue(account, name).await?;
+                let policies = row.map(|row| row.policies).unwrap_or_default();
+                Ok(Opened { policies, ..Opened::default() })
+            }
         }
     }
 
@@ -343,7 +348,7 @@ impl Api {
         let copy_source = outcome.as_ref().err().map(copy_source_headers).unwrap_or_default();
         let mut response = match outcome {
             Ok(reply) => {
-                let Reply { status, headers, spelling, body } = reply;
+                let Reply { status, headers, spelling, body, .. } = reply;
                 Response { status, headers, spelling, body }
             }
             Err(refusal) => {

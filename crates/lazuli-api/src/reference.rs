@@ -59,6 +59,9 @@ fn selector(selector: &Selector) -> Option<String> {
         Selector::Query(name, value) => Some(format!("`{name}={value}`")),
         Selector::Header(name, value) => Some(format!("`{name}: {value}`")),
         Selector::HasHeader(name) => Some(format!("`{name}`")),
-        Selector::NoQuery(_) | Selector::HeaderNot(..) | Selector::NoHeader(_) => None,
+        Selector::QueryNot(..)
+        | Selector::NoQuery(_)
+        | Selector::HeaderNot(..)
+        | Selector::NoHeader(_) => None,
     }
 }

@@ -23,13 +23,22 @@ pub struct Reply {
     pub spelling: Spelling,
     /// The body.
     pub body: Body,
+    /// Whether an operation that changes something found nothing to change: it was a read then.
+    pub changed_nothing: bool,
 }
 
 impl Reply {
     /// An answer without headers and body.
     pub fn new(status: u16) -> Self {
         let headers = HeaderMap::with_capacity(24);
-        Self { status, headers, spelling: Spelling::default(), body: Body::Empty }
+        let (spelling, body) = (Spelling::default(), Body::Empty);
+        Self { status, headers, spelling, body, changed_nothing: false }
+    }
+
+    /// Says that the operation found nothing to change, so that no commit entered it.
+    #[must_use]
+    pub fn changed_nothing(self) -> Self {
+        Self { changed_nothing: true, ..self }
     }
 
     /// Sets a header. A value that cannot stand in a header is left out: the values come from

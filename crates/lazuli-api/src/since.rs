@@ -6,7 +6,7 @@
 //! <https://learn.microsoft.com/rest/api/storageservices/previous-azure-storage-service-versions>
 
 use http::HeaderMap;
-use lazuli_model::{ApiVersion, Refusal};
+use lazuli_model::{ApiVersion, ErrorCode, Refusal};
 
 use crate::spec::{Selector, Spec};
 
@@ -45,10 +45,16 @@ const COMPONENTS: &[(&str, ApiVersion)] = &[
     ("blobs", ApiVersion::new(2019, 12, 12)),
 ];
 
-/// Refuses an operation that the version does not know, as any `comp` that nobody knows.
+/// Since this version a message can be updated.
+const UPDATE_MESSAGE: ApiVersion = ApiVersion::new(2011, 8, 18);
+
+/// Refuses an operation that the version does not know, as any `comp` or method that nobody knows.
 ///
-/// `InvalidQueryParameterValue`.
+/// `InvalidQueryParameterValue`, `UnsupportedHttpVerb`.
 pub(crate) fn check(spec: &Spec, version: ApiVersion) -> Result<(), Refusal> {
+    if spec.name == "UpdateMessage" && version < UPDATE_MESSAGE {
+        return Err(ErrorCode::UnsupportedHttpVerb.into());
+    }
     for selector in spec.selectors {
         let Selector::Query("comp", comp) = *selector else { continue };
         if COMPONENTS.iter().any(|(known, since)| *known == comp && version < *since) {

@@ -26,6 +26,12 @@ pub enum Level {
     Entity,
     /// An entity group transaction.
     Batch,
+    /// A queue.
+    Queue,
+    /// The messages of a queue.
+    Messages,
+    /// A message.
+    Message,
 }
 
 impl Level {
@@ -39,6 +45,9 @@ impl Level {
             Self::NamedTable | Self::Table => "table",
             Self::Entity => "entity",
             Self::Batch => "batch",
+            Self::Queue => "queue",
+            Self::Messages => "messages",
+            Self::Message => "message",
         }
     }
 }
@@ -51,6 +60,8 @@ impl Level {
 pub enum Selector {
     /// The query parameter has this value, letter case aside.
     Query(&'static str, &'static str),
+    /// The query parameter is absent or has another value.
+    QueryNot(&'static str, &'static str),
     /// The query parameter is absent or empty.
     NoQuery(&'static str),
     /// The header has this value, letter case aside.
@@ -70,6 +81,9 @@ impl Selector {
         match *self {
             Self::Query(name, value) => {
                 query.get(name).is_some_and(|given| given.eq_ignore_ascii_case(value))
+            }
+            Self::QueryNot(name, value) => {
+                !query.get(name).is_some_and(|given| given.eq_ignore_ascii_case(value))
             }
             Self::NoQuery(name) => query.get(name).is_none_or(str::is_empty),
             Self::Header(name, value) => {
@@ -92,6 +106,7 @@ impl Selector {
             (Self::Query(a, x), Self::Query(b, y)) | (Self::Header(a, x), Self::Header(b, y)) => {
                 a == b && !x.eq_ignore_ascii_case(y)
             }
+            (Self::Query(a, x), Self::QueryNot(b, y)) => a == b && x.eq_ignore_ascii_case(y),
             (Self::Query(a, _), Self::NoQuery(b))
             | (Self::Header(a, _) | Self::HasHeader(a), Self::NoHeader(b)) => a == b,
             (Self::Header(a, x), Self::HeaderNot(b, values)) => {
@@ -213,7 +228,10 @@ impl Spec {
     /// because it commits something.
     pub fn is_read(&self) -> bool {
         let is_query = || self.selectors.contains(&Selector::Query("comp", "query"));
-        matches!(self.methods.first(), Some(&(Method::GET | Method::HEAD))) || is_query()
+        // Getting a message hides it from others.
+        let hides = || self.selectors.contains(&Selector::QueryNot("peekonly", "true"));
+        let gets = matches!(self.methods.first(), Some(&(Method::GET | Method::HEAD)));
+        (gets && !hides()) || is_query()
     }
 
     /// Whether the operation declares that it reads this request header (lower case).
@@ -226,7 +244,7 @@ impl Spec {
                 | Selector::HeaderNot(n, _)
                 | Selector::HasHeader(n)
                 | Selector::NoHeader(n) => n == name,
-                Selector::Query(..) | Selector::NoQuery(_) => false,
+                Selector::Query(..) | Selector::QueryNot(..) | Selector::NoQuery(_) => false,
             })
     }
 
@@ -234,7 +252,9 @@ impl Spec {
     pub fn reads_query(&self, name: &str) -> bool {
         self.query.contains(&name)
             || self.selectors.iter().any(|selector| match *selector {
-                Selector::Query(n, _) | Selector::NoQuery(n) => n == name,
+                Selector::Query(n, _) | Selector::QueryNot(n, _) | Selector::NoQuery(n) => {
+                    n == name
+                }
                 _ => false,
             })
     }

@@ -13,11 +13,16 @@ use lazuli_model::Service;
 /// A service, its description, and its deviations.
 type Described = (Service, &'static str, &'static str);
 
-const SERVICES: [Described; 2] = [
+const SERVICES: [Described; 3] = [
     (
         Service::Blob,
         include_str!("../../../conformance/ops-blob.tsv"),
         include_str!("../../../conformance/deviations-blob.tsv"),
+    ),
+    (
+        Service::Queue,
+        include_str!("../../../conformance/ops-queue.tsv"),
+        include_str!("../../../conformance/deviations-queue.tsv"),
     ),
     (
         Service::Table,
@@ -35,7 +40,9 @@ fn columns(table: &str) -> impl Iterator<Item = Vec<&str>> {
 
 /// Names in a cell such as `a=1, b(default 0), x-ms-meta*`.
 fn names(cell: &str) -> impl Iterator<Item = String> + '_ {
-    cell.split(',').map(str::trim).filter(|item| !item.is_empty()).map(|item| {
+    // A range in braces has a comma of its own.
+    let is_name = |item: &&str| !item.is_empty() && (item.contains('{') || !item.ends_with('}'));
+    cell.split(',').map(str::trim).filter(is_name).map(|item| {
         let name = item.split(['=', '(', '{']).next().unwrap_or(item).trim().to_ascii_lowercase();
         match name.strip_suffix('*') {
             Some(collection) => format!("{collection}-*"),

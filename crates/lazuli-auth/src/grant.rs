@@ -86,6 +86,11 @@ pub enum SasResource {
         /// The version's identifier, as in the request.
         version_id: String,
     },
+    /// A queue and the messages in it.
+    Queue {
+        /// Name of the queue.
+        queue: String,
+    },
     /// `tn`: a table, or the part of it between two keys.
     Table {
         /// Name of the table, in lower case.

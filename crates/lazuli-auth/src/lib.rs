@@ -46,4 +46,6 @@ pub use permission::{Permission, SasPermissions, UnknownPermission};
 pub use policy::{AccessPolicy, EffectiveGrant};
 pub use session::{NONCE_BYTES, Session, create_session};
 pub use shared_key::Scheme;
-pub use sign::{AccountSas, ServiceSasToken, account_sas, service_sas, sign_shared_key, table_sas};
+pub use sign::{
+    AccountSas, ServiceSasToken, account_sas, queue_sas, service_sas, sign_shared_key, table_sas,
+};

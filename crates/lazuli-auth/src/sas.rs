@@ -1,4 +1,5 @@
-//! Parses and verifies shared access signatures: account SAS, and service SAS of blobs and tables.
+//! Parses and verifies shared access signatures: account SAS, and service SAS of blobs,
+//! queues and tables.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature>
 
@@ -70,6 +71,7 @@ pub(crate) fn verify(
     let (mut grant, text) = match (of_account, query.contains("sr")) {
         (true, false) => account_sas(request, query, version)?,
         (false, false) if request.service == Service::Table => table_sas(request, query, version)?,
+        (false, false) if request.service == Service::Queue => queue_sas(request, query, version)?,
         (false, true) => service_sas(request, query, version)?,
         (true, true) => return Err(malformed_field("sr", query.get("sr"))),
         (false, false) => return Err(missing_field("sr")),
@@ -128,9 +130,7 @@ fn service_sas(
     version: ApiVersion,
 ) -> Result<(SasGrant, String), Refusal> {
     if matches!(request.service, Service::Queue | Service::Table) {
-        return Err(failed(
-            "Service shared access signatures of this service are not supported by this server.",
-        ));
+        return Err(failed("Shared access signatures of blobs are not supported by this service."));
     }
     let resource = signed_resource(request, query, version)?;
     let (container, name, moment) = match &resource {
@@ -141,7 +141,9 @@ fn service_sas(
             (container, blob.as_str(), moment.as_str())
         }
         SasResource::Directory { container, path } => (container, path.as_str(), ""),
-        SasResource::Table { table, .. } => (table, "", ""),
+        SasResource::Queue { queue: name } | SasResource::Table { table: name, .. } => {
+            (name, "", "")
+        }
     };
     let canonical = layout::blob_resource(version, request.account, container, name);
     let text = layout::blob(version, &canonical, moment, query);
@@ -150,6 +152,25 @@ fn service_sas(
     if version >= layout::RESPONSE_HEADERS {
         grant.overrides = overrides(query);
     }
+    Ok((grant, text))
+}
+
+/// A service SAS of the queue service. It is for the addressed queue: its signature tells whether it
+/// was made for that one.
+///
+/// <https://learn.microsoft.com/rest/api/storageservices/create-service-sas>
+fn queue_sas(
+    request: &AuthRequest<'_>,
+    query: &Query<'_>,
+    version: ApiVersion,
+) -> Result<(SasGrant, String), Refusal> {
+    let queue = request.container.ok_or_else(|| {
+        failed("The shared access signature is for a queue, and the address names none.")
+    })?;
+    let text = layout::queue(version, request.account, queue, query);
+    let kind = SasKind::Service(SasResource::Queue { queue: queue.to_owned() });
+    let mut grant = grant(query, version, kind)?;
+    grant.policy_id = query.value("si").map(str::to_owned);
     Ok((grant, text))
 }
 

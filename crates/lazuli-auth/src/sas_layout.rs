@@ -51,6 +51,19 @@ pub(crate) fn blob(version: ApiVersion, resource: &str, moment: &str, query: &Qu
     lines.join("\n")
 }
 
+/// The string-to-sign of a service SAS of the queue service.
+pub(crate) fn queue(version: ApiVersion, account: &str, queue: &str, query: &Query<'_>) -> String {
+    let service = if version >= SERVICE_PREFIX { "/queue" } else { "" };
+    let resource = format!("{service}/{account}/{queue}");
+    let mut lines = vec![query.get("sp"), query.get("st"), query.get("se"), &resource];
+    lines.push(query.get("si"));
+    if version >= ACCOUNT_SAS {
+        lines.extend(["sip", "spr"].map(|name| query.get(name)));
+    }
+    lines.push(query.get("sv"));
+    lines.join("\n")
+}
+
 /// The string-to-sign of a service SAS of the table service; `table` is in lower case.
 pub(crate) fn table(version: ApiVersion, account: &str, table: &str, query: &Query<'_>) -> String {
     let service = if version >= SERVICE_PREFIX { "/table" } else { "" };

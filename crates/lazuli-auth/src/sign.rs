@@ -98,6 +98,25 @@ pub fn service_sas(key: &AccountKey, sas: &ServiceSasToken<'_>) -> String {
     token
 }
 
+/// Makes a service SAS of the queue service: a query string without `?`. The fields are those
+/// besides `sv`, by name and decoded.
+pub fn queue_sas(
+    key: &AccountKey,
+    (account, queue): (&str, &str),
+    version: ApiVersion,
+    fields: &[(&str, &str)],
+) -> String {
+    let mut token = token(&[("sv", &version.to_string())]);
+    for (name, value) in fields {
+        append(&mut token, name, value);
+    }
+    let query = Query::parse(&token, Plus::Space);
+    let signature = key.sign(layout::queue(version, account, queue, &query).as_bytes());
+    drop(query);
+    append(&mut token, "sig", &signature);
+    token
+}
+
 /// Makes a service SAS of the table service: a query string without `?`. The fields are those
 /// besides `sv` and `tn`, by name and decoded.
 pub fn table_sas(

@@ -56,6 +56,12 @@ pub(crate) enum Mode {
     Point,
     /// Queries 100 entities of a partition by a range of row keys, in a scattered order.
     Range,
+    /// Makes the queue.
+    Queue,
+    /// Puts messages of a kilobyte.
+    PutMessage,
+    /// Puts messages from half of the connections; gets and deletes them from the others.
+    Cycle,
 }
 
 /// The modes and their names.
@@ -85,6 +91,9 @@ const MODES: &[(&str, Mode)] = &[
     ("upsert", Mode::Upsert),
     ("point", Mode::Point),
     ("range", Mode::Range),
+    ("queue", Mode::Queue),
+    ("put-message", Mode::PutMessage),
+    ("cycle", Mode::Cycle),
 ];
 
 impl Mode {
@@ -105,7 +114,7 @@ pub(crate) struct Arguments {
     pub(crate) account: String,
     /// The account's key, base64.
     pub(crate) key: String,
-    /// The container or table that everything lies in.
+    /// The container, table or queue that everything lies in.
     pub(crate) container: String,
     /// The number of connections, each with one request at a time.
     pub(crate) connections: usize,

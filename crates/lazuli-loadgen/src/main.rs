@@ -9,6 +9,7 @@
 mod arguments;
 mod connection;
 mod measure;
+mod queues;
 mod sign;
 mod tables;
 mod workload;

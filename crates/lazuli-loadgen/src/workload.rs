@@ -11,6 +11,7 @@ use tokio::task::LocalSet;
 use crate::arguments::{Arguments, Mode};
 use crate::connection::{Answer, Connection, Sink};
 use crate::measure::{Measured, Stopwatch};
+use crate::queues::{self, Belt};
 use crate::sign::{Request, Signer, encode};
 use crate::tables;
 
@@ -42,6 +43,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Measured, String> {
         next: Cell::new(0),
         deadline: Instant::now() + arguments.duration,
         body: body(arguments),
+        belt: Belt::new(),
     });
     let mut clients = Vec::new();
     for _ in 0..arguments.connections {
@@ -50,8 +52,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Measured, String> {
     let watch = Stopwatch::start();
     let mut measured = Measured::default();
     let local = LocalSet::new();
-    let tasks: Vec<_> =
-        clients.into_iter().map(|client| local.spawn_local(client.work())).collect();
+    let clients = clients.into_iter().enumerate();
+    let tasks: Vec<_> = clients
+        .map(|(place, client)| match arguments.mode {
+            Mode::Cycle if place % 2 == 0 => local.spawn_local(client.produce()),
+            Mode::Cycle => local.spawn_local(client.consume()),
+            _ => local.spawn_local(client.work()),
+        })
+        .collect();
     local.await;
     for task in tasks {
         measured.add(task.await.map_err(|error| error.to_string())?);
@@ -87,7 +95,10 @@ fn body(arguments: &Arguments) -> Vec<u8> {
         | Mode::Insert
         | Mode::Upsert
         | Mode::Point
-        | Mode::Range => 0,
+        | Mode::Range
+        | Mode::Queue
+        | Mode::PutMessage
+        | Mode::Cycle => 0,
     };
     let mut state = SCATTER;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -132,6 +143,7 @@ struct Shared {
     next: Cell<u64>,
     deadline: Instant,
     body: Vec<u8>,
+    belt: Belt,
 }
 
 impl Shared {
@@ -187,6 +199,64 @@ impl Client {
             }
         }
         self.measured
+    }
+
+    /// Puts messages, as long as others delete them, until the run is over.
+    async fn produce(mut self) -> Measured {
+        let shared = Rc::clone(&self.shared);
+        let mut number = 0;
+        while shared.belt.may_put().await {
+            number += 1;
+            if let Err(message) = self.put_message(number).await {
+                self.measured.note_error(message);
+                shared.belt.end();
+            }
+        }
+        self.measured
+    }
+
+    /// Gets and deletes messages, one at a time, until the run is over.
+    async fn consume(mut self) -> Measured {
+        let shared = Rc::clone(&self.shared);
+        let mut begun = Instant::now();
+        while begun < shared.deadline && self.measured.errors == 0 {
+            match self.take_message().await {
+                Ok(0) => tokio::time::sleep(queues::PAUSE).await,
+                Ok(bytes) => {
+                    shared.belt.deleted();
+                    self.measured.note(begun.elapsed(), bytes);
+                }
+                Err(message) => self.measured.note_error(message),
+            }
+            begun = Instant::now();
+        }
+        shared.belt.end();
+        self.measured
+    }
+
+    /// Puts one message.
+    async fn put_message(&mut self, number: u64) -> Result<u64, String> {
+        let path = format!("/{}/messages", self.shared.arguments.container);
+        let body = queues::message(number);
+        let request = Request { length: body.len(), ..Request::new("POST", &path) };
+        let answer = self.send(&request, body.as_bytes(), Sink::Discard).await?;
+        expect(&answer, 201)?;
+        Ok(body.len() as u64)
+    }
+
+    /// Gets a message and deletes it; gives the bytes of the answer, 0 if there was no message.
+    async fn take_message(&mut self) -> Result<u64, String> {
+        let queue = self.shared.arguments.container.clone();
+        let mut got = Vec::new();
+        let path = format!("/{queue}/messages");
+        let answer = self.send(&Request::new("GET", &path), &[], Sink::Keep(&mut got)).await?;
+        expect(&answer, 200)?;
+        let Some((path, receipt)) = queues::deletion(&queue, &got) else { return Ok(0) };
+        let query = [("popreceipt", receipt.as_str())];
+        let request = Request { query: &query, ..Request::new("DELETE", &path) };
+        let answer = self.send(&request, &[], Sink::Discard).await?;
+        expect(&answer, 204)?;
+        Ok(got.len() as u64)
     }
 
     /// A new connection after a failure, which may have left the old one between two answers.
@@ -260,7 +330,9 @@ impl Client {
                 let path = format!("/{container}/{}", name(first + number % count));
                 self.put(&path, &[("comp", "snapshot")], &[], &[]).await
             }
-            Mode::List => Err("a listing is walked, not split".to_owned()),
+            Mode::List | Mode::Cycle => Err("the mode has no single operations".to_owned()),
+            Mode::Queue => self.put(&format!("/{container}"), &[], &[], &[]).await,
+            Mode::PutMessage => self.put_message(first + number).await,
             _ => self.table_operation(&shared.arguments, first + number, number_scattered).await,
         }
     }

@@ -1,9 +1,10 @@
 //! Azure's error codes, with the status and message of each: the one table errors are rendered from.
 //!
-//! Sources: [common codes], [Blob codes] and [Table codes] of the REST reference.
+//! Sources: [common codes], [Blob codes], [Queue codes] and [Table codes] of the REST reference.
 //!
 //! [common codes]: https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
 //! [Blob codes]: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+//! [Queue codes]: https://learn.microsoft.com/rest/api/storageservices/queue-service-error-codes
 //! [Table codes]: https://learn.microsoft.com/rest/api/storageservices/table-service-error-codes
 
 use std::borrow::Cow;
@@ -146,6 +147,8 @@ error_codes! {
     MaxBlobSizeConditionNotMet 412 "The max blob size condition specified was not met."
     Md5Mismatch 400 "The MD5 value specified in the request did not match the MD5 value calculated by the server."
     MediaTypeNotSupported 415 "None of the provided media types are supported."
+    MessageNotFound 404 "The specified message does not exist."
+    MessageTooLarge 400 "The message exceeds the maximum allowed size."
     MetadataTooLarge 400 "The size of the specified metadata exceeds the maximum size permitted."
     MissingContentLengthHeader 411 "The Content-Length header was not specified."
     MissingRequiredHeader 400 "A required HTTP header was not specified."
@@ -161,6 +164,7 @@ error_codes! {
     OutOfRangeInput 400 "One of the request inputs is out of range."
     OutOfRangeQueryParameterValue 400 "A query parameter specified in the request URI is outside the permissible range."
     PendingCopyOperation 409 "There is currently a pending copy operation."
+    PopReceiptMismatch 400 "The specified pop receipt did not match the pop receipt for a dequeued message."
     PreviousSnapshotCannotBeNewer 400 "The prevsnapshot query parameter value cannot be newer than snapshot query parameter value."
     PreviousSnapshotNotFound 409 "The previous snapshot is not found."
     PreviousSnapshotOperationNotSupported 409 "Differential Get Page Ranges is not supported on the previous snapshot."
@@ -169,6 +173,11 @@ error_codes! {
     PropertyNameTooLong 400 "The property name exceeds the maximum allowed length (255)."
     PropertyValueTooLarge 400 "The property value exceeds the maximum allowed size (64KB). If the property value is a string, it is UTF-16 encoded and the maximum number of characters should be 32K or less."
     PublicAccessNotPermitted 409 "Public access is not permitted on this storage account."
+    QueueAlreadyExists 409 "The specified queue already exists."
+    QueueBeingDeleted 409 "The specified queue is being deleted."
+    QueueDisabled 409 "The specified queue has been disabled by the administrator."
+    QueueNotEmpty 409 "The specified queue is not empty."
+    QueueNotFound 404 "The specified queue does not exist."
     RequestBodyTooLarge 413 "The size of the request body exceeds the maximum size permitted."
     RequestUrlFailedToParse 400 "The url in the request could not be parsed."
     ResourceAlreadyExists 409 "The specified resource already exists."

@@ -15,6 +15,7 @@ pub mod filter;
 pub mod lease;
 pub mod limits;
 pub mod listing;
+pub mod message;
 pub mod metadata;
 pub mod names;
 pub mod range;

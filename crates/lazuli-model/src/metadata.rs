@@ -14,6 +14,16 @@ const METADATA_BYTES_MAX: usize = 8 * 1024;
 pub struct Metadata(Vec<(String, String)>);
 
 impl Metadata {
+    /// Whether both have the same names, letter case aside, with the same values, in any order.
+    pub fn is_same(&self, other: &Self) -> bool {
+        // No two names of one are alike.
+        let is_in = |(name, value): &(String, String)| {
+            let mut pairs = other.0.iter();
+            pairs.any(|(theirs, other)| theirs.eq_ignore_ascii_case(name) && other == value)
+        };
+        self.0.len() == other.0.len() && self.0.iter().all(is_in)
+    }
+
     /// Checks names and values: each name an identifier, no two alike but for case, 8 KiB in all.
     ///
     /// `EmptyMetadataKey`, `InvalidMetadata` or `MetadataTooLarge`.

@@ -1,4 +1,4 @@
-//! Names of containers, blobs and tables, checked once where they enter.
+//! Names of containers, blobs, queues and tables, checked once where they enter.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata>
 
@@ -28,17 +28,7 @@ impl ContainerName {
         if SPECIAL_CONTAINERS.contains(&name) {
             return Ok(Self(name.to_owned()));
         }
-        if !(3..=63).contains(&name.chars().count()) {
-            return Err(name_length());
-        }
-        let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let well_formed = name.bytes().all(|byte| alphanumeric(byte) || byte == b'-')
-            && !name.starts_with('-')
-            && !name.ends_with('-')
-            && !name.contains("--");
-        if !well_formed {
-            return Err(ErrorCode::InvalidResourceName.into());
-        }
+        check_label(name)?;
         Ok(Self(name.to_owned()))
     }
 
@@ -54,6 +44,51 @@ impl ContainerName {
 }
 
 impl fmt::Display for ContainerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Checks a name of 3 to 63 lower-case letters, digits and single hyphens, with a letter or digit at
+/// both ends.
+fn check_label(name: &str) -> Result<(), Refusal> {
+    if !(3..=63).contains(&name.chars().count()) {
+        return Err(name_length());
+    }
+    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let well_formed = name.bytes().all(|byte| alphanumeric(byte) || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.contains("--");
+    if !well_formed {
+        return Err(ErrorCode::InvalidResourceName.into());
+    }
+    Ok(())
+}
+
+/// A queue's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueName(String);
+
+impl QueueName {
+    /// Checks a name: 3 to 63 lower-case letters, digits and single hyphens, a letter or digit at
+    /// both ends.
+    ///
+    /// `OutOfRangeInput` for a wrong length, `InvalidResourceName` for wrong characters.
+    ///
+    /// <https://learn.microsoft.com/rest/api/storageservices/naming-queues-and-metadata>
+    pub fn parse(name: &str) -> Result<Self, Refusal> {
+        check_label(name)?;
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for QueueName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -161,6 +196,15 @@ mod tests {
         for bad in ["", "ab", &"a".repeat(64)] {
             assert_eq!(code(bad), ErrorCode::OutOfRangeInput, "{bad}");
         }
+    }
+
+    #[test]
+    fn queue_names() {
+        assert!(QueueName::parse("a1-b2").is_ok());
+        for bad in ["$root", "$logs", "Abc", "a--b", "-ab", "ab-"] {
+            assert_eq!(QueueName::parse(bad).unwrap_err().code(), ErrorCode::InvalidResourceName);
+        }
+        assert_eq!(QueueName::parse("ab").unwrap_err().code(), ErrorCode::OutOfRangeInput);
     }
 
     #[test]

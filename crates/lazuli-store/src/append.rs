@@ -15,7 +15,7 @@ use lazuli_model::{ErrorCode, Refusal};
 
 use crate::Store;
 use crate::blob::{BlobPath, Found, Terms, Written, find, release};
-use crate::combine::{Change, Combiner};
+use crate::combine::{Change, Combiner, Name};
 use crate::payload::Payload;
 use crate::pieces::house;
 use crate::put::{Content, NewBlob, entry, no_earlier, overwrite};
@@ -136,7 +136,7 @@ impl Store {
         }
         let (conditions, lease) = (terms.conditions.clone(), terms.lease.cloned());
         let append = Append { operation, conditions, lease, at, payload };
-        self.combine(path, append).await
+        self.combine(Name::from(path), append).await
     }
 
     /// Seals an append blob: it takes no more blocks. One that is sealed stays so. Neither entity
@@ -239,7 +239,7 @@ pub(crate) struct Tail {
 
 impl Change for Append {
     type Done = Appended;
-    type Blob = Tail;
+    type State = Tail;
 
     fn combiner(store: &Store) -> &Combiner<Self> {
         &store.appends

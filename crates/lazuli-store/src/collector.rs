@@ -161,6 +161,7 @@ impl Store {
     pub async fn collect(&self, full: bool) -> Result<Collected, lazuli_model::Refusal> {
         let mut collected = Collected::default();
         self.expire_stagings(&mut collected).await?;
+        self.expire_messages(full, &mut collected).await?;
         self.collect_garbage(&mut collected).await?;
         let touched = {
             let mut touched = self.signals.touched.lock().unwrap_or_else(PoisonError::into_inner);

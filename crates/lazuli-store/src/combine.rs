@@ -1,7 +1,7 @@
-//! Changes to one blob from many connections, combined: each would conflict with the others, so
-//! they are made one after the other in one commit.
+//! Changes to one blob or queue from many connections, combined: each would conflict with the others,
+//! so they are made one after the other in one commit.
 //!
-//! Who comes first to a blob leads: he makes his own change with those that wait by then, commits
+//! Who comes first leads: he makes his own change with those that wait by then, commits
 //! once, answers all and hands the lead to the next who waits. A change that is refused changes
 //! nothing and fails alone; each that is made has its own journal entry in the commit.
 //!
@@ -32,7 +32,7 @@ const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most changes that wait for their turn at one blob.
 const WAITING_MAX: usize = 4096;
 
-/// A blob's full name, owned: a change may outlive the request that asked for it.
+/// The full name of a blob, or of a queue, owned: a change may outlive the request that asked for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Name {
     account: String,
@@ -41,6 +41,11 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    /// The name of a queue, which no blob changes in the same way.
+    pub(crate) fn of_queue(account: &str, queue: &str) -> Self {
+        Self { account: account.to_owned(), container: queue.to_owned(), blob: String::new() }
+    }
+
     pub(crate) fn path(&self) -> BlobPath<'_> {
         BlobPath { account: &self.account, container: &self.container, blob: &self.blob }
     }
@@ -56,12 +61,12 @@ impl From<&BlobPath<'_>> for Name {
     }
 }
 
-/// A change to a blob that can be made in one commit with others of its kind.
+/// A change to a blob or queue that can be made in one commit with others of its kind.
 pub(crate) trait Change: Sized + Send + Sync + 'static {
     /// What it answers.
     type Done: Send + 'static;
-    /// The blob as the changes before left it, with what else they share.
-    type Blob: Send;
+    /// The blob or queue as the changes before left it, with what else they share.
+    type State: Send;
 
     /// Where changes of this kind wait.
     fn combiner(store: &Store) -> &Combiner<Self>;
@@ -74,7 +79,7 @@ pub(crate) trait Change: Sized + Send + Sync + 'static {
         store: &'a Store,
         txn: &'a mut Txn<'_>,
         path: &'a BlobPath<'_>,
-    ) -> impl Future<Output = Result<Self::Blob, Refusal>> + Send + 'a;
+    ) -> impl Future<Output = Result<Self::State, Refusal>> + Send + 'a;
 
     /// Makes the change: to `blob`, and in `txn` what is its own alone, with one journal entry
     /// recorded last. One that is refused leaves both as they were.
@@ -82,15 +87,15 @@ pub(crate) trait Change: Sized + Send + Sync + 'static {
         &'a self,
         store: &'a Store,
         txn: &'a mut Txn<'_>,
-        blob: &'a mut Self::Blob,
+        blob: &'a mut Self::State,
         path: &'a BlobPath<'_>,
     ) -> impl Future<Output = Result<Self::Done, Refusal>> + Send + 'a;
 
     /// Writes the blob as the changes left it; called only if one was made.
-    fn close(blob: &Self::Blob, txn: &mut Txn<'_>, path: &BlobPath<'_>) -> Result<(), Refusal>;
+    fn close(blob: &Self::State, txn: &mut Txn<'_>, path: &BlobPath<'_>) -> Result<(), Refusal>;
 
     /// Told of the blob once it is durable.
-    fn durable(_store: &Store, _blob: &Self::Blob) {}
+    fn durable(_store: &Store, _blob: &Self::State) {}
 }
 
 /// Where changes of one kind wait for their turn at their blobs.
@@ -188,16 +193,16 @@ impl<C: Change> Combiner<C> {
 }
 
 impl Store {
-    /// Makes a change together with those that others make to the same blob at the same time.
+    /// Makes a change together with those that others make to the same blob or queue at the same time.
     ///
-    /// The change is made, or refused, on the blob as it is by then. It may be made even if this
+    /// The change is made, or refused, on what is there by then. It may be made even if this
     /// is dropped before it answers.
     pub(crate) async fn combine<C: Change>(
         &self,
-        path: &BlobPath<'_>,
+        name: Name,
         change: C,
     ) -> Result<C::Done, Refusal> {
-        let name = Arc::new(Name::from(path));
+        let name = Arc::new(name);
         let change = match C::combiner(self).begin(&name, (change, self.origin.clone()))? {
             Begun::Leads(change) => change,
             Begun::Waits(told) => {
@@ -212,7 +217,7 @@ impl Store {
                 }
             }
         };
-        Led(Some(Box::pin(lead(self.clone(), name, change)))).await
+        Led::new(lead(self.clone(), name, change)).await
     }
 }
 
@@ -235,7 +240,13 @@ impl<C: Change> Drop for Place<'_, C> {
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Work that goes on as a task if it is dropped before its end.
-struct Led<T: Send + 'static>(Option<Work<T>>);
+pub(crate) struct Led<T: Send + 'static>(Option<Work<T>>);
+
+impl<T: Send + 'static> Led<T> {
+    pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
 
 impl<T: Send + 'static> Future for Led<T> {
     type Output = T;
@@ -338,7 +349,7 @@ type Made<C> = Result<(<C as Change>::Done, Option<usize>), Refusal>;
 struct AllMade<C: Change> {
     each: Vec<Made<C>>,
     any: bool,
-    blob: C::Blob,
+    blob: C::State,
 }
 
 async fn make_each<'m, C: Change>(
@@ -352,7 +363,7 @@ async fn make_each<'m, C: Change>(
     for (change, origin) in members {
         txn.go_on_for(*origin);
         let done = change.make(store, txn, &mut blob, path).await;
-        each.push(done.map(|done| (done, txn.last_entry())));
+        each.push(done.map(|done| (done, txn.recorded())));
     }
     let any = each.iter().any(Result::is_ok);
     if any {

@@ -182,7 +182,7 @@ impl Store {
                     .etag(Some(ETag(at.ticks())))
                     .content(digests.get(index).copied().flatten());
                 txn.record(&entry);
-                changed.entries.extend(txn.last_entry());
+                changed.entries.extend(txn.recorded());
             }
             if let Outcome::Durable(proof) =
                 self.commit_for_many(txn, &mut attempts).await.map_err(all)?

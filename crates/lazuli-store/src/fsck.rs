@@ -2,7 +2,8 @@
 //! is named is there, and what is there is named or is work for the collector.
 //!
 //! [`Fsck::open`] has verified every checksum before; here the rows are believed and held against
-//! each other. Memory grows with the containers and tables, and with 8 bytes for each blob whose
+//! each other. Memory grows with the containers, queues and tables, with 16 bytes for each long
+//! message, and with 8 bytes for each blob whose
 //! content is in the metadata or in a manifest, and for each piece.
 
 use std::collections::{HashMap, HashSet};
@@ -19,6 +20,7 @@ use crate::rows::{
 use crate::schema::{self, ContainerId, Garbage, ManifestId, StagingId, StateId};
 
 mod pages;
+mod queues;
 
 /// Rows read at a time.
 const PAGE: usize = 1000;
@@ -53,6 +55,9 @@ const TABLES: &[(u8, OfRow)] = &[
     (b'S', |_, row| Ok(ServiceRow::decode(&row.value).map(drop)?)),
     (b'T', |check, row| check.table(row)),
     (b'e', |check, row| check.entity(row)),
+    (b'Q', |check, row| check.queue(row)),
+    (b'q', |check, row| check.message(row)),
+    (b'w', |check, row| check.text(row)),
     (b's', |check, row| check.staging(row)),
     (b'f', |check, row| check.remote_copy(row)),
     (b'b', |check, row| check.blob(row)),
@@ -103,6 +108,10 @@ struct Named {
     /// Account and name of each container.
     containers: HashMap<u64, (String, String)>,
     tables: HashSet<u64>,
+    /// The messages of each queue.
+    queues: HashSet<u64>,
+    /// Messages with a text of their own row, by queue and number.
+    texts: HashSet<(u64, u64)>,
     garbage: HashSet<(u8, u64)>,
     stagings: HashSet<u64>,
     /// States whose content is in the metadata.

@@ -1,5 +1,5 @@
-//! Azure Storage's domain on the engine: containers, blobs, blocks, snapshots, tags, tables, entities
-//! and listings, each change one transaction, and the collector that takes back what nothing names any more.
+//! Azure Storage's domain on the engine: containers, blobs, blocks, snapshots, tags, queues, messages,
+//! tables, entities and listings, each change one transaction, and the collector that takes back what nothing names any more.
 //!
 //! No HTTP type appears here: the operations translate.
 
@@ -23,6 +23,7 @@ pub mod pages;
 pub mod payload;
 pub mod pieces;
 pub mod put;
+pub mod queue;
 pub mod read;
 pub mod reads;
 pub mod remote_copy;
@@ -48,6 +49,7 @@ use crate::combine::Combiner;
 use crate::journal::Entry;
 use crate::origin::Origin;
 use crate::pages::{PageReads, PutPages, StaleCells};
+use crate::queue::{GetMessages, Lines};
 use crate::reads::ReadLog;
 
 /// The store: all state of all accounts. A handle that is cheap to clone; one that works for a
@@ -78,6 +80,9 @@ pub struct Shared {
     pub(crate) page_puts: Combiner<PutPages>,
     pub(crate) page_reads: PageReads,
     pub(crate) stale_cells: StaleCells,
+    /// Requests for messages that wait.
+    pub(crate) gets: Combiner<GetMessages>,
+    pub(crate) lines: Lines,
 }
 
 impl Deref for Store {
@@ -110,6 +115,8 @@ impl Store {
             page_puts: Combiner::default(),
             page_reads: PageReads::default(),
             stale_cells: StaleCells::default(),
+            gets: Combiner::default(),
+            lines: Lines::default(),
         };
         Self { shared: Arc::new(shared), origin: None }
     }

@@ -13,6 +13,7 @@ use lazuli_model::copy::{CopyState, CopyStatus};
 use lazuli_model::edm::EdmValue;
 use lazuli_model::etag::ETag;
 use lazuli_model::lease::Lease;
+use lazuli_model::message::MessageId;
 use lazuli_model::metadata::Metadata;
 use lazuli_model::service_properties::ServiceProperties;
 use lazuli_model::tags::TagSet;
@@ -24,7 +25,7 @@ use crate::pages::Paged;
 use crate::pages::cell::CellRow;
 use crate::pages::map::{MapHold, MapRow};
 use crate::pieces::Home;
-use crate::schema::{ContainerId, ManifestId, StagingId, StateId, TableId};
+use crate::schema::{ContainerId, ManifestId, QueueId, StagingId, StateId, TableId};
 
 /// A row that cannot be decoded: it was written by a newer version, or it is damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +96,9 @@ stored! {
     RehydrationRow = 1 "rehydration row";
     TableRow = 1 "table row";
     EntityRow = 1 "entity row";
+    QueueRow = 1 "queue row";
+    MessageRow = 1 "message row";
+    TextRow = 1 "message text";
 }
 
 /// What an account's service properties say.
@@ -102,6 +106,52 @@ stored! {
 pub struct AccountRow {
     /// Blob service properties.
     pub blob_service: ServiceProperties,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueRow {
+    /// The id its messages are keyed by: another one once it was cleared.
+    pub id: QueueId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// User metadata.
+    pub metadata: Metadata,
+    /// Stored access policies.
+    pub policies: Vec<SignedIdentifier>,
+}
+
+/// A message, under the time at which it becomes visible.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRow {
+    /// Its identifier.
+    pub id: MessageId,
+    /// When it was put.
+    pub inserted: Timestamp,
+    /// When it is gone; `None` if it stays until it is deleted.
+    pub expires: Option<Timestamp>,
+    /// How often it was got.
+    pub dequeued: u32,
+    /// How often it was got or updated: which pop receipt is the valid one.
+    pub change: u32,
+    /// Its text.
+    pub text: MessageText,
+}
+
+/// Where the text of a message is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MessageText {
+    /// In the message's row.
+    Here(String),
+    /// In a row of its own, which does not move when the message does.
+    Apart,
+}
+
+/// The text of a long message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextRow {
+    /// The text.
+    pub text: String,
 }
 
 /// What the properties of a service other than Blob say.
@@ -458,7 +508,7 @@ pub struct ExtentHold {
 /// Work left for the collector.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GarbageRow {
-    /// For a deleted container or table, the account it belonged to.
+    /// For a deleted container, queue or table, the account it belonged to.
     pub account: String,
 }
 

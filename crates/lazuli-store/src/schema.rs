@@ -20,6 +20,9 @@
 //! | `t` | account, 0, tag key, 0, value, 0, container id, blob name | [`TagRow`]: the tag index |
 //! | `T` | account, 0, table in lower case | [`TableRow`] |
 //! | `e` | table id, partition key, 0, row key, both as below | [`EntityRow`] |
+//! | `Q` | account, 0, queue | [`QueueRow`] |
+//! | `q` | queue id, time it becomes visible, message number | [`MessageRow`] |
+//! | `w` | queue id, message number | [`TextRow`]: the text of a long message |
 //! | `h` | `t`, time, key of a `b` row | [`RehydrationRow`]: the time an archived blob comes back |
 //! | `h` | `b`, key of a `b` row | [`RehydrationRow`]: the same by the blob, which names the first |
 //! | `g` | kind, id | [`GarbageRow`]: work for the collector |
@@ -36,7 +39,10 @@
 //! first bytes `0xee` and `0xef` of those, U+E000 to U+FFFF, are keyed as `0xf5` and `0xf6`, which
 //! UTF-8 does not have. Keys hold no zero byte.
 //!
-//! Containers, tables, block stagings and manifests have an id of their own, so that deleting one,
+//! Messages come in the order in which they are handed out. One that is got moves to the time at which
+//! it becomes visible again; its pop receipt tells that time, and its identifier its number.
+//!
+//! Containers, queues, tables, block stagings and manifests have an id of their own, so that deleting one,
 //! however large, is a single row: the collector removes what hangs on the id afterwards. The `h`
 //! rows of a blob that was overwritten or deleted go when their time comes.
 //!
@@ -61,6 +67,9 @@
 //! [`TagRow`]: crate::rows::TagRow
 //! [`TableRow`]: crate::rows::TableRow
 //! [`EntityRow`]: crate::rows::EntityRow
+//! [`QueueRow`]: crate::rows::QueueRow
+//! [`MessageRow`]: crate::rows::MessageRow
+//! [`TextRow`]: crate::rows::TextRow
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lazuli_base::Timestamp;
@@ -68,8 +77,13 @@ use lazuli_engine::{ExtentId, KeyRange};
 use lazuli_model::Service;
 use serde::{Deserialize, Serialize};
 
+mod queues;
 mod tables;
 
+pub use queues::{
+    QueueId, all_queues, message, message_parts, messages, queue, queue_name, queues, text,
+    text_parts, texts,
+};
 pub use tables::{TableId, after_partition, entities, entity, entity_parts, table, tables};
 
 /// Identifies a container for as long as it exists; a container made anew has another.
@@ -391,6 +405,8 @@ pub enum Garbage {
     Container(ContainerId),
     /// The entities of a deleted table.
     Table(TableId),
+    /// The messages of a queue that was deleted or cleared.
+    Queue(QueueId),
     /// The blocks of a staging that was committed or discarded.
     Staging(StagingId),
     /// A committed block list that lost a holder, perhaps its last.
@@ -406,6 +422,7 @@ pub fn garbage(garbage: Garbage) -> Bytes {
     let (kind, id) = match garbage {
         Garbage::Container(id) => (b'c', id.0),
         Garbage::Table(id) => (b't', id.0),
+        Garbage::Queue(id) => (b'q', id.0),
         Garbage::Staging(id) => (b's', id.0),
         Garbage::Manifest(id) => (b'm', id.0),
         Garbage::Map(id) => (b'p', id.0),
@@ -425,6 +442,7 @@ pub fn garbage_of(key: &[u8]) -> Option<Garbage> {
     match key.get(1)? {
         b'c' => Some(Garbage::Container(ContainerId(id))),
         b't' => Some(Garbage::Table(TableId(id))),
+        b'q' => Some(Garbage::Queue(QueueId(id))),
         b's' => Some(Garbage::Staging(StagingId(id))),
         b'm' => Some(Garbage::Manifest(ManifestId(id))),
         b'p' => Some(Garbage::Map(MapId(id))),

@@ -31,12 +31,14 @@ pub struct Txn<'s> {
     now: Timestamp,
     commit: Commit,
     expected: Vec<Bytes>,
+    /// The place of the newest entry of the request that the change goes on for.
+    recorded: Option<usize>,
 }
 
 impl<'s> Txn<'s> {
     fn new(meta: &'s dyn Meta, origin: Option<&'s Origin>, now: Timestamp) -> Self {
         let commit = Commit { since: meta.latest(), ..Commit::default() };
-        Self { meta, origin, now, commit, expected: Vec::new() }
+        Self { meta, origin, now, commit, expected: Vec::new(), recorded: None }
     }
 
     /// The time of the change: one clock reading for all of it.
@@ -116,17 +118,20 @@ impl<'s> Txn<'s> {
     /// Adds the journal entry of what this change is, after that of what it copies from.
     pub fn record(&mut self, entry: &Entry<'_>) {
         self.commit.entries.extend(self.origin.and_then(Origin::source).cloned());
+        self.recorded = Some(self.commit.entries.len());
         self.commit.entries.push(entry.encode(self.now, self.origin));
     }
 
     /// Goes on for another request: entries recorded from now on are of that.
     pub(crate) fn go_on_for(&mut self, origin: Option<&'s Origin>) {
         self.origin = origin;
+        self.recorded = None;
     }
 
-    /// The place of the newest entry among those of the commit; `None` if there is none.
-    pub(crate) fn last_entry(&self) -> Option<usize> {
-        self.commit.entries.len().checked_sub(1)
+    /// The place of the newest entry among those of the commit; `None` if none was recorded for the
+    /// request that the change goes on for.
+    pub(crate) fn recorded(&self) -> Option<usize> {
+        self.recorded
     }
 
     fn finish(mut self) -> Commit {
@@ -179,7 +184,7 @@ impl Store {
     ///
     /// A change that writes nothing commits nothing.
     pub async fn commit(&self, txn: Txn<'_>, attempts: &mut Attempts) -> Result<bool, Refusal> {
-        let entry = txn.last_entry();
+        let entry = txn.recorded();
         let outcome = self.commit_for_many(txn, attempts).await?;
         if let (Outcome::Durable(Some(proof)), Some(entry)) = (&outcome, entry) {
             self.keep(Arc::clone(proof), entry);

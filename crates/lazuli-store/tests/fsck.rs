@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lazuli_base::{ManualClock, SystemEntropy, Timestamp};
@@ -10,7 +11,7 @@ use lazuli_engine::{Commit, Engine, Fsck, KeyRange, Options};
 use lazuli_model::conditions::Conditions;
 use lazuli_model::entity::{EntityKey, Properties};
 use lazuli_model::metadata::Metadata;
-use lazuli_model::names::TableName;
+use lazuli_model::names::{QueueName, TableName};
 use lazuli_model::tags::TagSet;
 use lazuli_store::Store;
 use lazuli_store::append::AppendTerms;
@@ -20,6 +21,7 @@ use lazuli_store::entity::{Action, Change};
 use lazuli_store::pages::{PageContent, PageRange, SequenceTerms};
 use lazuli_store::payload::Placement;
 use lazuli_store::put::NewBlob;
+use lazuli_store::queue::NewMessage;
 
 /// A store with a blob in the metadata, tagged, one in an extent, and an append blob in both.
 async fn fill(engine: &Engine) {
@@ -48,6 +50,17 @@ async fn fill(engine: &Engine) {
     }
     fill_pages(&store, &terms).await;
     fill_table(&store).await;
+    fill_queue(&store).await;
+}
+
+/// A queue with a message whose text is in its row, and one whose text is apart.
+async fn fill_queue(store: &Store) {
+    let queue = QueueName::parse("jobs").unwrap();
+    store.create_queue("account", &queue, &Metadata::default()).await.unwrap();
+    for length in [10, 6_000] {
+        let new = NewMessage { text: "x".repeat(length), delay: Duration::ZERO, kept: None };
+        store.put_message("account", &queue, new).await.unwrap();
+    }
 }
 
 /// A table with an entity.
@@ -101,6 +114,9 @@ async fn rows_that_are_gone_are_missed() {
     for (table, missed) in [
         (b'c', "its container does not exist"),
         (b'T', "its table does not exist"),
+        (b'Q', "its queue does not exist"),
+        (b'q', "no message has the text"),
+        (b'w', "its text is missing"),
         (b'b', "no blob has this content"),
         (b'b', "the row that held these bytes does not name them"),
         (b'b', "the blob does not have this tag"),

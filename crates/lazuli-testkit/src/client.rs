@@ -92,6 +92,11 @@ impl Client {
         Ok(Self { service: Service::Table, ..Self::new(address)? })
     }
 
+    /// A client of the Queue service at `address`.
+    pub fn of_queues(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { service: Service::Queue, ..Self::new(address)? })
+    }
+
     /// A client of another account, whose key is given in Base64.
     pub fn of_account(address: SocketAddr, account: &str, key: &str) -> io::Result<Self> {
         let key = AccountKey::from_base64(key).map_err(|_| bad("the key"))?;

@@ -33,6 +33,7 @@ pub fn binary() -> PathBuf {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    queues: SocketAddr,
     tables: SocketAddr,
     admin: SocketAddr,
 }
@@ -73,7 +74,9 @@ impl Server {
         let mut child =
             command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         match wait(&mut child, &ready) {
-            Ok([address, tables, admin]) => Ok(Self { child, address, tables, admin }),
+            Ok([address, queues, tables, admin]) => {
+                Ok(Self { child, address, queues, tables, admin })
+            }
             Err(message) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -86,6 +89,11 @@ impl Server {
     /// Where its blob listener is.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its queue listener is.
+    pub const fn queues(&self) -> SocketAddr {
+        self.queues
     }
 
     /// Where its table listener is.
@@ -134,14 +142,14 @@ impl Drop for Server {
 }
 
 /// Waits for the ready file of `child`, and for its end if there is none; where its listeners for
-/// blobs, for tables and for whoever runs it are.
-fn wait(child: &mut Child, ready: &Path) -> Result<[SocketAddr; 3], String> {
+/// blobs, for queues, for tables and for whoever runs it are.
+fn wait(child: &mut Child, ready: &Path) -> Result<[SocketAddr; 4], String> {
     let begun = Instant::now();
     while begun.elapsed() < READY_LIMIT {
         match fs::read_to_string(ready) {
             Ok(text) => {
                 let of = |listener| address(&text, listener);
-                return Ok([of("blob")?, of("table")?, of("admin")?]);
+                return Ok([of("blob")?, of("queue")?, of("table")?, of("admin")?]);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(format!("{}: {error}", ready.display())),

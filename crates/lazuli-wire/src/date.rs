@@ -12,6 +12,8 @@ use lazuli_base::{TICKS_PER_SECOND, Timestamp};
 const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
 /// 9999-12-31T23:59:59.9999999Z: later moments have no four-digit year.
 const LAST_TICKS: u64 = 3_155_378_975_999_999_999;
+/// The last moment that a date can tell.
+pub const LAST: Timestamp = Timestamp::from_ticks(LAST_TICKS);
 const WEEKDAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
 const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",

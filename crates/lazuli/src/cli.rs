@@ -186,7 +186,7 @@ pub(crate) struct Settings {
     /// The Blob service's port, 0 for a free one [default: 10000].
     #[arg(long, value_name = "N")]
     blob_port: Option<u16>,
-    /// The Queue service's port; the service is not built yet [default: 10001].
+    /// The Queue service's port, 0 for a free one [default: 10001].
     #[arg(long, value_name = "N")]
     queue_port: Option<u16>,
     /// The Table service's port, 0 for a free one [default: 10002].

@@ -67,18 +67,30 @@ impl Contender {
     /// Starts a server over an empty data directory, to talk to its tables, and makes the table
     /// `bench`.
     pub(crate) fn start_tables(kind: Kind) -> Result<Self, String> {
-        let data = empty_data()?;
-        let contender = if kind == Kind::Azurite {
-            let (running, url) = start_azurite(&data, "table")?;
-            Self { kind, running, url, data }
-        } else {
-            let mut contender = Self::start_over(kind, &data)?;
-            if let Running::Lazuli(server) = &contender.running {
-                contender.url = server.table_url().to_owned();
-            }
-            contender
-        };
+        let contender = Self::start_service(kind, "table", Server::table_url)?;
         contender.load("table", &["--ops", "1"])?;
+        Ok(contender)
+    }
+
+    /// Starts a server over an empty data directory, to talk to its queues, and makes the queue
+    /// `bench`.
+    pub(crate) fn start_queues(kind: Kind) -> Result<Self, String> {
+        let contender = Self::start_service(kind, "queue", Server::queue_url)?;
+        contender.load("queue", &["--ops", "1"])?;
+        Ok(contender)
+    }
+
+    /// Starts a server over an empty data directory, to talk to one of its services.
+    fn start_service(kind: Kind, service: &str, url: fn(&Server) -> &str) -> Result<Self, String> {
+        let data = empty_data()?;
+        if kind == Kind::Azurite {
+            let (running, url) = start_azurite(&data, service)?;
+            return Ok(Self { kind, running, url, data });
+        }
+        let mut contender = Self::start_over(kind, &data)?;
+        if let Running::Lazuli(server) = &contender.running {
+            contender.url = url(server).to_owned();
+        }
         Ok(contender)
     }
 

@@ -377,6 +377,41 @@ pub(super) fn table(scale: &Scale) -> Result<Vec<Row>, String> {
     Ok(vec![insert, upserts, point, range])
 }
 
+/// Messages that wait in the short queue, and in the long one.
+const FEW_MESSAGES: u64 = 1_000;
+
+/// Messages put, got and deleted, while few and while many others wait.
+///
+/// The baseline is measured with few: filling it further would take hours.
+pub(super) fn queue(scale: &Scale) -> Result<Vec<Row>, String> {
+    let many = scale.many_messages;
+    let cycle = |waiting| format!("Put, Get and Delete Message, 16 + 16, {waiting} waiting");
+    let mut short = row(cycle(FEW_MESSAGES), Unit::PerSecond, "20 times");
+    let mut latency = row("p99 of Get and Delete Message", Unit::Microseconds, "");
+    let mut long = row(cycle(many), Unit::PerSecond, "0.8 of the short queue");
+    let seconds = scale.seconds.to_string();
+    let cycles = ["--connections", "32", "--seconds", &seconds];
+    let fill = |server: &Contender, messages: u64| {
+        server.load("put-message", &["--ops", &messages.to_string(), "--connections", "32"])
+    };
+    for _ in 0..scale.rounds {
+        for kind in Kind::BOTH {
+            let server = Contender::start_queues(kind)?;
+            fill(&server, FEW_MESSAGES)?;
+            let measured = server.load("cycle", &cycles)?;
+            short.add(kind, &measured, "ops_per_second");
+            latency.add(kind, &measured, "p99_us");
+            if kind == Kind::Lazuli {
+                fill(&server, many - FEW_MESSAGES)?;
+                long.add(kind, &server.load("cycle", &cycles)?, "ops_per_second");
+            }
+            server.stop()?;
+        }
+    }
+    long.limit = Some(("with few waiting", short.lazuli.clone()));
+    Ok(vec![short, latency, long])
+}
+
 /// The use of space after many overwrites.
 pub(super) fn space(scale: &Scale) -> Result<Vec<Row>, String> {
     let mut factor = row("disk use / live bytes after overwrites", Unit::Factor, "1.3");

@@ -18,7 +18,10 @@ fn request(spec: &Spec) -> Call {
             Selector::Query(name, value) => call.query(&format!("{name}={value}")),
             Selector::Header(name, value) => call.header(name, value),
             Selector::HasHeader(name) => call.header(name, "http://127.0.0.1:10000/lazurite/box/b"),
-            Selector::NoQuery(_) | Selector::HeaderNot(..) | Selector::NoHeader(_) => call,
+            Selector::QueryNot(..)
+            | Selector::NoQuery(_)
+            | Selector::HeaderNot(..)
+            | Selector::NoHeader(_) => call,
         }
     })
 }

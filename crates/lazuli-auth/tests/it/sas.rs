@@ -2,7 +2,7 @@
 
 use lazuli_auth::{
     AccessPolicy, AccountSas, EffectivePrincipal, Permission, Principal, SasGrant, SasKind,
-    SasPermissions, SasResource, ServiceSasToken, account_sas, service_sas,
+    SasPermissions, SasResource, ServiceSasToken, account_sas, queue_sas, service_sas,
 };
 use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 
@@ -275,6 +275,55 @@ fn service_tokens_of_other_services_are_refused() {
     }
     let dfs = Request { service: Service::Dfs, ..request(&blob_token(READ)) };
     assert!(dfs.authenticate().is_ok());
+}
+
+fn queue_request(queue: Option<&str>, token: &str) -> Request {
+    let container = queue.map(str::to_owned);
+    let mut request =
+        Request { service: Service::Queue, container, blob: None, ..Request::with_query(token) };
+    request.headers.clear();
+    request
+}
+
+#[test]
+fn queue_tokens_of_the_sdk_are_for_their_queue() {
+    // Made by the Python SDK, azure-storage-queue 12.18.1.
+    let token = "st=2026-01-01T00%3A00%3A00Z&se=2030-01-01T00%3A00%3A00Z&sp=rp&sip=127.0.0.1\
+                 &spr=https%2Chttp&sv=2026-10-06\
+                 &sig=jzDvQR8FA1biNWgwDlz2lN6it7gqDm1NHCv9tRugEJE%3D";
+    let grant = grant_of(&queue_request(Some("tasks"), token));
+    assert_eq!(grant.kind, SasKind::Service(SasResource::Queue { queue: "tasks".to_owned() }));
+    assert_eq!(grant.permissions, SasPermissions::parse("rp").ok());
+    let of_policy = "sv=2026-10-06&si=pol1&sig=PtumWGG5hD/KUadp%2B1UFZmVjoT/ngZ/rVG4TUebc%2Bsg%3D";
+    let grant = grant_of(&queue_request(Some("tasks"), of_policy));
+    assert_eq!(grant.policy_id.as_deref(), Some("pol1"));
+    let other = queue_request(Some("others"), token).authenticate().unwrap_err();
+    assert!(auth_detail(&other).starts_with("Signature did not match."));
+    let more = queue_request(Some("tasks"), &token.replace("sp=rp", "sp=rap"));
+    assert!(auth_detail(&more.authenticate().unwrap_err()).starts_with("Signature did not match."));
+    let nowhere = queue_request(None, token).authenticate().unwrap_err();
+    assert_eq!(nowhere.code(), ErrorCode::AuthenticationFailed);
+    let blobs = Request { service: Service::Blob, ..queue_request(Some("tasks"), token) };
+    assert_failed(&blobs.authenticate().unwrap_err(), "sr is mandatory. Cannot be empty");
+}
+
+#[test]
+fn each_version_of_a_queue_token_has_its_layout() {
+    for (sv, signed) in [
+        ("2012-02-12", "r\n\n2030-01-01\n/devstoreaccount1/tasks\n\n2012-02-12"),
+        ("2014-02-14", "r\n\n2030-01-01\n/devstoreaccount1/tasks\n\n2014-02-14"),
+        ("2015-02-21", "r\n\n2030-01-01\n/queue/devstoreaccount1/tasks\n\n2015-02-21"),
+        ("2015-04-05", "r\n\n2030-01-01\n/queue/devstoreaccount1/tasks\n\n\n\n2015-04-05"),
+        ("2026-10-06", "r\n\n2030-01-01\n/queue/devstoreaccount1/tasks\n\n\n\n2026-10-06"),
+    ] {
+        let place = (ACCOUNT, "tasks");
+        let token = queue_sas(&key2(), place, version(sv), READ);
+        assert_eq!(grant_of(&queue_request(Some("tasks"), &token)).key_index, 1);
+        let (fields, _) = token.split_once("&sig=").unwrap();
+        let refusal = queue_request(Some("tasks"), &format!("{fields}&sig=AAAA")).authenticate();
+        let expected = format!("Signature did not match. String to sign used was {signed}");
+        assert_eq!(auth_detail(&refusal.unwrap_err()), expected);
+    }
 }
 
 #[test]

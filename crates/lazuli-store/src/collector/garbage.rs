@@ -1,11 +1,11 @@
-//! Rows nothing reaches any more: of deleted containers and tables, finished stagings and orphaned manifests.
+//! Rows nothing reaches any more: of deleted containers, queues and tables, finished stagings and orphaned manifests.
 //!
 //! The row of work goes last, in a commit that relies on it: a crash in between leaves the work to
 //! be done again, and work added meanwhile is not forgotten.
 
 use std::time::Duration;
 
-use lazuli_engine::{ExtentId, Row};
+use lazuli_engine::{ExtentId, KeyRange, Row};
 use lazuli_model::Refusal;
 use lazuli_model::tags::TagSet;
 
@@ -14,15 +14,16 @@ use crate::Store;
 use crate::blob::release;
 use crate::journal::Entry;
 use crate::rows::{BlobData, BlobRow, BlockRow, GarbageRow, StagingRow, Stored};
-use crate::schema::{self, ContainerId, Garbage, StagingId, TableId};
+use crate::schema::{self, ContainerId, Garbage, StagingId};
 use crate::txn::{Attempts, Txn, damaged};
 
 /// Rows removed in one commit.
 pub(super) const BATCH: usize = 500;
 
-/// Entities removed in the first commit, and bytes of them after which no more are read at a time.
-const ENTITIES_AT_FIRST: usize = 16;
-const ENTITY_BYTES: usize = 4 * 1024 * 1024;
+/// Entities or messages removed in the first commit, and bytes of them after which no more are read
+/// at a time.
+const ROWS_AT_FIRST: usize = 16;
+const ROW_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long uncommitted blocks are kept after the last Put Block.
 ///
@@ -52,7 +53,13 @@ impl Store {
                     Some(Garbage::Container(id)) => {
                         self.drop_container(id, &garbage.account, collected).await?;
                     }
-                    Some(Garbage::Table(id)) => self.drop_table(id, collected).await?,
+                    Some(Garbage::Table(id)) => {
+                        self.drop_rows(schema::entities(id), collected).await?;
+                    }
+                    Some(Garbage::Queue(id)) => {
+                        self.drop_rows(schema::messages(id), collected).await?;
+                        self.drop_rows(schema::texts(id), collected).await?;
+                    }
                     Some(Garbage::Staging(id)) => self.drop_staging(id, collected).await?,
                     Some(Garbage::Manifest(id)) => self.drop_manifest(id, collected).await?,
                     Some(Garbage::Map(id)) if !self.trim_map(id, collected).await? => continue,
@@ -119,11 +126,12 @@ impl Store {
         }
     }
 
-    /// Removes the entities of a deleted table: few at a time while they are large.
-    async fn drop_table(&self, id: TableId, collected: &mut Collected) -> Result<(), Refusal> {
-        let mut limit = ENTITIES_AT_FIRST;
+    /// Removes the entities of a deleted table, or the messages of a queue: few at a time while they
+    /// are large.
+    async fn drop_rows(&self, range: KeyRange, collected: &mut Collected) -> Result<(), Refusal> {
+        let mut limit = ROWS_AT_FIRST;
         loop {
-            let rows = self.rows(schema::entities(id), limit).await?;
+            let rows = self.rows(range.clone(), limit).await?;
             if rows.is_empty() {
                 return Ok(());
             }
@@ -132,7 +140,7 @@ impl Store {
                 txn.delete(row.key.clone());
             }
             let bytes: usize = rows.iter().map(|row| row.value.len()).sum();
-            limit = if bytes > ENTITY_BYTES { ENTITIES_AT_FIRST } else { BATCH };
+            limit = if bytes > ROW_BYTES { ROWS_AT_FIRST } else { BATCH };
             self.removed(txn, rows.len(), collected).await?;
         }
     }

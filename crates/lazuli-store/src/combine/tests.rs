@@ -36,7 +36,7 @@ fn row() -> bytes::Bytes {
 
 impl Change for Add {
     type Done = u32;
-    type Blob = u32;
+    type State = u32;
 
     fn combiner(_: &Store) -> &Combiner<Self> {
         &COMBINER
@@ -93,7 +93,7 @@ fn gated(number: u32) -> (Add, Arc<Gate>) {
 
 fn begin(store: &Store, path: BlobPath<'static>, change: Add) -> JoinHandle<Result<u32, Refusal>> {
     let store = store.clone();
-    tokio::spawn(async move { store.combine(&path, change).await })
+    tokio::spawn(async move { store.combine(Name::from(&path), change).await })
 }
 
 /// Waits until as many changes wait at the blob.

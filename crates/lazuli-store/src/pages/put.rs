@@ -15,7 +15,7 @@ use super::map::{MapRow, View};
 use super::{PageRange, Paged, SequenceTerms, begin_map, bump};
 use crate::Store;
 use crate::blob::{BlobPath, Found, Terms, Written, find};
-use crate::combine::{Change, Combiner};
+use crate::combine::{Change, Combiner, Name};
 use crate::payload::{INLINE_BYTES_MAX, Payload, unwritable};
 use crate::pieces::{Home, house};
 use crate::put::{entry, no_earlier};
@@ -88,7 +88,7 @@ impl Store {
         };
         let (conditions, lease) = (terms.conditions.clone(), terms.lease.cloned());
         let put = PutPages { operation, conditions, lease, sequence, range, parts };
-        self.combine(path, put).await
+        self.combine(Name::from(path), put).await
     }
 
     /// Puts the bytes of a range where they will stay, cell by cell.
@@ -220,7 +220,7 @@ struct OpenCell {
 
 impl Change for PutPages {
     type Done = PagesPut;
-    type Blob = OpenPages;
+    type State = OpenPages;
 
     fn combiner(store: &Store) -> &Combiner<Self> {
         &store.page_puts

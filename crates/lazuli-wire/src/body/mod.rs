@@ -1,4 +1,4 @@
-//! The XML bodies of the Blob service, one file each.
+//! The XML bodies of the services, one file each.
 //!
 //! A reader takes the whole body, which its caller has bounded by the `BODY_BYTES_MAX` beside it;
 //! a writer produces the document that the service answers with.
@@ -8,7 +8,10 @@ pub mod filter_blobs;
 pub mod list_blobs;
 pub mod list_blobs_arrow;
 pub mod list_containers;
+pub mod list_queues;
 pub mod page_list;
+pub mod queue_message;
+pub mod queue_messages;
 pub mod service_properties;
 pub mod session;
 pub mod signed_identifiers;

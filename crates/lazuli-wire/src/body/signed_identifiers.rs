@@ -2,10 +2,11 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/set-container-acl>
 
+use lazuli_model::acl::{AccessPolicy, SignedIdentifier};
 use lazuli_model::{ErrorCode, Refusal};
 
 use super::bounded;
-use crate::date::parse_iso;
+use crate::date::{iso7, parse_iso};
 use crate::xml::{XmlLimits, XmlReader, XmlWriter, missing_node, node_value};
 
 /// The longest body.
@@ -14,8 +15,6 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 const POLICIES_MAX: usize = 5;
 /// The longest identifier, in characters.
 const ID_CHARS_MAX: usize = 64;
-
-use lazuli_model::acl::SignedIdentifier;
 
 /// Reads the body of Set Container ACL; no bytes are no policies.
 ///
@@ -67,7 +66,8 @@ fn read_one(xml: &mut XmlReader<'_>) -> Result<SignedIdentifier, Refusal> {
     if policy.id.is_empty() { Err(missing_node("Id")) } else { Ok(policy) }
 }
 
-/// Writes the result of Get Container ACL.
+/// Writes the result of Get Container ACL, as the service does: times have all their digits, however
+/// they were written, and a policy that says nothing is left out.
 pub fn write(policies: &[SignedIdentifier]) -> String {
     let mut xml = XmlWriter::document(256 + 256 * policies.len());
     if policies.is_empty() {
@@ -78,21 +78,30 @@ pub fn write(policies: &[SignedIdentifier]) -> String {
     for policy in policies {
         xml.open("SignedIdentifier");
         xml.element("Id", &policy.id);
-        xml.open("AccessPolicy");
-        xml.optional("Start", policy.policy.start.as_deref());
-        xml.optional("Expiry", policy.policy.expiry.as_deref());
-        xml.optional("Permission", policy.policy.permission.as_deref());
-        xml.close("AccessPolicy");
+        write_policy(&mut xml, &policy.policy);
         xml.close("SignedIdentifier");
     }
     xml.close("SignedIdentifiers");
     xml.finish()
 }
 
+fn write_policy(xml: &mut XmlWriter, policy: &AccessPolicy) {
+    if *policy == AccessPolicy::default() {
+        return;
+    }
+    xml.open("AccessPolicy");
+    for (name, time) in [("Start", &policy.start), ("Expiry", &policy.expiry)] {
+        // Clients read the form that the service writes, and some of them no shorter one.
+        let written = time.as_deref().map(|text| parse_iso(text).map_or(text.to_owned(), iso7));
+        xml.optional(name, written.as_deref());
+    }
+    xml.optional("Permission", policy.permission.as_deref());
+    xml.close("AccessPolicy");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lazuli_model::acl::AccessPolicy;
     use proptest::prelude::*;
 
     fn policy(id: &str) -> String {
@@ -126,10 +135,15 @@ mod tests {
         assert_eq!(
             write(&policies[..1]),
             "<?xml version=\"1.0\" encoding=\"utf-8\"?><SignedIdentifiers><SignedIdentifier>\
-             <Id>a</Id><AccessPolicy><Start>2024-01-01</Start><Permission>rl</Permission>\
-             </AccessPolicy></SignedIdentifier></SignedIdentifiers>"
+             <Id>a</Id><AccessPolicy><Start>2024-01-01T00:00:00.0000000Z</Start>\
+             <Permission>rl</Permission></AccessPolicy></SignedIdentifier></SignedIdentifiers>"
         );
-        assert_eq!(read(write(&policies).as_bytes()).unwrap(), policies);
+        let nothing = write(&policies[1..]);
+        assert!(
+            nothing
+                .ends_with("<SignedIdentifier><Id>b</Id></SignedIdentifier></SignedIdentifiers>")
+        );
+        assert_eq!(read(nothing.as_bytes()).unwrap(), policies[1..]);
         assert_eq!(read(write(&[]).as_bytes()).unwrap(), []);
         assert_eq!(read(b"").unwrap(), []);
     }

@@ -156,6 +156,7 @@ async fn bind_services(
 ) -> Result<(Vec<(Listener, Service)>, Vec<Served>), Failure> {
     let services = [
         (Service::Blob, "blob", "BlobEndpoint", config.blob_port),
+        (Service::Queue, "queue", "QueueEndpoint", config.queue_port),
         (Service::Table, "table", "TableEndpoint", config.table_port),
     ];
     let (mut listeners, mut served) = (Vec::new(), Vec::new());

@@ -43,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) accounts: Vec<Account>,
     pub(crate) host: String,
     pub(crate) blob_port: u16,
+    pub(crate) queue_port: u16,
     pub(crate) table_port: u16,
     pub(crate) admin_port: u16,
     pub(crate) versions: UnknownVersions,
@@ -89,9 +90,7 @@ impl Config {
 
     /// Checks every setting, those of services that are not built yet included.
     pub(crate) fn from_layers(layers: &Layers) -> Result<Self, Failure> {
-        for key in ["queue-port", "dfs-port"] {
-            layers.parse::<u16>(key)?;
-        }
+        layers.parse::<u16>("dfs-port")?;
         let data = if layers.parse::<bool>("in-memory")? {
             Data::Memory
         } else {
@@ -118,6 +117,7 @@ impl Config {
             accounts: layers.accounts()?,
             host: layers.non_empty("host")?.to_owned(),
             blob_port: layers.parse("blob-port")?,
+            queue_port: layers.parse("queue-port")?,
             table_port: layers.parse("table-port")?,
             admin_port: layers.parse("admin-port")?,
             versions,
@@ -318,9 +318,10 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.data, Data::Directory("./lazuli-data".into()));
         assert_eq!(
-            (config.host.as_str(), config.blob_port, config.table_port, config.admin_port),
-            ("127.0.0.1", 10000, 10002, 10004)
+            (config.blob_port, config.queue_port, config.table_port, config.admin_port),
+            (10000, 10001, 10002, 10004)
         );
+        assert_eq!(config.host, "127.0.0.1");
         assert_eq!(config.durability, Durability::Sync);
         assert_eq!(config.versions, UnknownVersions::Serve);
         assert_eq!((config.log, config.ready_file.clone()), (LogFormat::Text, None));

@@ -51,7 +51,17 @@ fn a_log_without_its_keys_is_not_served_and_the_way_out_is_told() {
     let folder = folder.path();
     serve_once(folder);
     fs::rename(folder.join("data.keys"), folder.join("elsewhere")).unwrap();
-    let ports = ["serve", "--blob-port", "0", "--table-port", "0", "--admin-port", "0"];
+    let ports = [
+        "serve",
+        "--blob-port",
+        "0",
+        "--queue-port",
+        "0",
+        "--table-port",
+        "0",
+        "--admin-port",
+        "0",
+    ];
     let done = run(folder, &[&ports, &LOGGED[..]].concat());
     assert_eq!(done.status, Some(1));
     let error = "error: cannot open the transparency log: there is a log already, and its keys are \

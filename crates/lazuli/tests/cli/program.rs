@@ -48,7 +48,17 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `lazuli serve` with free ports and waits until it is ready.
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let ports = ["serve", "--blob-port", "0", "--table-port", "0", "--admin-port", "0"];
+        let ports = [
+            "serve",
+            "--blob-port",
+            "0",
+            "--queue-port",
+            "0",
+            "--table-port",
+            "0",
+            "--admin-port",
+            "0",
+        ];
         let mut child = command(folder, &[&ports, arguments].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

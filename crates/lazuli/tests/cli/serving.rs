@@ -51,12 +51,11 @@ fn the_ready_file_names_what_listens() {
     let ready = fs::read_to_string(folder.path().join("ready.json")).unwrap();
     let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
     assert_eq!(ready["blob"], format!("http://{}/mine", server.authority("blob")));
+    assert_eq!(ready["queue"], format!("http://{}/mine", server.authority("queue")));
     assert_eq!(ready["table"], format!("http://{}/mine", server.authority("table")));
     assert_eq!(ready["admin"], format!("http://{}", server.authority("admin")));
     assert_eq!(ready["account"], "mine");
-    for not_built in ["queue", "dfs"] {
-        assert!(ready[not_built].is_null(), "{ready}");
-    }
+    assert!(ready["dfs"].is_null(), "{ready}");
     assert_eq!(ready["pid"], server.id());
     server.signal(Signal::TERM);
     assert_eq!(server.end().0, Some(0));
@@ -84,7 +83,17 @@ fn a_second_signal_ends_it_at_once() {
 fn a_directory_or_port_in_use_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path(), &["--data", "shared"]);
-    let ports = ["serve", "--blob-port", "0", "--table-port", "0", "--admin-port", "0"];
+    let ports = [
+        "serve",
+        "--blob-port",
+        "0",
+        "--queue-port",
+        "0",
+        "--table-port",
+        "0",
+        "--admin-port",
+        "0",
+    ];
     let second = run(folder.path(), &[&ports[..], &["--data", "shared"]].concat());
     assert_eq!(second.status, Some(1));
     assert_eq!(
@@ -124,7 +133,19 @@ fn damage_is_named_and_not_served() {
     assert_eq!(checked.stderr, "error: 1 damage in d\n");
     let refused = run(
         folder.path(),
-        &["serve", "--data", "d", "--blob-port", "0", "--table-port", "0", "--admin-port", "0"],
+        &[
+            "serve",
+            "--data",
+            "d",
+            "--blob-port",
+            "0",
+            "--queue-port",
+            "0",
+            "--table-port",
+            "0",
+            "--admin-port",
+            "0",
+        ],
     );
     assert_eq!(refused.status, Some(1));
     assert!(refused.stderr.contains("d/meta/rows/current"), "{}", refused.stderr);

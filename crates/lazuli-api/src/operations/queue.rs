@@ -1,0 +1,37 @@
+//! The operations of the Queue service, in the order of the reference.
+
+use super::{Operation, not_built};
+use crate::queue;
+
+macro_rules! operation {
+    ($module:ident::$spec:ident, $_:ident::$handle:ident) => {
+        Operation {
+            spec: &queue::$module::$spec,
+            handle: |call| Box::pin(queue::$module::$handle(call)),
+        }
+    };
+}
+
+/// The operations of the Queue service; the one not built last.
+pub static QUEUE: &[Operation] = &[
+    operation!(list_queues::SPEC, list_queues::handle),
+    operation!(get_queue_service_properties::SPEC, get_queue_service_properties::handle),
+    operation!(set_queue_service_properties::SPEC, set_queue_service_properties::handle),
+    operation!(get_queue_service_stats::SPEC, get_queue_service_stats::handle),
+    operation!(create_queue::SPEC, create_queue::handle),
+    operation!(delete_queue::SPEC, delete_queue::handle),
+    operation!(get_queue_metadata::SPEC, get_queue_metadata::handle),
+    operation!(set_queue_metadata::SPEC, set_queue_metadata::handle),
+    operation!(get_queue_acl::SPEC, get_queue_acl::handle),
+    operation!(set_queue_acl::SPEC, set_queue_acl::handle),
+    operation!(put_message::SPEC, put_message::handle),
+    operation!(get_messages::SPEC, get_messages::handle),
+    operation!(peek_messages::SPEC, peek_messages::handle),
+    operation!(delete_message::SPEC, delete_message::handle),
+    operation!(update_message::SPEC, update_message::handle),
+    operation!(clear_messages::SPEC, clear_messages::handle),
+    Operation {
+        spec: &queue::get_user_delegation_key::SPEC,
+        handle: |call| Box::pin(std::future::ready(Err(not_built(call.spec)))),
+    },
+];

@@ -1,0 +1,35 @@
+//! Get Queue Service Properties.
+//!
+//! <https://learn.microsoft.com/rest/api/storageservices/get-queue-service-properties>
+
+use http::Method;
+use lazuli_model::Refusal;
+use lazuli_wire::body::service_properties;
+
+use crate::access;
+use crate::call::Call;
+use crate::reply::Reply;
+use crate::spec::{Level, Selector, Spec, Status};
+
+/// Get Queue Service Properties.
+pub static SPEC: Spec = Spec {
+    name: "GetQueueServiceProperties",
+    title: "Get Queue Service Properties",
+    rows: &["Service_GetProperties"],
+    page: "https://learn.microsoft.com/rest/api/storageservices/get-queue-service-properties",
+    level: Level::Account,
+    methods: &[Method::GET],
+    selectors: &[Selector::Query("restype", "service"), Selector::Query("comp", "properties")],
+    access: access::SERVICE_READ,
+    query: &["timeout"],
+    headers: &[],
+    success: &[200],
+    response: &[&["content-type"]],
+    status: Status::Built,
+};
+
+/// Tells the settings.
+pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
+    let properties = call.store().service_properties(call.head.service, call.account()).await?;
+    Ok(Reply::new(200).xml(service_properties::write_without_blobs(&properties)))
+}

@@ -1,0 +1,19 @@
+//! The Queue service as its callers see it: signed requests in, status, headers and body out.
+//!
+//! What is expected is what the service's documentation says:
+//! <https://learn.microsoft.com/rest/api/storageservices/queue-service-rest-api>.
+
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
+
+mod access;
+mod harness;
+mod journal;
+mod malformed;
+mod messages;
+mod queues;
+mod receipts;
+#[path = "../blob/scribe.rs"]
+#[allow(dead_code, reason = "the other service's tests ask more of it")]
+mod scribe;
+mod service;
+mod times;

@@ -83,6 +83,11 @@ fn queues_are_listed_in_pages() {
         }
     }
     assert_eq!(names, [vec!["aaa", "abc", "bbb"], vec!["ccc"]]);
+    // A marker of another listing may lie behind the end of this one.
+    let page = queues.send(&get("/?comp=list&maxresults=3")).is(200);
+    let marker = page.elements("NextMarker").pop().unwrap();
+    let beyond = queues.send(&get(&format!("/?comp=list&prefix=a&marker={marker}"))).is(200);
+    beyond.hides("<Name>").says("<NextMarker />");
     let none = queues.send(&get("/?comp=list&prefix=zzz")).is(200);
     none.hides("<Name>").says("<NextMarker />");
     for (query, code) in [

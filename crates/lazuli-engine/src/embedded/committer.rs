@@ -225,8 +225,8 @@ impl Committer {
                 Ok(Entered { entries, proof }) => {
                     version = next;
                     let key = row::journal_key(version);
-                    let entries = row::encode_entries(&entries);
-                    journal.push((key.clone(), Some(row::encode(&key, version, &entries))));
+                    let value = row::encode_entries(&key, version, &entries);
+                    journal.push((key, Some(value)));
                     let commit = &waiting.commit;
                     let keys = commit.puts.iter().map(|(key, _)| key).chain(&commit.deletes);
                     keys.for_each(|key| self.recent.changed(key, version));

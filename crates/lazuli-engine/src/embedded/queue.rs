@@ -48,6 +48,8 @@ pub(crate) struct Queue {
 struct State {
     waiting: VecDeque<Waiting>,
     bytes: usize,
+    /// How many commits the last group had.
+    last_group: usize,
     closed: bool,
 }
 
@@ -106,6 +108,13 @@ impl Queue {
             let waited = self.filled.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        if state.last_group > 1 {
+            // Callers are many, and others of them may be about to queue: on a busy processor they
+            // go first, and one sync serves more of them. On an idle one this returns at once.
+            drop(state);
+            std::thread::yield_now();
+            state = self.state();
+        }
         let mut group = Vec::with_capacity(state.waiting.len().min(self.bounds.group_commits));
         let mut bytes = 0;
         while group.len() < self.bounds.group_commits && bytes < self.bounds.group_bytes {
@@ -114,6 +123,7 @@ impl Queue {
             group.push(next);
         }
         state.bytes = state.bytes.saturating_sub(bytes);
+        state.last_group = group.len();
         Next::Group(group)
     }
 

@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use crate::meta::{Commit, CommitError, Committed, MetaError};
+use crate::wakeups::{self, Receiver, Sender};
 
 /// A commit with the place its answer goes to.
 #[derive(Debug)]
@@ -14,7 +13,7 @@ pub(crate) struct Waiting {
     pub(crate) commit: Commit,
     pub(crate) bytes: usize,
     pub(crate) since: Instant,
-    pub(crate) answer: oneshot::Sender<Result<Committed, CommitError>>,
+    pub(crate) answer: Sender<Result<Committed, CommitError>>,
 }
 
 /// How much may wait, and how much one group takes.
@@ -66,9 +65,9 @@ impl Queue {
     pub(crate) fn push(
         &self,
         commit: Commit,
-    ) -> Result<oneshot::Receiver<Result<Committed, CommitError>>, CommitError> {
+    ) -> Result<Receiver<Result<Committed, CommitError>>, CommitError> {
         let bytes = size(&commit);
-        let (answer, receiver) = oneshot::channel();
+        let (answer, receiver) = wakeups::answer();
         let mut state = self.state();
         if state.closed {
             return Err(MetaError::Unavailable("the store is closing".into()).into());

@@ -54,7 +54,7 @@ pub fn resolve<'a>(
     let scheme = if secure { "https" } else { "http" };
     let from_host = host_account(host).map(split_label).filter(|(label, _)| is_account(label));
     let (account, secondary, below, endpoint) = if let Some((label, secondary)) = from_host {
-        (label.to_owned(), secondary, path, format!("{scheme}://{host}/"))
+        (label.to_owned(), secondary, path, [scheme, "://", host, "/"].concat())
     } else {
         let inner = path.get(1..).unwrap_or_default();
         let (segment, below) = match inner.find('/') {
@@ -67,7 +67,7 @@ pub fn resolve<'a>(
             return Err(Refusal::new(ErrorCode::ResourceNotFound)
                 .with_cause(format!("no account `{label}` (host `{host}`)")));
         }
-        (label.to_owned(), secondary, below, format!("{scheme}://{host}/{segment}/"))
+        (label.to_owned(), secondary, below, [scheme, "://", host, "/", segment, "/"].concat())
     };
     let below = below.strip_prefix('/').unwrap_or(below);
     let (first, rest) = match below.split_once('/') {

@@ -22,6 +22,7 @@ pub mod scrub;
 mod state;
 pub mod stats;
 mod sums;
+mod wakeups;
 mod wal;
 
 pub use engine::{Durability, Engine, OpenError, Options};
@@ -38,6 +39,7 @@ pub use meta::{
 pub use scribe::{Entered, Entering, Proof, Receipt, Scribe};
 pub use scrub::Damage;
 pub use stats::Stats;
+pub use wakeups::deliver;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -7,6 +7,9 @@
 /// What [`Writer::null`] writes.
 const NULL: u8 = 0xf6;
 
+/// How many bytes [`Writer::null`] writes.
+pub const NULL_LENGTH: usize = 1;
+
 /// The types of items, as the upper three bits of their first byte say.
 const UINT: u8 = 0;
 const BYTES: u8 = 2;
@@ -73,6 +76,17 @@ impl<'a> Writer<'a> {
             }
         }
         self
+    }
+}
+
+/// How many bytes the head of an item has: of a number, or of anything of that length.
+pub const fn head_length(number: u64) -> usize {
+    match number {
+        0..=0x17 => 1,
+        0x18..=0xff => 2,
+        0x100..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
     }
 }
 
@@ -191,6 +205,7 @@ mod tests {
         ];
         for (number, bytes) in cases {
             assert_eq!(written(|writer| _ = writer.uint(number)), bytes);
+            assert_eq!(head_length(number), bytes.len());
             assert_eq!(Reader::new(bytes).uint(), Some(number));
         }
     }

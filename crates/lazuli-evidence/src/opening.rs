@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::cbor::{Reader, Writer};
+use crate::cbor::{NULL_LENGTH, Reader, Writer, head_length};
 use crate::digest::Digest;
 use crate::entry::{Entry, Kind};
 use crate::group::{GROUPS, Group};
@@ -158,7 +158,32 @@ impl<'a> Opening<'a> {
     /// How many characters the header has.
     fn header_length(&self) -> usize {
         // Without padding, 3 bytes are 4 characters, and what is left over as many as it needs.
-        (self.encode().len() * 4).div_ceil(3)
+        (self.encoded_length() * 4).div_ceil(3)
+    }
+
+    /// How many bytes it has.
+    fn encoded_length(&self) -> usize {
+        let string = |length: usize| head_length(length as u64) + length;
+        let (mut salts, mut commitments, mut groups) = (0, 0, head_length(GROUPS as u64));
+        for group in &self.groups {
+            match group {
+                Opened::Value { salt, value } => {
+                    salts += salt.len();
+                    groups += string(value.len());
+                }
+                Opened::Sealed(commitment) => {
+                    commitments += commitment.len();
+                    groups += NULL_LENGTH;
+                }
+            }
+        }
+        // The array, the version and the kind: one byte each.
+        let numbers = [self.site, u64::from(self.boot), self.t_ms, self.seq];
+        let numbers = numbers.into_iter().map(head_length).sum::<usize>() + 3;
+        let strings = [self.op.len(), self.label.len(), self.prev.len(), salts];
+        let strings = strings.into_iter().map(string).sum::<usize>();
+        let sealed = if commitments == 0 { 0 } else { string(commitments) };
+        numbers + strings + sealed + groups
     }
 
     /// The bytes of the opening.

@@ -6,9 +6,8 @@
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit as _, StreamCipher as _};
-use sha2::{Digest as _, Sha256};
 
-use crate::digest::{Digest, sha256};
+use crate::digest::{Digest, sha256, sha256_of};
 use crate::group::GROUPS;
 use crate::keys::DayKeys;
 
@@ -96,7 +95,7 @@ impl Sealed {
             self.hashed[FIELD.len()] = group as u8 + 1;
             self.hashed.extend_from_slice(salt);
             self.hashed.extend_from_slice(value);
-            self.commitments[group] = Sha256::digest(&self.hashed).into();
+            self.commitments[group] = sha256_of(&mut self.hashed);
         }
         self.fields_root = fields_root(&self.commitments);
     }

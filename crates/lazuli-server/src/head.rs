@@ -2,6 +2,8 @@
 //!
 //! RFC 9112, <https://www.rfc-editor.org/rfc/rfc9112>
 
+use std::mem::MaybeUninit;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -9,6 +11,9 @@ use lazuli_api::Spelling;
 use lazuli_api::spelling::METADATA_PREFIX;
 
 use crate::Limits;
+
+/// Headers that take no allocation to be parsed.
+const HEADERS_FEW: usize = 256;
 
 /// How many bytes of body follow a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +44,17 @@ pub(crate) struct Head {
 /// Takes a head off the front of `buffer`; `None` while it is not complete, the status to refuse it
 /// with if it never can be.
 pub(crate) fn take(buffer: &mut BytesMut, limits: &Limits) -> Result<Option<Head>, StatusCode> {
-    let mut lines = vec![httparse::EMPTY_HEADER; limits.headers_max];
-    let mut parsed = httparse::Request::new(&mut lines);
-    let length = match parsed.parse(buffer) {
+    // On the stack, and not filled in: there are few of them in most heads.
+    let mut few = [const { MaybeUninit::uninit() }; HEADERS_FEW];
+    let mut many = Vec::new();
+    let lines = if let Some(few) = few.get_mut(..limits.headers_max) {
+        few
+    } else {
+        many.resize(limits.headers_max, MaybeUninit::uninit());
+        &mut many
+    };
+    let mut parsed = httparse::Request::new(&mut []);
+    let length = match parsed.parse_with_uninit_headers(buffer, lines) {
         Ok(httparse::Status::Complete(length)) if length <= limits.head_bytes_max => length,
         Ok(httparse::Status::Partial) if buffer.len() < limits.head_bytes_max => return Ok(None),
         Ok(_) | Err(httparse::Error::TooManyHeaders) => {

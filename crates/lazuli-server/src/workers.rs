@@ -61,6 +61,8 @@ impl Worker {
         let handle = runtime.handle().clone();
         let (running, ended) = oneshot::channel();
         std::thread::Builder::new().name("connections".into()).spawn(move || {
+            // Requests that one sync made durable are woken together.
+            runtime.spawn(lazuli_engine::deliver());
             // Nothing is ever sent: the wait ends when the sender is gone.
             let _ = runtime.block_on(ended);
             // A blocking call that hangs on a dead disk must not keep the thread.

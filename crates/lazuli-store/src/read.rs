@@ -332,7 +332,11 @@ impl ContentReader {
         // Whole frames, whatever the first byte is: each is read and verified once.
         let wanted = |at: u64| (READ_BYTES - at % FRAME_PAYLOAD_BYTES).min(unread);
         let (next, bytes) = match &mut self.source {
-            Source::Bytes(bytes) => return Ok(Next::Here(std::mem::take(bytes))),
+            Source::Bytes(bytes) => {
+                // All there is: nothing is left to be read ahead.
+                self.unread = 0;
+                return Ok(Next::Here(std::mem::take(bytes)));
+            }
             Source::Pages(pages) => {
                 let run = pages.advance(wanted(0)).await?;
                 let bytes = run.len();
@@ -441,4 +445,31 @@ fn broken(cause: impl std::fmt::Display) -> Refusal {
 /// Decodes a manifest chunk's row: for scans that read the rows themselves.
 pub(crate) fn manifest_chunk(value: &[u8]) -> Result<ManifestChunk, Refusal> {
     ManifestChunk::decode(value).map_err(|error| damaged(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use lazuli_base::{ManualClock, SeededEntropy};
+    use lazuli_engine::Engine;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_read_ahead_of_bytes_at_hand() {
+        let engine = Engine::in_memory();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1)));
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let store = Store::new(engine.meta.clone(), engine.extents.clone(), clock, entropy);
+        let mut reader = ContentReader {
+            source: Source::Bytes(Bytes::from_static(b"abc")),
+            left: 3,
+            unread: 3,
+            ahead: VecDeque::new(),
+            _pin: Arc::from(store.extents.pin()),
+            store,
+        };
+        assert_eq!(reader.next().await.unwrap().as_deref(), Some(b"abc".as_slice()));
+        assert!(reader.ahead.is_empty());
+        assert_eq!(reader.next().await.unwrap(), None);
+    }
 }

@@ -109,9 +109,11 @@ impl ReadLog {
 
     fn wrote(&self, count: usize) {
         let mut waiting = self.waiting();
-        waiting.queue.drain(..count);
+        // They are freed once the lock is: requests wait for it.
+        let written: Vec<_> = waiting.queue.drain(..count).collect();
         self.tell(&waiting);
         drop(waiting);
+        drop(written);
         self.refuses.store(false, Ordering::Relaxed);
         self.room.notify_waiters();
     }

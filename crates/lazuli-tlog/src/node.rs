@@ -19,6 +19,9 @@ pub struct Node {
     pub index: u64,
 }
 
+/// The most full subtrees that a range is made of.
+const NODES_MAX: usize = 64;
+
 /// A store of the hashes of full subtrees.
 ///
 /// A closure `FnMut(Node) -> Result<Hash, E>` is one too.
@@ -74,7 +77,18 @@ pub(crate) fn fold(hashes: &[Hash]) -> Option<Hash> {
 
 /// The hash over the leaves of `range`, which is not empty: one subtree of RFC 6962.
 pub(crate) fn hash_of<R: HashReader>(reader: &mut R, range: &Range<u64>) -> Result<Hash, R::Error> {
-    let hashes = nodes_of(range).map(|node| reader.hash(node)).collect::<Result<Vec<_>, _>>()?;
+    let mut nodes = nodes_of(range);
+    let Some(first) = nodes.next() else { return Ok(Hash::of_empty_tree()) };
+    let first = reader.hash(first)?;
+    let Some(second) = nodes.next() else {
+        // One full subtree, as most are that a proof is made of.
+        return Ok(first);
+    };
+    let mut hashes = Vec::with_capacity(NODES_MAX);
+    hashes.extend([first, reader.hash(second)?]);
+    for node in nodes {
+        hashes.push(reader.hash(node)?);
+    }
     Ok(fold(&hashes).unwrap_or_else(Hash::of_empty_tree))
 }
 

@@ -11,6 +11,9 @@ use crate::TREE_SIZE_MAX;
 use crate::hash::Hash;
 use crate::node::{HashReader, hash_of, split};
 
+/// The usual most of hashes in a proof: trees of more leaves are rare.
+const DEPTH_USUAL: usize = 32;
+
 /// Why there is no proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProveError<E> {
@@ -49,7 +52,7 @@ pub fn inclusion_proof<R: HashReader>(
     if index >= size || size > TREE_SIZE_MAX {
         return Err(ProveError::OutOfRange);
     }
-    let mut aside = Vec::new();
+    let mut aside = Vec::with_capacity(DEPTH_USUAL);
     let (mut start, mut end) = (0, size);
     while end - start > 1 {
         let middle = start + split(end - start);

@@ -21,6 +21,7 @@ use crate::headroom::Headroom;
 use crate::meta::{Commit, CommitError, Committed, MetaError, Version};
 use crate::scribe::{Desk, Entered, Entering, Proof, Scribe};
 use crate::stats::Stats;
+use crate::wakeups::Wakeups;
 use crate::wal::Supply;
 
 /// Acknowledged writes a power cut may take in relaxed mode are younger than this.
@@ -160,9 +161,10 @@ impl Committer {
         Stats::add(&self.stats.groups, 1);
         Stats::add(&self.stats.commits, accepted.len() as u64);
         self.stats.group_commits.record(accepted.len() as u64);
+        let mut wakeups = Wakeups::default();
         for Accepted { waiting, version, proof } in accepted {
             self.stats.commit_micros.record_micros(waiting.since.elapsed());
-            let _ = waiting.answer.send(Ok(Committed { version, proof }));
+            waiting.answer.send_with(Ok(Committed { version, proof }), &mut wakeups);
         }
         Vec::new()
     }
@@ -186,7 +188,7 @@ impl Committer {
             match ids.into_iter().find_map(|id| failed(&id)) {
                 None => kept.push(waiting),
                 Some(error) => {
-                    let _ = waiting.answer.send(Err(error.into()));
+                    waiting.answer.send(Err(error.into()));
                 }
             }
         }
@@ -225,8 +227,8 @@ impl Committer {
                 Ok(Entered { entries, proof }) => {
                     version = next;
                     let key = row::journal_key(version);
-                    let entries = row::encode_entries(&entries);
-                    journal.push((key.clone(), Some(row::encode(&key, version, &entries))));
+                    let value = row::encode_entries(&key, version, &entries);
+                    journal.push((key, Some(value)));
                     let commit = &waiting.commit;
                     let keys = commit.puts.iter().map(|(key, _)| key).chain(&commit.deletes);
                     keys.for_each(|key| self.recent.changed(key, version));
@@ -237,7 +239,7 @@ impl Committer {
                     if matches!(error, CommitError::Conflict(_)) {
                         Stats::add(&self.stats.conflicts, 1);
                     }
-                    let _ = waiting.answer.send(Err(error));
+                    waiting.answer.send(Err(error));
                 }
             }
         }
@@ -306,6 +308,6 @@ fn is_of_entries_alone(commit: &Commit) -> bool {
 
 fn answer_all<G: IntoIterator<Item = Waiting>>(group: G, error: &CommitError) {
     for waiting in group {
-        let _ = waiting.answer.send(Err(error.clone()));
+        waiting.answer.send(Err(error.clone()));
     }
 }

@@ -155,7 +155,7 @@ impl Meta for EmbeddedMeta {
                 }
             })?;
             let stopped = || MetaError::Unavailable("the committer stopped".into()).into();
-            answer.await.unwrap_or_else(|_| Err(stopped()))
+            answer.await.unwrap_or_else(|| Err(stopped()))
         })
     }
 

@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use crate::meta::{Commit, CommitError, Committed, MetaError};
+use crate::wakeups::{self, Receiver, Sender};
 
 /// A commit with the place its answer goes to.
 #[derive(Debug)]
@@ -14,7 +13,7 @@ pub(crate) struct Waiting {
     pub(crate) commit: Commit,
     pub(crate) bytes: usize,
     pub(crate) since: Instant,
-    pub(crate) answer: oneshot::Sender<Result<Committed, CommitError>>,
+    pub(crate) answer: Sender<Result<Committed, CommitError>>,
 }
 
 /// How much may wait, and how much one group takes.
@@ -48,6 +47,8 @@ pub(crate) struct Queue {
 struct State {
     waiting: VecDeque<Waiting>,
     bytes: usize,
+    /// How many commits the last group had.
+    last_group: usize,
     closed: bool,
 }
 
@@ -64,9 +65,9 @@ impl Queue {
     pub(crate) fn push(
         &self,
         commit: Commit,
-    ) -> Result<oneshot::Receiver<Result<Committed, CommitError>>, CommitError> {
+    ) -> Result<Receiver<Result<Committed, CommitError>>, CommitError> {
         let bytes = size(&commit);
-        let (answer, receiver) = oneshot::channel();
+        let (answer, receiver) = wakeups::answer();
         let mut state = self.state();
         if state.closed {
             return Err(MetaError::Unavailable("the store is closing".into()).into());
@@ -106,6 +107,13 @@ impl Queue {
             let waited = self.filled.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        if state.last_group > 1 {
+            // Callers are many, and others of them may be about to queue: on a busy processor they
+            // go first, and one sync serves more of them. On an idle one this returns at once.
+            drop(state);
+            std::thread::yield_now();
+            state = self.state();
+        }
         let mut group = Vec::with_capacity(state.waiting.len().min(self.bounds.group_commits));
         let mut bytes = 0;
         while group.len() < self.bounds.group_commits && bytes < self.bounds.group_bytes {
@@ -114,6 +122,7 @@ impl Queue {
             group.push(next);
         }
         state.bytes = state.bytes.saturating_sub(bytes);
+        state.last_group = group.len();
         Next::Group(group)
     }
 

@@ -44,11 +44,23 @@ pub(crate) fn journal_key(version: Version) -> Bytes {
 
 /// The stored value for `payload` under the stored `key`.
 pub(crate) fn encode(key: &[u8], version: Version, payload: &[u8]) -> Bytes {
-    let head = version.0.to_le_bytes();
-    let mut value = BytesMut::with_capacity(HEAD_BYTES + payload.len());
-    value.put_u32_le(crc32c_parts(&[key, &head, payload]));
-    value.put_slice(&head);
-    value.put_slice(payload);
+    encode_with(key, version, payload.len(), |value| value.put_slice(payload))
+}
+
+/// The stored value for a payload of `len` bytes that `write` appends.
+fn encode_with(
+    key: &[u8],
+    version: Version,
+    len: usize,
+    write: impl FnOnce(&mut BytesMut),
+) -> Bytes {
+    let mut value = BytesMut::with_capacity(HEAD_BYTES + len);
+    value.put_u32_le(0);
+    value.put_u64_le(version.0);
+    write(&mut value);
+    if let Some((crc, covered)) = value.split_first_chunk_mut::<4>() {
+        *crc = crc32c_parts(&[key, covered]).to_le_bytes();
+    }
     value.freeze()
 }
 
@@ -71,16 +83,16 @@ pub(crate) fn user_row(key: &Bytes, value: &Bytes) -> Result<Row, MetaError> {
     Ok(Row { key: key.slice(key.len().min(1)..), value, version })
 }
 
-/// The payload of a journal row.
-pub(crate) fn encode_entries(entries: &[Bytes]) -> Bytes {
+/// The stored value of a journal row under its stored `key`.
+pub(crate) fn encode_entries(key: &[u8], version: Version, entries: &[Bytes]) -> Bytes {
     let len = entries.iter().map(|entry| entry.len() + 4).sum::<usize>() + 4;
-    let mut payload = BytesMut::with_capacity(len);
-    payload.put_u32_le(entries.len() as u32);
-    for entry in entries {
-        payload.put_u32_le(entry.len() as u32);
-        payload.put_slice(entry);
-    }
-    payload.freeze()
+    encode_with(key, version, len, |value| {
+        value.put_u32_le(entries.len() as u32);
+        for entry in entries {
+            value.put_u32_le(entry.len() as u32);
+            value.put_slice(entry);
+        }
+    })
 }
 
 /// A stored journal row: the commit's number and its entries.
@@ -137,7 +149,7 @@ mod tests {
     fn journal_rows_round_trip() {
         for entries in [vec![], vec![Bytes::from("a"), Bytes::new(), Bytes::from("ccc")]] {
             let key = journal_key(Version(7));
-            let value = encode(&key, Version(7), &encode_entries(&entries));
+            let value = encode_entries(&key, Version(7), &entries);
             assert_eq!(journal_row(&key, &value), Ok((Version(7), entries)));
         }
     }

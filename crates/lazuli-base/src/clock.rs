@@ -1,7 +1,8 @@
 //! Wall-clock time in 100-nanosecond ticks, the granularity of Azure's entity tags and snapshots.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -90,43 +91,72 @@ const fn ticks_of(duration: Duration) -> u64 {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// The present moment by what has passed since the program began, whatever the clock was set to
+    /// meanwhile. What is thrown away for its age is thrown away when it is old by both.
+    fn steady(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// The operating system's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
+/// What the clock showed when it was looked at for the first time, and that moment.
+static BEGAN: OnceLock<(Timestamp, Instant)> = OnceLock::new();
+
+fn system_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(UNIX_EPOCH_TICKS.saturating_add(ticks_of(since)))
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(UNIX_EPOCH_TICKS.saturating_add(ticks_of(since)))
+        let now = system_time();
+        BEGAN.get_or_init(|| (now, Instant::now()));
+        now
+    }
+
+    fn steady(&self) -> Timestamp {
+        let (began, moment) = BEGAN.get_or_init(|| (system_time(), Instant::now()));
+        began.saturating_add(moment.elapsed())
     }
 }
 
 /// A clock that stands still until it is moved: for tests and simulation.
 #[derive(Debug)]
-pub struct ManualClock(AtomicU64);
+pub struct ManualClock {
+    now: AtomicU64,
+    steady: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that shows `start`.
     pub const fn new(start: Timestamp) -> Self {
-        Self(AtomicU64::new(start.ticks()))
+        Self { now: AtomicU64::new(start.ticks()), steady: AtomicU64::new(start.ticks()) }
     }
 
-    /// Moves the clock forward by `duration`.
+    /// Lets `duration` pass.
     pub fn advance(&self, duration: Duration) {
-        self.0.fetch_add(ticks_of(duration), Ordering::SeqCst);
+        for time in [&self.now, &self.steady] {
+            time.fetch_add(ticks_of(duration), Ordering::SeqCst);
+        }
     }
 
-    /// Sets the clock, forward or back.
+    /// Sets the clock, forward or back, although no time has passed.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.ticks(), Ordering::SeqCst);
+        self.now.store(now.ticks(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Timestamp {
+        Timestamp(self.steady.load(Ordering::SeqCst))
     }
 }
 
@@ -140,6 +170,18 @@ mod tests {
         let later = Timestamp::from_ticks(at.ticks() + 1_239_999);
         assert_eq!((at.unix_millis(), later.unix_millis()), (1_760_000_000_000, 1_760_000_000_123));
         assert_eq!(Timestamp::from_unix_seconds(-1).unix_millis(), 0);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_goes_on_steadily() {
+        let start = Timestamp::from_unix_seconds(10);
+        let clock = ManualClock::new(start);
+        clock.set(Timestamp::from_unix_seconds(1000));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.now(), Timestamp::from_unix_seconds(1001));
+        assert_eq!(clock.steady(), Timestamp::from_unix_seconds(11));
+        let (before, steady) = (SystemClock.steady(), SystemClock.steady());
+        assert!(before <= steady && steady.since(SystemClock.now()) < Duration::from_secs(1));
     }
 
     #[test]

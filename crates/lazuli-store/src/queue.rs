@@ -85,6 +85,7 @@ impl Store {
         loop {
             let mut txn = self.begin();
             let entry = control("CreateQueue", account, queue);
+            let mut new = None;
             let creation = match txn.get::<QueueRow>(&key).await? {
                 Some(row) if row.metadata.is_same(metadata) => {
                     txn.record(&entry.status(Some(204)));
@@ -100,11 +101,15 @@ impl Store {
                     };
                     txn.put(key.clone(), &row)?;
                     txn.record(&entry);
+                    new = Some(row.id);
                     Creation::Made
                 }
             };
             if self.commit(txn, &mut attempts).await? {
                 return Ok(creation);
+            }
+            if let Some(id) = new {
+                self.lines.forget(id);
             }
         }
     }
@@ -152,6 +157,7 @@ impl Store {
                 self.collect_soon();
                 return Ok(());
             }
+            self.lines.forget(row.id);
         }
     }
 

@@ -3,7 +3,7 @@
 //! <https://learn.microsoft.com/rest/api/storageservices/list-queues1>
 
 use http::Method;
-use lazuli_model::{Refusal, listing};
+use lazuli_model::{ErrorCode, Refusal, listing};
 use lazuli_wire::body::Pairs;
 use lazuli_wire::body::list_queues::{QueueListHead, QueueListWriter};
 use lazuli_wire::marker;
@@ -59,9 +59,9 @@ pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     Ok(Reply::new(200).xml(xml.finish(next.as_deref())))
 }
 
-/// The name that a marker says to go on at.
+/// The name that a marker says to go on at. `OutOfRangeInput` for one that this service never gave,
+/// as the service answers.
 fn position(text: &str) -> Result<String, Refusal> {
-    String::from_utf8(marker::decode(text)?).map_err(|_| {
-        Refusal::query_value("marker", text, "The marker is not one this service returned.")
-    })
+    let name = marker::decode(text).ok().and_then(|name| String::from_utf8(name).ok());
+    name.ok_or_else(|| ErrorCode::OutOfRangeInput.into())
 }

@@ -34,18 +34,15 @@ pub(crate) fn put(call: &Call<'_>) -> Result<(Duration, Option<Duration>), Refus
         return Err(Refusal::query_value("visibilitytimeout", text, reason));
     }
     let hidden = within(call, "visibilitytimeout", 0..=WEEK_SECONDS)?.unwrap_or(0);
-    let kept = kept(call)?;
-    if let Kept::Seconds(seconds) = kept
-        && hidden >= seconds
-    {
-        let reason = "The value must be less than messagettl.";
-        return Err(Refusal::query_value("visibilitytimeout", hidden.to_string(), reason));
-    }
-    let kept = match kept {
+    let kept = match kept(call)? {
         Kept::Unsaid => Some(WEEK_SECONDS.unsigned_abs()),
         Kept::Seconds(seconds) => Some(seconds),
         Kept::Ever => None,
     };
+    if kept.is_some_and(|kept| hidden >= kept) {
+        let reason = "The value must be less than messagettl.";
+        return Err(Refusal::query_value("visibilitytimeout", hidden.to_string(), reason));
+    }
     Ok((Duration::from_secs(hidden), kept.map(Duration::from_secs)))
 }
 

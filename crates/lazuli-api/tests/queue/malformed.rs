@@ -21,7 +21,7 @@ fn bad_messages_are_refused_and_not_stored() {
         (message("a\u{1}"), "InvalidXmlDocument"),
         (message("a\u{ffff}"), "InvalidXmlDocument"),
         (format!("{entities}{}", message("&c;")), "InvalidXmlDocument"),
-        ("<a>".repeat(100_000), "InvalidXmlDocument"),
+        ("<a>".repeat(40_000), "InvalidXmlDocument"),
     ] {
         let answer = queues.send(&send("POST", "/things/messages", &body));
         answer.refused(400, code);
@@ -29,6 +29,20 @@ fn bad_messages_are_refused_and_not_stored() {
     let bytes = b"<QueueMessage><MessageText>\xff</MessageText></QueueMessage>";
     queues.send(&send("POST", "/things/messages", bytes)).refused(400, "InvalidXmlDocument");
     assert_eq!(queues.count(), "0");
+}
+
+#[test]
+fn settings_that_queues_do_not_have_are_refused() {
+    let queues = Queues::with_queue();
+    for setting in [
+        "<DefaultServiceVersion>2023-11-03</DefaultServiceVersion>",
+        "<StaticWebsite><Enabled>true</Enabled></StaticWebsite>",
+        "<DeleteRetentionPolicy><Enabled>true</Enabled><Days>3</Days></DeleteRetentionPolicy>",
+    ] {
+        let body = format!("<StorageServiceProperties>{setting}</StorageServiceProperties>");
+        let set = send("PUT", "/?restype=service&comp=properties", &body);
+        queues.send(&set).refused(400, "UnsupportedXmlNode");
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn queues_are_listed_in_pages() {
         ("maxresults=0", "OutOfRangeQueryParameterValue"),
         ("maxresults=x", "OutOfRangeQueryParameterValue"),
         ("include=deleted", "InvalidQueryParameterValue"),
-        ("marker=junk", "InvalidQueryParameterValue"),
+        ("marker=junk", "OutOfRangeInput"),
     ] {
         queues.send(&get(&format!("/?comp=list&{query}"))).refused(400, code);
     }

@@ -1,5 +1,6 @@
 //! Removing the rows of messages that have expired.
 
+use lazuli_base::Timestamp;
 use lazuli_model::Refusal;
 
 use crate::Store;
@@ -20,7 +21,7 @@ impl Store {
         full: bool,
         collected: &mut Collected,
     ) -> Result<(), Refusal> {
-        let mut queues = self.lines.expired(self.clock.now());
+        let mut queues = self.lines.expired(self.certainly_now());
         if full {
             queues.clear();
             self.each_row(schema::all_queues(), |row| {
@@ -36,6 +37,12 @@ impl Store {
         Ok(())
     }
 
+    /// A time that it is not before, even if the clock was set forward by mistake: what expired by
+    /// then is gone for good.
+    fn certainly_now(&self) -> Timestamp {
+        self.clock.now().min(self.clock.steady())
+    }
+
     async fn expire_messages_of(
         &self,
         queue: QueueId,
@@ -44,6 +51,7 @@ impl Store {
         let line = self.lines.of(queue);
         self.count_line(queue, &line).await?;
         line.state().expires();
+        let now = self.certainly_now();
         let mut range = schema::messages(queue);
         loop {
             let _told = line.changing.read().await;
@@ -53,7 +61,7 @@ impl Store {
             for row in &rows {
                 let message = MessageRow::decode(&row.value).map_err(|error| damaged(&error))?;
                 let Some((_, visible, number)) = schema::message_parts(&row.key) else { continue };
-                if message.is_expired(txn.now()) {
+                if message.is_expired(now) {
                     txn.rely_on(row);
                     txn.delete(row.key.clone());
                     if message.text == MessageText::Apart {

@@ -11,7 +11,7 @@ use lazuli_model::names::QueueName;
 use lazuli_model::{ErrorCode, Refusal};
 use tokio::sync::OwnedRwLockReadGuard;
 
-use super::line::{Line, Place};
+use super::line::{Line, Look, Place};
 use super::messages::{LOOK_PAGE, Message, TEXT_HERE_MAX};
 use crate::Store;
 use crate::blob::BlobPath;
@@ -40,6 +40,7 @@ struct Visible {
 pub(crate) struct Front {
     queue: QueueId,
     line: Arc<Line>,
+    look: Look,
     _told: OwnedRwLockReadGuard<()>,
     /// Where to read on; `None` if everything visible is read.
     next: Option<Place>,
@@ -108,12 +109,13 @@ impl Change for GetMessages {
         let queue = row.ok_or_else(|| Refusal::new(ErrorCode::QueueNotFound))?.id;
         let line = store.lines.of(queue);
         let told = Arc::clone(&line.changing).read_owned().await;
-        let first = line.state().look();
+        let look = Look::begin(&line);
         Ok(Front {
             queue,
             line,
             _told: told,
-            next: Some(first),
+            next: Some(look.from),
+            look,
             visible: VecDeque::new(),
             end: (txn.now(), u64::MAX),
             got: Vec::new(),
@@ -174,11 +176,10 @@ impl Change for GetMessages {
             state.went(*from, before);
             state.came(*to, after);
         }
-        state.found(front.first());
+        drop(state);
+        front.look.found(front.first());
         if front.expired.is_some() {
-            state.saw_expired();
-            drop(state);
-            store.collect_soon();
+            store.saw_expired(&front.line);
         }
     }
 }

@@ -16,14 +16,16 @@ use crate::rows::MessageRow;
 use crate::schema::QueueId;
 
 /// Lines that are kept in memory; beyond it those that nobody uses are found anew.
-const LINES_MAX: usize = 10_000;
+const LINES_MAX: usize = 50_000;
 
 /// Messages expire in this many steps of the time they are kept, or up to twice as many.
 const STEPS: u32 = 512;
 
-/// Rows of expired messages are removed when they are this part of all, or after the pause.
+/// Rows of expired messages are removed when they are this part of all, or after a pause: a minute, or
+/// longer for a queue so long that looking through it would take much of that.
 const EXPIRED_PART: u64 = 16;
 const EXPIRE_PAUSE: Duration = Duration::from_mins(1);
+const EXPIRE_PAUSE_EACH: Duration = Duration::from_micros(100);
 
 /// Where a message's row is in its queue: when it becomes visible, and its number.
 pub(super) type Place = (Timestamp, u64);
@@ -81,6 +83,37 @@ pub(crate) struct Line {
     state: Mutex<State>,
 }
 
+/// Somebody who looks for the first row, from a place on.
+#[derive(Debug)]
+pub(super) struct Look {
+    line: Arc<Line>,
+    pub(super) from: Place,
+}
+
+impl Look {
+    pub(super) fn begin(line: &Arc<Line>) -> Self {
+        let mut state = line.state();
+        if state.looking == 0 {
+            state.came = NOWHERE;
+        }
+        state.looking += 1;
+        Self { line: Arc::clone(line), from: state.first }
+    }
+
+    /// No row was found before `place`.
+    pub(super) fn found(&self, place: Place) {
+        let mut state = self.line.state();
+        // Who began later may have found that it is further on.
+        state.first = state.first.max(place.min(state.came));
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.line.state().looking -= 1;
+    }
+}
+
 impl Line {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -105,6 +138,8 @@ pub(super) struct State {
     first: Place,
     /// The first row that came since somebody began to look for the first one.
     came: Place,
+    /// How many look for it.
+    looking: usize,
     counted: Counted,
     /// Counted messages by the time at which they are gone.
     gone_by: BTreeMap<Timestamp, u64>,
@@ -119,6 +154,7 @@ impl Default for State {
         Self {
             first: Place::default(),
             came: NOWHERE,
+            looking: 0,
             counted: Counted::None,
             gone_by: BTreeMap::new(),
             total: 0,
@@ -129,22 +165,6 @@ impl Default for State {
 }
 
 impl State {
-    /// Where to look for the first message.
-    pub(super) const fn first(&self) -> Place {
-        self.first
-    }
-
-    /// Begins to look for the first row, from the answer on; one does at a time.
-    pub(super) const fn look(&mut self) -> Place {
-        self.came = NOWHERE;
-        self.first
-    }
-
-    /// No row was found before `place` since [`State::look`].
-    pub(super) fn found(&mut self, place: Place) {
-        self.first = place.min(self.came);
-    }
-
     /// A row may be at `place` from now on, or from soon on.
     pub(super) fn may_come(&mut self, place: Place) {
         self.first = self.first.min(place);
@@ -207,7 +227,8 @@ impl State {
     fn is_due(&self, now: Timestamp) -> bool {
         let expired = self.expired(now);
         let many = self.counted == Counted::All && expired >= self.total / EXPIRED_PART;
-        let waited = self.expired_at.is_none_or(|at| at.elapsed() >= EXPIRE_PAUSE);
+        let each = EXPIRE_PAUSE_EACH.saturating_mul(u32::try_from(self.total).unwrap_or(u32::MAX));
+        let waited = self.expired_at.is_none_or(|at| at.elapsed() >= EXPIRE_PAUSE.max(each));
         (expired > 0 || self.saw_expired) && (many || waited)
     }
 

@@ -10,7 +10,7 @@ use lazuli_model::message::{MessageId, PopReceipt};
 use lazuli_model::names::QueueName;
 use lazuli_model::{ErrorCode, Refusal};
 
-use super::line::Place;
+use super::line::{Line, Look, Place};
 use super::open_queue;
 use crate::Store;
 use crate::blocks::following;
@@ -157,33 +157,44 @@ impl Store {
         max: usize,
     ) -> Result<Vec<Message>, Refusal> {
         let home = self.get_queue(account, queue).await?.id;
-        let now = self.clock.now();
-        let (visible, number) = self.lines.of(home).state().first();
+        let (line, now) = (self.lines.of(home), self.clock.now());
+        let look = Look::begin(&line);
+        let end = (now, u64::MAX);
         let mut range = schema::messages(home);
-        range.start = schema::message(home, visible, number);
-        range.end = Some(following(&schema::message(home, now, u64::MAX)));
-        let mut peeked = Vec::new();
-        loop {
+        range.start = schema::message(home, look.from.0, look.from.1);
+        range.end = Some(following(&schema::message(home, end.0, end.1)));
+        let (mut peeked, mut first, mut expired) = (Vec::new(), None, false);
+        while peeked.len() < max {
             let rows = self.rows(range.clone(), LOOK_PAGE).await?;
             for row in &rows {
                 let message = MessageRow::decode(&row.value).map_err(|error| damaged(&error))?;
-                let Some((_, visible, _)) = schema::message_parts(&row.key) else { continue };
+                let Some((_, visible, number)) = schema::message_parts(&row.key) else { continue };
+                first = first.or(Some((visible, number)));
                 if message.is_expired(now) {
-                    continue;
-                }
-                // It may have been taken since, with its text.
-                if let Some(text) = self.message_text(home, &message).await? {
+                    expired = true;
+                } else if peeked.len() < max
+                    // It may have been taken since, with its text.
+                    && let Some(text) = self.message_text(home, &message).await?
+                {
                     peeked.push(Message::new(&message, visible, text));
-                }
-                if peeked.len() == max {
-                    return Ok(peeked);
                 }
             }
             match rows.last() {
                 Some(last) if rows.len() == LOOK_PAGE => range.start = following(&last.key),
-                _ => return Ok(peeked),
+                _ => break,
             }
         }
+        look.found(first.unwrap_or(end));
+        if expired {
+            self.saw_expired(&line);
+        }
+        Ok(peeked)
+    }
+
+    /// Tells the collector that rows of expired messages were in the way.
+    pub(super) fn saw_expired(&self, line: &Line) {
+        line.state().saw_expired();
+        self.collect_soon();
     }
 
     /// The text of a message; `None` if it is apart and not there.

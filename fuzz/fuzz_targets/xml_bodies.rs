@@ -1,6 +1,6 @@
 //! The bodies of Set Container ACL, Set Blob Service Properties and Set Blob Tags, and the list of
 //! pages that another server tells: what is read can be written, and what is written reads as the
-//! same.
+//! same, or is written as the same again.
 #![no_main]
 
 use lazuli_wire::body::{page_list, service_properties, signed_identifiers, tags};
@@ -10,7 +10,8 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(policies) = signed_identifiers::read(data) {
         let written = signed_identifiers::write(&policies);
         let again = signed_identifiers::read(written.as_bytes()).expect("reads what it wrote");
-        assert_eq!(policies, again);
+        // Times get all their digits when they are written.
+        assert_eq!(written, signed_identifiers::write(&again));
     }
     if let Ok(set) = tags::read(data) {
         let written = tags::write(&set);

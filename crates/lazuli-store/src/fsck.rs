@@ -56,6 +56,7 @@ const TABLES: &[(u8, OfRow)] = &[
     (b'T', |check, row| check.table(row)),
     (b'e', |check, row| check.entity(row)),
     (b'Q', |check, row| check.queue(row)),
+    (b'i', |check, row| check.home(row)),
     (b'q', |check, row| check.message(row)),
     (b'w', |check, row| check.text(row)),
     (b's', |check, row| check.staging(row)),

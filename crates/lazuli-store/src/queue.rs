@@ -8,7 +8,7 @@ use lazuli_model::{ErrorCode, Refusal};
 use crate::Store;
 use crate::journal::{Entry, Kind};
 use crate::list::Page;
-use crate::rows::{GarbageRow, QueueRow, Stored as _};
+use crate::rows::{GarbageRow, HomeRow, QueueRow, Stored as _};
 use crate::schema::{self, Garbage, QueueId};
 use crate::txn::{Attempts, Txn, damaged};
 
@@ -48,6 +48,13 @@ async fn open_queue(
 ) -> Result<QueueRow, Refusal> {
     let row = txn.get(&schema::queue(account, queue.as_str())).await?;
     row.ok_or_else(|| ErrorCode::QueueNotFound.into())
+}
+
+/// Finds where a queue's messages are, inside a transaction: they must still be there when the change
+/// commits.
+async fn open_home(txn: &mut Txn<'_>, (account, queue): (&str, &str)) -> Result<QueueId, Refusal> {
+    let row: Option<HomeRow> = txn.get(&schema::home(account, queue)).await?;
+    row.map(|row| row.id).ok_or_else(|| ErrorCode::QueueNotFound.into())
 }
 
 /// The journal entry of a change to a queue.
@@ -100,6 +107,7 @@ impl Store {
                         policies: Vec::new(),
                     };
                     txn.put(key.clone(), &row)?;
+                    txn.put(schema::home(account, queue.as_str()), &HomeRow { id: row.id })?;
                     txn.record(&entry);
                     new = Some(row.id);
                     Creation::Made
@@ -129,6 +137,7 @@ impl Store {
             let mut txn = self.begin();
             let row = open_queue(&mut txn, account, queue).await?;
             txn.delete(schema::queue(account, queue.as_str()));
+            txn.delete(schema::home(account, queue.as_str()));
             self.discard(&mut txn, account, row.id)?;
             let entry = Entry::new(Kind::Delete, "DeleteQueue", account);
             txn.record(&entry.container(queue.as_str()));
@@ -149,6 +158,7 @@ impl Store {
             let before = row.id;
             row.id = self.new_queue_id().await?;
             txn.put(schema::queue(account, queue.as_str()), &row)?;
+            txn.put(schema::home(account, queue.as_str()), &HomeRow { id: row.id })?;
             self.discard(&mut txn, account, before)?;
             let entry = Entry::new(Kind::Delete, "ClearMessages", account);
             txn.record(&entry.container(queue.as_str()));

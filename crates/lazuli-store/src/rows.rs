@@ -97,6 +97,7 @@ stored! {
     TableRow = 1 "table row";
     EntityRow = 1 "entity row";
     QueueRow = 1 "queue row";
+    HomeRow = 1 "row of a queue's home";
     MessageRow = 1 "message row";
     TextRow = 1 "message text";
 }
@@ -119,6 +120,14 @@ pub struct QueueRow {
     pub metadata: Metadata,
     /// Stored access policies.
     pub policies: Vec<SignedIdentifier>,
+}
+
+/// Where a queue's messages are: what changes of messages rely on, apart from the queue's row, which
+/// others may write as often as they like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HomeRow {
+    /// The same as in the queue's row.
+    pub id: QueueId,
 }
 
 /// A message, under the time at which it becomes visible.

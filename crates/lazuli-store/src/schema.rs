@@ -21,6 +21,7 @@
 //! | `T` | account, 0, table in lower case | [`TableRow`] |
 //! | `e` | table id, partition key, 0, row key, both as below | [`EntityRow`] |
 //! | `Q` | account, 0, queue | [`QueueRow`] |
+//! | `i` | account, 0, queue | [`HomeRow`]: the id that the queue's messages are keyed by |
 //! | `q` | queue id, time it becomes visible, message number | [`MessageRow`] |
 //! | `w` | queue id, message number | [`TextRow`]: the text of a long message |
 //! | `h` | `t`, time, key of a `b` row | [`RehydrationRow`]: the time an archived blob comes back |
@@ -68,6 +69,7 @@
 //! [`TableRow`]: crate::rows::TableRow
 //! [`EntityRow`]: crate::rows::EntityRow
 //! [`QueueRow`]: crate::rows::QueueRow
+//! [`HomeRow`]: crate::rows::HomeRow
 //! [`MessageRow`]: crate::rows::MessageRow
 //! [`TextRow`]: crate::rows::TextRow
 
@@ -81,7 +83,7 @@ mod queues;
 mod tables;
 
 pub use queues::{
-    QueueId, all_queues, message, message_parts, messages, queue, queue_name, queues, text,
+    QueueId, all_queues, home, message, message_parts, messages, queue, queue_name, queues, text,
     text_parts, texts,
 };
 pub use tables::{TableId, after_partition, entities, entity, entity_parts, table, tables};

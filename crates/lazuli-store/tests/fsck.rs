@@ -115,6 +115,7 @@ async fn rows_that_are_gone_are_missed() {
         (b'c', "its container does not exist"),
         (b'T', "its table does not exist"),
         (b'Q', "its queue does not exist"),
+        (b'i', "its messages' home is another"),
         (b'q', "no message has the text"),
         (b'w', "its text is missing"),
         (b'b', "no blob has this content"),

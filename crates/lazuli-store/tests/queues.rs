@@ -388,6 +388,33 @@ fn each_message_goes_to_one_consumer_while_the_queue_is_counted() {
 }
 
 #[test]
+fn who_sets_metadata_holds_up_no_message() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    runtime.block_on(async {
+        let (_engine, store) = running().await;
+        let mut setters = JoinSet::new();
+        for setter in 0..4 {
+            let store = store.clone();
+            setters.spawn(async move {
+                for n in 0.. {
+                    let metadata = Metadata::new([("a", format!("{setter} {n}"))]).unwrap();
+                    // They may meet each other.
+                    let _ = store.set_queue_metadata(ACCOUNT, &queue(), &metadata).await;
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        for n in 0..300_u64 {
+            store.put_message(ACCOUNT, &queue(), forever(&n.to_string())).await.unwrap();
+            let got = store.get_messages(ACCOUNT, &queue(), (1, HIDDEN)).await.unwrap();
+            let held = (got[0].id, got[0].receipt);
+            store.delete_message(ACCOUNT, &queue(), held).await.unwrap();
+        }
+        setters.shutdown().await;
+    });
+}
+
+#[test]
 fn a_change_whose_client_goes_away_is_made_whole_or_not_at_all() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
     runtime.block_on(async {

@@ -3,14 +3,22 @@
 use lazuli_engine::Row;
 
 use super::{Check, Trouble, ensure};
-use crate::rows::{MessageRow, MessageText, QueueRow, Stored, TextRow};
+use crate::rows::{HomeRow, MessageRow, MessageText, QueueRow, Stored, TextRow};
 use crate::schema::{self, Garbage, QueueId};
 
 impl Check<'_> {
     pub(super) fn queue(&mut self, row: &Row) -> Result<(), Trouble> {
         let queue = QueueRow::decode(&row.value)?;
-        schema::queue_name(&row.key).ok_or("its key names no queue")?;
+        let (account, name) = schema::queue_name(&row.key).ok_or("its key names no queue")?;
+        let home = self.get(schema::home(account, name))?;
+        let home = home.and_then(|value| HomeRow::decode(&value).ok());
+        ensure(home == Some(HomeRow { id: queue.id }), "its messages' home is another")?;
         ensure(self.named.queues.insert(queue.id.0), "another queue has the same messages")
+    }
+
+    pub(super) fn home(&mut self, row: &Row) -> Result<(), Trouble> {
+        let home = HomeRow::decode(&row.value)?;
+        ensure(self.named.queues.contains(&home.id.0), "its queue does not exist")
     }
 
     fn holds_queue(&self, queue: QueueId) -> bool {

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lazuli_engine::Row;
+use lazuli_model::Refusal;
 use lazuli_model::names::QueueName;
-use lazuli_model::{ErrorCode, Refusal};
 use tokio::sync::OwnedRwLockReadGuard;
 
 use super::line::{Line, Look, Place};
 use super::messages::{LOOK_PAGE, Message, TEXT_HERE_MAX};
+use super::open_home;
 use crate::Store;
 use crate::blob::BlobPath;
 use crate::blocks::following;
 use crate::combine::{Change, Combiner, Name};
 use crate::journal::{Entry, Kind};
-use crate::rows::{MessageRow, QueueRow, Stored as _};
+use crate::rows::{MessageRow, Stored as _};
 use crate::schema::{self, QueueId};
 use crate::txn::{Txn, damaged};
 
@@ -105,8 +106,7 @@ impl Change for GetMessages {
         txn: &'a mut Txn<'_>,
         path: &'a BlobPath<'_>,
     ) -> Result<Front, Refusal> {
-        let row = txn.get::<QueueRow>(&schema::queue(path.account, path.container)).await?;
-        let queue = row.ok_or_else(|| Refusal::new(ErrorCode::QueueNotFound))?.id;
+        let queue = open_home(txn, (path.account, path.container)).await?;
         let line = store.lines.of(queue);
         let told = Arc::clone(&line.changing).read_owned().await;
         let look = Look::begin(&line);

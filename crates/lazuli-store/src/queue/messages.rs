@@ -11,7 +11,7 @@ use lazuli_model::names::QueueName;
 use lazuli_model::{ErrorCode, Refusal};
 
 use super::line::{Line, Look, Place};
-use super::open_queue;
+use super::open_home;
 use crate::Store;
 use crate::blocks::following;
 use crate::combine::Led;
@@ -123,7 +123,7 @@ impl Store {
         let mut attempts = Attempts::default();
         loop {
             let mut txn = self.begin();
-            let home = open_queue(&mut txn, account, queue).await?.id;
+            let home = open_home(&mut txn, (account, queue.as_str())).await?;
             let mut row = MessageRow {
                 id,
                 inserted: txn.now(),
@@ -238,7 +238,7 @@ impl Store {
         let mut attempts = Attempts::default();
         loop {
             let mut txn = self.begin();
-            let home = open_queue(&mut txn, account, queue).await?.id;
+            let home = open_home(&mut txn, (account, queue.as_str())).await?;
             let before = held(&mut txn, home, (id, receipt)).await?;
             let mut row = before.clone();
             let to: Place = (txn.now().saturating_add(hidden), id.number());
@@ -295,7 +295,7 @@ impl Store {
         let mut attempts = Attempts::default();
         loop {
             let mut txn = self.begin();
-            let home = open_queue(&mut txn, account, queue).await?.id;
+            let home = open_home(&mut txn, (account, queue.as_str())).await?;
             let row = held(&mut txn, home, (id, receipt)).await?;
             txn.delete(schema::message(home, place.0, place.1));
             if row.text == MessageText::Apart {

@@ -16,6 +16,11 @@ pub fn queue(account: &str, queue: &str) -> Bytes {
     key(b'Q', &[account.as_bytes(), &[0], queue.as_bytes()])
 }
 
+/// The key of the row that says where a queue's messages are.
+pub fn home(account: &str, queue: &str) -> Bytes {
+    key(b'i', &[account.as_bytes(), &[0], queue.as_bytes()])
+}
+
 /// An account's queues whose names begin with `prefix`.
 pub fn queues(account: &str, prefix: &str) -> KeyRange {
     KeyRange::prefix(queue(account, prefix))
@@ -26,7 +31,7 @@ pub fn all_queues() -> KeyRange {
     KeyRange::prefix(key(b'Q', &[]))
 }
 
-/// The account and the queue's name in the key of its row.
+/// The account and the queue's name in the key of its row, or of that of its messages' home.
 pub fn queue_name(key: &[u8]) -> Option<(&str, &str)> {
     let names = std::str::from_utf8(key.get(1..)?).ok()?;
     names.split_once('\0')

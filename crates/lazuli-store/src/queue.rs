@@ -62,6 +62,12 @@ fn control<'a>(operation: &'a str, account: &'a str, queue: &'a QueueName) -> En
     Entry::new(Kind::Control, operation, account).container(queue.as_str())
 }
 
+/// Leaves messages that nothing names any more to the collector.
+fn discard(txn: &mut Txn<'_>, account: &str, id: QueueId) -> Result<(), Refusal> {
+    let garbage = GarbageRow { account: account.to_owned() };
+    txn.put(schema::garbage(Garbage::Queue(id)), &garbage)
+}
+
 impl Store {
     /// The queue's row, if there is one of the name.
     pub async fn find_queue(
@@ -138,7 +144,7 @@ impl Store {
             let row = open_queue(&mut txn, account, queue).await?;
             txn.delete(schema::queue(account, queue.as_str()));
             txn.delete(schema::home(account, queue.as_str()));
-            self.discard(&mut txn, account, row.id)?;
+            discard(&mut txn, account, row.id)?;
             let entry = Entry::new(Kind::Delete, "DeleteQueue", account);
             txn.record(&entry.container(queue.as_str()));
             if self.commit(txn, &mut attempts).await? {
@@ -159,7 +165,7 @@ impl Store {
             row.id = self.new_queue_id().await?;
             txn.put(schema::queue(account, queue.as_str()), &row)?;
             txn.put(schema::home(account, queue.as_str()), &HomeRow { id: row.id })?;
-            self.discard(&mut txn, account, before)?;
+            discard(&mut txn, account, before)?;
             let entry = Entry::new(Kind::Delete, "ClearMessages", account);
             txn.record(&entry.container(queue.as_str()));
             if self.commit(txn, &mut attempts).await? {
@@ -169,13 +175,6 @@ impl Store {
             }
             self.lines.forget(row.id);
         }
-    }
-
-    /// Leaves messages that nothing names any more to the collector.
-    #[expect(clippy::unused_self, reason = "it is read as the store's doing")]
-    fn discard(&self, txn: &mut Txn<'_>, account: &str, id: QueueId) -> Result<(), Refusal> {
-        let garbage = GarbageRow { account: account.to_owned() };
-        txn.put(schema::garbage(Garbage::Queue(id)), &garbage)
     }
 
     /// Replaces a queue's metadata.

@@ -13,6 +13,7 @@ use lazuli_model::{ApiVersion, Service};
 use lazuli_store::Store;
 use lazuli_wire::date;
 
+use crate::answer::Answer;
 use crate::scribe::{FakeScribe, Logged};
 
 /// The account that calls are made to.
@@ -292,79 +293,7 @@ pub(crate) fn encoded(receipt: &str) -> String {
     receipt.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
 }
 
-/// What a call was answered.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    asked: String,
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl std::fmt::Display for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{}\nanswered {}", self.asked, self.status)?;
-        for (name, value) in &self.headers {
-            writeln!(f, "{name}: {}", value.to_str().unwrap_or("(no text)"))?;
-        }
-        write!(f, "{}", self.text())
-    }
-}
-
 impl Answer {
-    /// Asserts success with a status.
-    #[track_caller]
-    pub(crate) fn is(self, status: u16) -> Self {
-        assert_eq!((self.status, self.header("x-ms-error-code").as_str()), (status, ""), "{self}");
-        self
-    }
-
-    /// Asserts a refusal with a status and a code, told in the header and in the body.
-    #[track_caller]
-    pub(crate) fn refused(self, status: u16, code: &str) -> Self {
-        let found = (self.status, self.header("x-ms-error-code"));
-        assert_eq!(found, (status, code.to_owned()), "{self}");
-        self.has("content-type", "application/xml").says(&format!("<Error><Code>{code}</Code>"));
-        self
-    }
-
-    /// Asserts a header's value; empty for an absent header.
-    #[track_caller]
-    pub(crate) fn has(&self, name: &str, value: &str) -> &Self {
-        assert_eq!(self.header(name), value, "{name} of {self}");
-        self
-    }
-
-    /// Asserts that the body says something.
-    #[track_caller]
-    pub(crate) fn says(&self, part: &str) -> &Self {
-        assert!(self.text().contains(part), "{part:?} in {self}");
-        self
-    }
-
-    /// Asserts that the body does not say something.
-    #[track_caller]
-    pub(crate) fn hides(&self, part: &str) -> &Self {
-        assert!(!self.text().contains(part), "{part:?} in {self}");
-        self
-    }
-
-    /// A header's value; empty if it is absent.
-    pub(crate) fn header(&self, name: &str) -> String {
-        let value = self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        value.unwrap_or_default().into_owned()
-    }
-
-    /// The body as text.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The contents of the elements of a name, in the body's order.
-    pub(crate) fn elements(&self, name: &str) -> Vec<String> {
-        elements(&self.text(), name)
-    }
-
     /// The messages in the body.
     pub(crate) fn messages(&self) -> Vec<Got> {
         let all = self.elements("QueueMessage");

@@ -5,10 +5,20 @@ use lazuli_engine::BoxFuture;
 use lazuli_model::{ErrorCode, Refusal, Service};
 use lazuli_wire::query::Query;
 
-use crate::blob;
+use crate::blob as service;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::spec::{Level, Selector, Spec, Status};
+
+/// An operation of the `service` that the place of its use names.
+macro_rules! operation {
+    ($module:ident::$spec:ident, $_:ident::$handle:ident) => {
+        Operation {
+            spec: &service::$module::$spec,
+            handle: |call| Box::pin(service::$module::$handle(call)),
+        }
+    };
+}
 
 mod queue;
 mod table;
@@ -24,19 +34,10 @@ pub struct Operation {
     pub handle: for<'a> fn(Call<'a>) -> BoxFuture<'a, Result<Reply, Refusal>>,
 }
 
-macro_rules! operation {
-    ($module:ident::$spec:ident, $_:ident::$handle:ident) => {
-        Operation {
-            spec: &blob::$module::$spec,
-            handle: |call| Box::pin(blob::$module::$handle(call)),
-        }
-    };
-}
-
 macro_rules! pending {
     ($spec:ident) => {
         Operation {
-            spec: &blob::pending::$spec,
+            spec: &service::pending::$spec,
             handle: |call| Box::pin(std::future::ready(Err(not_built(call.spec)))),
         }
     };

@@ -1,16 +1,7 @@
 //! The operations of the Queue service, in the order of the reference.
 
 use super::{Operation, not_built};
-use crate::queue;
-
-macro_rules! operation {
-    ($module:ident::$spec:ident, $_:ident::$handle:ident) => {
-        Operation {
-            spec: &queue::$module::$spec,
-            handle: |call| Box::pin(queue::$module::$handle(call)),
-        }
-    };
-}
+use crate::queue as service;
 
 /// The operations of the Queue service; the one not built last.
 pub static QUEUE: &[Operation] = &[
@@ -31,7 +22,7 @@ pub static QUEUE: &[Operation] = &[
     operation!(update_message::SPEC, update_message::handle),
     operation!(clear_messages::SPEC, clear_messages::handle),
     Operation {
-        spec: &queue::get_user_delegation_key::SPEC,
+        spec: &service::get_user_delegation_key::SPEC,
         handle: |call| Box::pin(std::future::ready(Err(not_built(call.spec)))),
     },
 ];

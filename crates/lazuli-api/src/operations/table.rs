@@ -1,16 +1,7 @@
 //! The operations of the Table service, in the order of the reference.
 
 use super::Operation;
-use crate::table;
-
-macro_rules! operation {
-    ($module:ident::$spec:ident, $_:ident::$handle:ident) => {
-        Operation {
-            spec: &table::$module::$spec,
-            handle: |call| Box::pin(table::$module::$handle(call)),
-        }
-    };
-}
+use crate::table as service;
 
 /// The operations of the Table service.
 pub static TABLE: &[Operation] = &[

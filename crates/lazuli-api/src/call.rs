@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method};
 use lazuli_auth::Granted;
 use lazuli_base::Timestamp;
@@ -83,11 +84,13 @@ impl<'a> Call<'a> {
         (granted, store): (Granted, &'a Store),
         body: &'a mut dyn RequestBody,
     ) -> Self {
-        let announced = body.announced();
+        // A head that says nothing has no body, and announces none.
+        let announced = body.announced().filter(|_| head.headers.contains_key(CONTENT_LENGTH));
         Self { api, spec, head, granted, body: Mutex::new(body), announced, store }
     }
 
-    /// The length of the body as the caller announced it; `None` for a chunked body.
+    /// The length of the body as the caller announced it; `None` for a chunked body, and
+    /// where nothing was announced.
     pub fn announced(&self) -> Option<u64> {
         self.announced
     }

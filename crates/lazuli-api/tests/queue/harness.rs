@@ -41,6 +41,7 @@ pub(crate) struct Call {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     is_signed: bool,
+    is_announced: bool,
     version: String,
 }
 
@@ -53,6 +54,7 @@ pub(crate) fn call(method: &str, target: &str) -> Call {
         headers: Vec::new(),
         body: Vec::new(),
         is_signed: true,
+        is_announced: true,
         version: VERSION.to_string(),
     }
 }
@@ -105,6 +107,12 @@ impl Call {
         self
     }
 
+    /// Announces no length.
+    pub(crate) fn unannounced(mut self) -> Self {
+        self.is_announced = false;
+        self
+    }
+
     /// Names another version.
     pub(crate) fn version(mut self, version: &str) -> Self {
         version.clone_into(&mut self.version);
@@ -133,7 +141,9 @@ impl Call {
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         };
         add("host", self.host.as_deref().unwrap_or(HOST));
-        add("content-length", &self.body.len().to_string());
+        if self.is_announced {
+            add("content-length", &self.body.len().to_string());
+        }
         add("x-ms-date", &date::rfc1123(now));
         add("x-ms-version", &self.version);
         for (name, value) in &self.headers {

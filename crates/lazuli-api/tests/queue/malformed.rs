@@ -26,6 +26,8 @@ fn bad_messages_are_refused_and_not_stored() {
         let answer = queues.send(&send("POST", "/things/messages", &body));
         answer.refused(400, code);
     }
+    let unannounced = put("", "").unannounced();
+    queues.send(&unannounced).refused(411, "MissingContentLengthHeader");
     let bytes = b"<QueueMessage><MessageText>\xff</MessageText></QueueMessage>";
     queues.send(&send("POST", "/things/messages", bytes)).refused(400, "InvalidXmlDocument");
     assert_eq!(queues.count(), "0");

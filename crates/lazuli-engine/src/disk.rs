@@ -18,7 +18,14 @@ pub enum Access {
     Read,
     /// Reading and writing.
     ReadWrite,
+    /// Writing what is synced at once and read no more: past the cache of the operating system where
+    /// the file system can do that. What begins at a multiple of [`DIRECT_BYTES`], in memory and in
+    /// the file, can take that way.
+    Direct,
 }
+
+/// The alignment in bytes, of memory, that [`Access::Direct`] asks for.
+pub const DIRECT_BYTES: usize = 4096;
 
 /// The room of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -469,6 +469,7 @@ fn open_store(
         dir: path.clone(),
         sizes: Sizes { cache_bytes: options.cache_bytes, memtable_bytes: options.memtable_bytes },
         unsynced: previous.relaxed,
+        durability: options.durability,
         stats: Arc::clone(stats),
     });
     let store = store.map_err(|error| match error {

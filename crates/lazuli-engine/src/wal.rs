@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::block::BLOCK_BYTES;
 pub(crate) use self::replay::{Logged, ReplayError, replay};
 use self::segment::Record;
-use crate::disk::{self, Disk, DiskFile};
+use crate::disk::{self, Access, DIRECT_BYTES, Disk, DiskFile};
 
 /// The trees whose rows a segment may have: for each, the last change in it.
 pub(crate) type Reach = [u64; 3];
@@ -67,6 +67,8 @@ pub(crate) struct Wal {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     segment_bytes: u64,
+    /// How segments are opened to be written.
+    access: Access,
     state: Mutex<State>,
 }
 
@@ -141,6 +143,7 @@ impl Wal {
         disk: Arc<dyn Disk>,
         dir: &Path,
         segment_bytes: u64,
+        access: Access,
         logged: Logged,
     ) -> io::Result<Self> {
         if let Some((path, bytes)) = &logged.tail {
@@ -174,7 +177,7 @@ impl Wal {
             buffers: Buffers::default(),
         };
         let dir = dir.to_path_buf();
-        Ok(Self { disk, dir, segment_bytes, state: Mutex::new(state) })
+        Ok(Self { disk, dir, segment_bytes, access, state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -214,8 +217,8 @@ impl Wal {
         };
         record.previous = *previous;
         buffers.data.clear();
-        buffers.blocks.clear();
         record.encode(&mut buffers.data);
+        let aligned = buffers.align(count);
         let start = open.next;
         let mut first = start;
         if first == 0 {
@@ -223,7 +226,7 @@ impl Wal {
             first = 1;
         }
         block::write(&mut buffers.blocks, open.generation, first, &buffers.data);
-        open.write(&mut buffers.blocks, start)?;
+        open.write(buffers.blocks.get_mut(aligned..).unwrap_or_default(), start)?;
         if sync {
             open.sync().map_err(LogError::Unknown)?;
         }
@@ -351,7 +354,7 @@ impl State {
 fn settle(disk: &dyn Disk, path: &Path, bytes: u64) -> io::Result<()> {
     let mut whole = disk::read_file(disk, path)?;
     whole.truncate(usize::try_from(bytes).map_err(io::Error::other)?);
-    let file = disk.open(path, disk::Access::ReadWrite)?;
+    let file = disk.open(path, Access::ReadWrite)?;
     file.write_all_at(&whole, 0)?;
     file.sync_data()
 }
@@ -385,6 +388,16 @@ impl Open {
 }
 
 impl Buffers {
+    /// Empties the memory for `count` blocks and a segment's head, and gives where in it they are to
+    /// begin so that they can be written directly.
+    fn align(&mut self, count: u32) -> usize {
+        self.blocks.clear();
+        self.blocks.reserve((count as usize + 1) * BLOCK_BYTES + DIRECT_BYTES);
+        let aligned = self.blocks.as_ptr().align_offset(DIRECT_BYTES);
+        self.blocks.resize(aligned.min(DIRECT_BYTES), 0);
+        self.blocks.len()
+    }
+
     /// Gives back what an uncommonly large record took.
     fn shrink(&mut self) {
         const KEPT_BYTES: usize = 1 << 20;

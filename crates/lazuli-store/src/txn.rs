@@ -4,6 +4,7 @@
 //! conflict the whole function runs again, a bounded number of times: a decision is never applied
 //! to another state than the one it was made for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,7 +31,8 @@ pub struct Txn<'s> {
     origin: Option<&'s Origin>,
     now: Timestamp,
     commit: Commit,
-    expected: Vec<Bytes>,
+    /// The keys that were read. A transaction of entities reads hundreds.
+    expected: BTreeSet<Bytes>,
     /// The place of the newest entry of the request that the change goes on for.
     recorded: Option<usize>,
 }
@@ -38,7 +40,7 @@ pub struct Txn<'s> {
 impl<'s> Txn<'s> {
     fn new(meta: &'s dyn Meta, origin: Option<&'s Origin>, now: Timestamp) -> Self {
         let commit = Commit { since: meta.latest(), ..Commit::default() };
-        Self { meta, origin, now, commit, expected: Vec::new(), recorded: None }
+        Self { meta, origin, now, commit, expected: BTreeSet::new(), recorded: None }
     }
 
     /// The time of the change: one clock reading for all of it.
@@ -56,7 +58,7 @@ impl<'s> Txn<'s> {
     pub async fn get_raw(&mut self, key: &Bytes) -> Result<Option<Row>, Refusal> {
         let row = self.meta.get(key).await.map_err(|error| unavailable(&error))?;
         if !self.expected.contains(key) {
-            self.expected.push(key.clone());
+            self.expected.insert(key.clone());
             let version = row.as_ref().map(|row| row.version);
             self.commit.expect.push(Expect { key: key.clone(), version });
         }

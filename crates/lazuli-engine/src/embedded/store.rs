@@ -2,15 +2,15 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::keeper::Keeper;
 use super::trees::{self, Change, SPACES, Sizes, Trees};
-use crate::disk::Disk;
+use crate::disk::{Access, Disk};
 use crate::engine::Durability;
 use crate::frame::Fields;
 use crate::meta::{KeyRange, MetaError, Row, Version};
@@ -28,6 +28,8 @@ const SEGMENTS_MIN: u64 = 64;
 const SEGMENT_BYTES_MIN: u64 = 256 << 10;
 /// Segments with rows that are not in tables yet: beyond this many the oldest one's are written.
 const SEGMENTS_MAX: u64 = 4;
+/// Memory for a record's body beyond this is given back.
+const BODY_BYTES_KEPT: usize = 1 << 20;
 /// Marks a row of a record as removed.
 const REMOVED: u32 = u32::MAX;
 
@@ -38,6 +40,9 @@ pub(crate) struct Store {
     memtable_bytes: u64,
     wal_bytes_max: u64,
     closed: AtomicBool,
+    /// Memory for the body of a record, kept between groups: made anew for each, memory of its size
+    /// comes from the operating system and is cleared every time.
+    body: Mutex<Vec<u8>>,
 }
 
 /// How to open a store.
@@ -49,6 +54,8 @@ pub(crate) struct Parts {
     pub(crate) sizes: Sizes,
     /// Whether records may have been on their way when the store was last written.
     pub(crate) unsynced: bool,
+    /// How durable groups are when they are written.
+    pub(crate) durability: Durability,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -101,7 +108,7 @@ pub(crate) fn recover(
 impl Store {
     /// Opens a store. Blocking.
     pub(crate) fn open(parts: Parts) -> Result<Self, StoreError> {
-        let Parts { disk, dir, sizes, unsynced, stats } = parts;
+        let Parts { disk, dir, sizes, unsynced, durability, stats } = parts;
         let wal_dir = dir.join(WAL_DIR);
         let at = |path: &Path| {
             let path = path.to_path_buf();
@@ -116,7 +123,12 @@ impl Store {
         let trees = Arc::new(trees);
         let total = disk.space(&wal_dir).map_or(u64::MAX, |space| space.total);
         let segment_bytes = SEGMENT_BYTES.min((total / SEGMENTS_MIN).max(SEGMENT_BYTES_MIN));
-        let wal = Wal::new(disk, &wal_dir, segment_bytes, logged).map_err(at(&wal_dir))?;
+        let access = match durability {
+            Durability::Sync => Access::Direct,
+            Durability::Relaxed => Access::ReadWrite,
+        };
+        let wal = Wal::new(disk, &wal_dir, segment_bytes, access, logged);
+        let wal = wal.map_err(at(&wal_dir))?;
         let wal = Arc::new(wal);
         let flushed = trees.persisted();
         let keeper = Keeper::start(Arc::clone(&trees), Arc::clone(&wal), stats, flushed);
@@ -127,6 +139,7 @@ impl Store {
             memtable_bytes: sizes.memtable_bytes,
             wal_bytes_max: segment_bytes * SEGMENTS_MAX,
             closed: AtomicBool::new(false),
+            body: Mutex::default(),
         };
         Ok(store)
     }
@@ -159,9 +172,14 @@ impl Store {
             _ => {}
         }
         let seqno = self.trees.next_seqno();
-        let (spaces, body) = encode(&changes);
+        let mut body = std::mem::take(&mut *self.body());
+        let spaces = encode(&changes, &mut body);
         let record = Record { seqno, previous: 0, spaces, body };
-        self.wal.append(record, durability == Durability::Sync, supply)?;
+        let mut body = self.wal.append(record, durability == Durability::Sync, supply)?.body;
+        if body.capacity() <= BODY_BYTES_KEPT {
+            body.clear();
+            *self.body() = body;
+        }
         self.trees.apply(changes, seqno);
         match supply {
             Supply::Ordinary => self.seal_full(seqno),
@@ -169,6 +187,10 @@ impl Store {
             Supply::Reserved => {}
         }
         Ok(())
+    }
+
+    fn body(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seals memtables that are large enough, and those that keep the log from being used again.
@@ -254,15 +276,15 @@ impl From<LogError> for WriteError {
     }
 }
 
-/// The changes of a group as the log keeps them, and the trees they are for:
+/// Appends the changes of a group as the log keeps them to `body`; gives the trees they are for.
 ///
 /// ```text
 /// count(4), then per change: key length(4) ‖ value length(4), all ones if removed ‖ key ‖ value
 /// ```
-fn encode(changes: &[Change]) -> (u32, Vec<u8>) {
+fn encode(changes: &[Change], body: &mut Vec<u8>) -> u32 {
     let value_len = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
     let len = changes.iter().map(|(key, value)| 8 + key.len() + value_len(value)).sum::<usize>();
-    let mut body = Vec::with_capacity(4 + len);
+    body.reserve(4 + len);
     let mut spaces = 0;
     body.extend((changes.len() as u32).to_le_bytes());
     for (key, value) in changes {
@@ -272,7 +294,7 @@ fn encode(changes: &[Change]) -> (u32, Vec<u8>) {
         body.extend_from_slice(key);
         body.extend_from_slice(value.as_deref().unwrap_or_default());
     }
-    (spaces, body)
+    spaces
 }
 
 fn decode(body: &[u8]) -> Option<Vec<Change>> {
@@ -301,7 +323,8 @@ mod tests {
             (Bytes::from_static(b"\x01k"), None),
             (Bytes::from_static(b"\x01\xff"), Some(Bytes::new())),
         ];
-        let (spaces, body) = encode(&changes);
+        let mut body = Vec::new();
+        let spaces = encode(&changes, &mut body);
         assert_eq!(decode(&body), Some(changes));
         assert_eq!(spaces & 0b11, 0b11);
         assert_eq!(decode(&body[..body.len() - 1]), None);

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{GENERATION_MAX, Spare, Wal, segment_name, spare_name};
-use crate::disk::{Access, DiskFile};
+use crate::disk::DiskFile;
 
 /// Zeros written and synced at a time: a commit's sync waits for at most this much of them.
 const STEP_BYTES: u64 = 256 * 1024;
@@ -103,6 +103,6 @@ impl Wal {
         let path = self.dir.join(segment_name(generation));
         self.disk.rename(&spare.path, &path)?;
         self.disk.sync_dir(&self.dir)?;
-        self.disk.open(&path, Access::ReadWrite)
+        self.disk.open(&path, self.access)
     }
 }

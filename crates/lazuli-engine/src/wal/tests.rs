@@ -22,7 +22,8 @@ fn open(disk: &SimDisk, unsynced: bool) -> Result<(Wal, Vec<u64>), ReplayError> 
         Ok(())
     })?;
     let at = |error| ReplayError::Io(dir().to_path_buf(), error);
-    Ok((Wal::new(Arc::new(disk.clone()), dir(), SEGMENT_BYTES, logged).map_err(at)?, found))
+    let wal = Wal::new(Arc::new(disk.clone()), dir(), SEGMENT_BYTES, Access::Direct, logged);
+    Ok((wal.map_err(at)?, found))
 }
 
 fn body(seqno: u64) -> Vec<u8> {

@@ -10,7 +10,7 @@ use lazuli_wire::{batch, headers};
 use crate::call::Call;
 use crate::message::{Body, FullBody};
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 use crate::{access, address};
 
 /// Blob Batch, of an account.
@@ -21,6 +21,7 @@ pub static ACCOUNT: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/blob-batch",
     level: Level::Account,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "batch")],
     access: access::ANY_TOKEN,
     query: &["timeout"],
@@ -38,6 +39,7 @@ pub static CONTAINER: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/blob-batch",
     level: Level::Container,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "batch")],
     access: access::ANY_TOKEN,
     query: &["timeout"],

@@ -15,7 +15,7 @@ use lazuli_wire::body::session;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Create Session.
 pub static SPEC: Spec = Spec {
@@ -26,6 +26,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/create-session",
     level: Level::Container,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "session")],
     access: access::KEY_ONLY,
     query: &["timeout"],

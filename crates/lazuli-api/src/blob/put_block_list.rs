@@ -15,7 +15,8 @@ use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::spec::{
-    BLOB_CONTENT, CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status,
+    BLOB_CONTENT, CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec,
+    Status,
 };
 
 /// Put Block List.
@@ -26,6 +27,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/put-block-list",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "blocklist")],
     access: access::BLOB_CREATE,
     query: &["timeout"],

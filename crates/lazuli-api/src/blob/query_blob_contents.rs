@@ -21,7 +21,7 @@ use crate::call::Call;
 use crate::message::ResponseBody;
 use crate::properties::md5_text;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec, Status};
 
 /// Query Blob Contents.
 pub static SPEC: Spec = Spec {
@@ -31,6 +31,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/query-blob-contents",
     level: Level::Blob,
     methods: &[Method::POST],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "query")],
     access: access::BLOB_READ,
     query: &["timeout", "snapshot"],

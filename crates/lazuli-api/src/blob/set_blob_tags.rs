@@ -11,7 +11,7 @@ use lazuli_wire::{crc64, headers, md5};
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{LEASE, Level, Selector, Spec, Status};
+use crate::spec::{Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Set Blob Tags.
 pub static SPEC: Spec = Spec {
@@ -21,6 +21,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-tags",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "tags")],
     access: access::BLOB_TAGS,
     query: &["timeout", "versionid"],

@@ -52,7 +52,7 @@ pub static CONTAINER: Spec = Spec {
 /// Answers every sub-request as the pipeline answers a request of its own.
 pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let content_type = call.required_header("content-type")?;
-    let body = call.read_body(batch::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(batch::BODY_BYTES_MAX as u64).await?;
     let requests = batch::read(content_type, &body)?;
     let mut answer = batch::BatchResponseWriter::new(&call.api.entropy.uuid());
     let mut first = None;

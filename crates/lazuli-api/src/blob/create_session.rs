@@ -42,7 +42,7 @@ const VALID: Duration = Duration::from_hours(1);
 /// Makes a session.
 pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let container = call.container()?;
-    let body = call.read_body(session::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(session::BODY_BYTES_MAX as u64).await?;
     session::read(&body)?;
     call.store().note_session(call.account(), container.as_str()).await?;
     let keys = call.api.accounts.keys(call.account()).unwrap_or_default();

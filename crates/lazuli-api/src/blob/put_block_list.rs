@@ -55,7 +55,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
         copy: None,
     };
     let sent = headers::body_checksums(call.head.headers)?;
-    let body = call.read_body(block_list::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(block_list::BODY_BYTES_MAX as u64).await?;
     let computed = (md5::checksum(&body), crc64::checksum(&body));
     if let Some(sent) = &sent.md5 {
         md5::verify(sent, &computed.0)?;

@@ -77,7 +77,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let asked = call.asked()?;
     let snapshot = call.snapshot()?;
-    let body = call.read_body(BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(BODY_BYTES_MAX as u64).await?;
     let request = request::read(&body)?;
     let path = call.path(container.as_str(), blob.as_str());
     let opened = call.store().open_blob_to_read(&path, snapshot, &asked.terms(&call)).await?;

@@ -48,7 +48,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let asked = call.asked_of_tags()?;
     let sent = headers::body_checksums(call.head.headers)?;
-    let body = call.read_body(tags::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(tags::BODY_BYTES_MAX as u64).await?;
     if let Some(sent) = &sent.md5 {
         md5::verify(sent, &md5::checksum(&body))?;
     }

@@ -39,7 +39,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let asked = call.asked()?;
     let public_access = PublicAccess::parse(call.header("x-ms-blob-public-access")?)?;
     let body = call.read_body(signed_identifiers::BODY_BYTES_MAX as u64).await?;
-    let policies = signed_identifiers::read(&body)?;
+    let policies = signed_identifiers::read_of_container(&body)?;
     let terms = (&asked.conditions, asked.lease.as_ref());
     let written = call
         .store()

@@ -3,6 +3,7 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/put-blob#request-headers-all-blob-types>
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -97,9 +98,9 @@ impl Fixture {
         let signature = sign_shared_key(&key(), Scheme::SharedKey, &signable);
         let mut request = format!("{method} {path}?{query} HTTP/1.1\r\n");
         for (name, value) in &headers {
-            request += &format!("{name}: {}\r\n", value.to_str().unwrap());
+            write!(request, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
         }
-        request += &format!("authorization: {signature}\r\n\r\n{body}");
+        write!(request, "authorization: {signature}\r\n\r\n{body}").unwrap();
         let address = if service == Service::Queue { self.queues } else { self.blobs };
         Client::ask(address, &request).await
     }

@@ -2,11 +2,13 @@
 //! collector removes what is gone: nothing of it comes back, and nothing else is lost.
 //!
 //! Each wiper has a queue of its own. After every start he takes all messages there are and holds
-//! them against those that he put since he last wiped the queue.
+//! them against those that he put since he last wiped the queue. And all put into one queue that any
+//! of them clears: a message is gone if it was there before that, and is there if it came afterwards.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lazuli_base::{Clock as _, SystemClock, Timestamp};
@@ -34,6 +36,82 @@ struct Put {
     receipt: String,
     /// When it expires: not before the one, and at the latest at the other.
     expires: Option<(Timestamp, Timestamp)>,
+}
+
+/// When a request was sent, and when it was answered if it was, by a clock that counts.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    sent: u64,
+    answered: Option<u64>,
+}
+
+impl Span {
+    /// Whether this was answered before the other was sent.
+    fn is_before(self, other: Self) -> bool {
+        self.answered.is_some_and(|answered| answered < other.sent)
+    }
+}
+
+/// The queue of all, since it was last held against this.
+#[derive(Debug, Default)]
+struct Shared {
+    clock: u64,
+    put: BTreeMap<String, Span>,
+    cleared: Vec<Span>,
+    /// Messages that requests without an answer may have put.
+    uncertain: usize,
+}
+
+impl Shared {
+    const MESSAGES: &str = "/shared/messages";
+
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    /// Holds the queue against what is known, and clears it.
+    fn verify(&mut self, client: &mut Client) -> Result<(), String> {
+        let found = take(client, Self::MESSAGES)?;
+        for (id, put) in &self.put {
+            let gone =
+                self.cleared.iter().any(|clear| put.is_before(*clear) && clear.answered.is_some());
+            let stays = self.cleared.iter().all(|clear| clear.is_before(*put));
+            match found.contains_key(id) {
+                true if gone => return Err(format!("{id} was cleared and is there")),
+                false if stays => return Err(format!("{id} is lost")),
+                _ => {}
+            }
+        }
+        let unknown = found.keys().filter(|id| !self.put.contains_key(*id)).count();
+        if unknown > self.uncertain {
+            return Err(format!("{unknown} unknown messages of {}", self.uncertain));
+        }
+        let cleared = send(client, ("DELETE", Self::MESSAGES, ""), ("", &[204]))?;
+        cleared.ok_or("the server is gone")?;
+        *self = Self::default();
+        Ok(())
+    }
+}
+
+/// Takes all messages: their identifiers and texts.
+fn take(client: &mut Client, path: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut found = BTreeMap::new();
+    loop {
+        let taken = send(client, ("GET", path, TAKE), ("", &[200]))?;
+        let taken = taken.ok_or("the server is gone")?.text();
+        let messages = parts(&taken, "QueueMessage");
+        if messages.is_empty() {
+            return Ok(found);
+        }
+        for message in messages {
+            found.insert(part(message, "MessageId")?, part(message, "MessageText")?);
+        }
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The one request without an answer.
@@ -65,10 +143,44 @@ impl Wiper {
     }
 
     /// Works until the server no longer answers.
-    fn work(&mut self, address: SocketAddr) -> Result<(), String> {
+    fn work(&mut self, address: SocketAddr, shared: &Mutex<Shared>) -> Result<(), String> {
         let mut client = Client::of_queues(address).map_err(|error| error.to_string())?;
-        while self.step(&mut client)? {}
-        Ok(())
+        loop {
+            let goes_on = match self.random.between(0, 3) {
+                0 => self.share(&mut client, shared)?,
+                _ => self.step(&mut client)?,
+            };
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts a message into the queue of all, or clears that.
+    fn share(&mut self, client: &mut Client, shared: &Mutex<Shared>) -> Result<bool, String> {
+        let clears = self.random.between(0, 40) == 0;
+        let sent = lock(shared).tick();
+        if clears {
+            // Until it is answered it may happen at any time.
+            lock(shared).cleared.push(Span { sent, answered: None });
+            let what = ("DELETE", Shared::MESSAGES, "");
+            if send(client, what, ("", &[204]))?.is_none() {
+                return Ok(false);
+            }
+            let mut shared = lock(shared);
+            let answered = Some(shared.tick());
+            let own = shared.cleared.iter_mut().find(|clear| clear.sent == sent);
+            own.ok_or("a clear is forgotten")?.answered = answered;
+            return Ok(true);
+        }
+        lock(shared).uncertain += 1;
+        let what = ("POST", Shared::MESSAGES, "messagettl=-1");
+        let Some(put) = send(client, what, (&body("x"), &[201]))? else { return Ok(false) };
+        let mut shared = lock(shared);
+        shared.uncertain -= 1;
+        let answered = Some(shared.tick());
+        shared.put.insert(part(&put.text(), "MessageId")?, Span { sent, answered });
+        Ok(true)
     }
 
     /// One request; `false` once the server is gone.
@@ -208,19 +320,8 @@ impl Wiper {
     /// Takes all messages and holds them against those that are known.
     fn compare(&mut self, client: &mut Client) -> Result<(), String> {
         let path = self.messages();
-        let mut found = BTreeMap::new();
         let begun = SystemClock.now();
-        loop {
-            let taken = send(client, ("GET", &path, TAKE), ("", &[200]))?;
-            let taken = taken.ok_or("the server is gone")?.text();
-            let messages = parts(&taken, "QueueMessage");
-            if messages.is_empty() {
-                break;
-            }
-            for message in messages {
-                found.insert(part(message, "MessageId")?, part(message, "MessageText")?);
-            }
-        }
+        let mut found = take(client, &path)?;
         let ended = SystemClock.now();
         if matches!(self.pending, Some(Pending::Clear)) && found.is_empty() {
             return Ok(());
@@ -249,7 +350,9 @@ impl Wiper {
     }
 }
 
-fn verify(server: &Server, wipers: &mut [Wiper]) -> Result<(), String> {
+fn verify(server: &Server, wipers: &mut [Wiper], shared: &Mutex<Shared>) -> Result<(), String> {
+    let client = Client::of_queues(server.queues());
+    lock(shared).verify(&mut client.map_err(|error| error.to_string())?)?;
     for wiper in wipers {
         let client = Client::of_queues(server.queues());
         wiper.verify(&mut client.map_err(|error| error.to_string())?)?;
@@ -279,17 +382,22 @@ fn what_is_wiped_stays_away_when_its_collection_is_killed() -> Outcome<()> {
         expired: 0,
     };
     let mut wipers: Vec<Wiper> = (0..ACTORS).zip(WIPES.into_iter().cycle()).map(wiper).collect();
+    let shared = Mutex::new(Shared::default());
     for round in 0..rounds {
         let server = Server::start_logged(&folder, &data)?;
-        verify(&server, &mut wipers).map_err(|error| format!("round {round}: {error}"))?;
+        if round == 0 {
+            let mut client = Client::of_queues(server.queues())?;
+            send(&mut client, ("PUT", "/shared", ""), ("", &[201]))?;
+        }
+        verify(&server, &mut wipers, &shared).map_err(|error| format!("round {round}: {error}"))?;
         let lifetime = Duration::from_millis(random.between(20, LIFETIME_MAX));
         let address = server.queues();
-        kill_under_load(server, &mut wipers, lifetime, |wiper| wiper.work(address))
+        kill_under_load(server, &mut wipers, lifetime, |wiper| wiper.work(address, &shared))
             .map_err(|error| format!("round {round}: {error}"))?;
         check_directory(&data).map_err(|error| format!("round {round}: {error}"))?;
     }
     let server = Server::start_logged(&folder, &data)?;
-    verify(&server, &mut wipers)?;
+    verify(&server, &mut wipers, &shared)?;
     server.stop()?;
     check_directory(&data)?;
     let wiped: usize = wipers.iter().map(|wiper| wiper.wiped).sum();

@@ -233,6 +233,14 @@ impl<'a> Call<'a> {
             .transpose()
     }
 
+    /// Reads a body of at most `max` bytes whose length is announced, or which comes in chunks.
+    ///
+    /// `MissingContentLengthHeader` if neither is so; else as [`Self::read_body`].
+    pub async fn read_announced_body(&mut self, max: u64) -> Result<Bytes, Refusal> {
+        self.announced_content(None)?;
+        self.read_body(max).await
+    }
+
     /// Reads a body of at most `max` bytes.
     ///
     /// `RequestBodyTooLarge` for a longer one; `InvalidInput` for one that ends early.

@@ -18,7 +18,7 @@ pub(crate) fn stats(call: &Call<'_>) -> Result<Reply, Refusal> {
 
 /// Changes the settings the body has.
 pub(crate) async fn set_properties(mut call: Call<'_>) -> Result<Reply, Refusal> {
-    let body = call.read_body(service_properties::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(service_properties::BODY_BYTES_MAX as u64).await?;
     let patch = service_properties::read(&body)?;
     if call.head.service != Service::Blob {
         refuse_settings_of_blobs(&patch)?;

@@ -126,6 +126,16 @@ pub enum Status {
     NotYet(&'static str),
 }
 
+/// What an operation does to what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It changes nothing: the journal has an entry of it because it is answered, not because it
+    /// commits something.
+    Reads,
+    /// It may change something, whatever its method is.
+    Changes,
+}
+
 /// An operation's declaration.
 #[derive(Debug)]
 pub struct Spec {
@@ -141,6 +151,8 @@ pub struct Spec {
     pub level: Level,
     /// The methods it answers; the first is the documented one.
     pub methods: &'static [Method],
+    /// Whether it reads or changes.
+    pub effect: Effect,
     /// What else a request must have to be this operation.
     pub selectors: &'static [Selector],
     /// Who may call it.
@@ -224,14 +236,9 @@ pub const ENTITY: &[&str] = &["etag", "last-modified"];
 pub const ENCRYPTED: &[&str] = &["x-ms-request-server-encrypted"];
 
 impl Spec {
-    /// Whether it changes nothing: the journal has an entry of it because it is answered, not
-    /// because it commits something.
+    /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
-        let is_query = || self.selectors.contains(&Selector::Query("comp", "query"));
-        // Getting a message hides it from others.
-        let hides = || self.selectors.contains(&Selector::QueryNot("peekonly", "true"));
-        let gets = matches!(self.methods.first(), Some(&(Method::GET | Method::HEAD)));
-        (gets && !hides()) || is_query()
+        self.effect == Effect::Reads
     }
 
     /// Whether the operation declares that it reads this request header (lower case).

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::Method;
 use lazuli_api::operations::{self, Operation};
-use lazuli_api::spec::{REQUEST_HEADERS, RESPONSE_HEADERS, Spec};
+use lazuli_api::spec::{Effect, REQUEST_HEADERS, RESPONSE_HEADERS, Spec};
 use lazuli_model::Service;
 
 /// A service, its description, and its deviations.
@@ -131,6 +132,29 @@ fn declarations_follow_the_description() {
         assert!(unlisted.is_empty(), "differences without a reason: {unlisted:#?}");
         assert!(stale.is_empty(), "deviations that are no more: {stale:#?}");
     }
+}
+
+/// Operations that change although they are asked with GET, or read although they are not.
+const NOT_AS_THEIR_METHOD: [(&str, Effect); 2] =
+    [("GetMessages", Effect::Changes), ("QueryBlobContents", Effect::Reads)];
+
+#[test]
+fn an_operation_declares_whether_it_reads() {
+    let mut others = Vec::new();
+    for operation in SERVICES.iter().flat_map(|(service, ..)| operations::of(*service)) {
+        let spec = operation.spec;
+        let gets = |method: &Method| matches!(*method, Method::GET | Method::HEAD);
+        assert!(
+            spec.methods.iter().all(gets) || !spec.methods.iter().any(gets),
+            "{} is asked with methods that read and with others",
+            spec.name
+        );
+        if spec.methods.iter().all(gets) != (spec.effect == Effect::Reads) {
+            others.push((spec.name, spec.effect));
+        }
+    }
+    others.sort_by_key(|(name, _)| *name);
+    assert_eq!(others, NOT_AS_THEIR_METHOD);
 }
 
 #[test]

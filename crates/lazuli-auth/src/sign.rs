@@ -47,8 +47,8 @@ pub struct AccountSas<'a> {
 
 /// Makes an account SAS: a query string without `?`.
 pub fn account_sas(key: &AccountKey, sas: &AccountSas<'_>) -> String {
-    let mut token = token(&[
-        ("sv", &sas.version.to_string()),
+    let own = [
+        ("sv", &*sas.version.to_string()),
         ("ss", sas.services),
         ("srt", sas.resource_types),
         ("sp", sas.permissions),
@@ -57,12 +57,8 @@ pub fn account_sas(key: &AccountKey, sas: &AccountSas<'_>) -> String {
         ("sip", sas.addresses),
         ("spr", sas.protocols),
         ("ses", sas.encryption_scope),
-    ]);
-    let query = Query::parse(&token, Plus::Space);
-    let signature = key.sign(layout::account(sas.account, sas.version, &query).as_bytes());
-    drop(query);
-    append(&mut token, "sig", &signature);
-    token
+    ];
+    signed(key, (&own, &[]), |query| layout::account(sas.account, sas.version, query))
 }
 
 /// What a service SAS of the blob service is to say; empty fields are left out.
@@ -86,16 +82,9 @@ pub struct ServiceSasToken<'a> {
 
 /// Makes a service SAS: a query string without `?`.
 pub fn service_sas(key: &AccountKey, sas: &ServiceSasToken<'_>) -> String {
-    let mut token = token(&[("sv", &sas.version.to_string()), ("sr", sas.resource)]);
-    for (name, value) in sas.fields {
-        append(&mut token, name, value);
-    }
-    let query = Query::parse(&token, Plus::Space);
+    let own = [("sv", &*sas.version.to_string()), ("sr", sas.resource)];
     let resource = layout::blob_resource(sas.version, sas.account, sas.container, sas.name);
-    let signature = key.sign(layout::blob(sas.version, &resource, sas.moment, &query).as_bytes());
-    drop(query);
-    append(&mut token, "sig", &signature);
-    token
+    signed(key, (&own, sas.fields), |query| layout::blob(sas.version, &resource, sas.moment, query))
 }
 
 /// Makes a service SAS of the queue service: a query string without `?`. The fields are those
@@ -106,15 +95,8 @@ pub fn queue_sas(
     version: ApiVersion,
     fields: &[(&str, &str)],
 ) -> String {
-    let mut token = token(&[("sv", &version.to_string())]);
-    for (name, value) in fields {
-        append(&mut token, name, value);
-    }
-    let query = Query::parse(&token, Plus::Space);
-    let signature = key.sign(layout::queue(version, account, queue, &query).as_bytes());
-    drop(query);
-    append(&mut token, "sig", &signature);
-    token
+    let own = [("sv", &*version.to_string())];
+    signed(key, (&own, fields), |query| layout::queue(version, account, queue, query))
 }
 
 /// Makes a service SAS of the table service: a query string without `?`. The fields are those
@@ -125,23 +107,26 @@ pub fn table_sas(
     version: ApiVersion,
     fields: &[(&str, &str)],
 ) -> String {
-    let mut token = token(&[("sv", &version.to_string()), ("tn", table)]);
-    for (name, value) in fields {
-        append(&mut token, name, value);
-    }
-    let query = Query::parse(&token, Plus::Space);
-    let text = layout::table(version, account, &table.to_ascii_lowercase(), &query);
-    let signature = key.sign(text.as_bytes());
-    drop(query);
-    append(&mut token, "sig", &signature);
-    token
+    let own = [("sv", &*version.to_string()), ("tn", table)];
+    let path = table.to_ascii_lowercase();
+    signed(key, (&own, fields), |query| layout::table(version, account, &path, query))
 }
 
-fn token(fields: &[(&str, &str)]) -> String {
+/// Fields of a token, by name and decoded.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
+/// A token of fields and further ones, signed with the text that `layout` makes of them.
+fn signed(
+    key: &AccountKey,
+    (fields, further): (Fields<'_>, Fields<'_>),
+    layout: impl FnOnce(&Query<'_>) -> String,
+) -> String {
     let mut token = String::new();
-    for (name, value) in fields {
+    for (name, value) in fields.iter().chain(further) {
         append(&mut token, name, value);
     }
+    let signature = key.sign(layout(&Query::parse(&token, Plus::Space)).as_bytes());
+    append(&mut token, "sig", &signature);
     token
 }
 

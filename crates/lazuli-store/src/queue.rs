@@ -69,6 +69,14 @@ fn discard(txn: &mut Txn<'_>, account: &str, id: QueueId) -> Result<(), Refusal>
 }
 
 impl Store {
+    /// The same store, which remembers of at most `max` queues where their messages are and how many
+    /// there are, besides those that are in use; of others it finds that anew.
+    #[must_use]
+    pub fn with_queues_known(self, max: usize) -> Self {
+        self.lines.set_max(max);
+        self
+    }
+
     /// The queue's row, if there is one of the name.
     pub async fn find_queue(
         &self,

@@ -2,6 +2,9 @@
 //! reopenings and clocks that jump; and producers and consumers at work at the same time.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "queues/lines.rs"]
+mod lines;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,6 +88,8 @@ enum Step {
     /// Milliseconds that the clock is set forward, or back.
     Jump(i64),
     Collect,
+    /// Another queue is used, and what is known of this one forgotten.
+    UseAnother,
     Reopen,
 }
 
@@ -108,6 +113,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => (0..300_u64).prop_map(Step::Pass),
         2 => (-200..300_i64).prop_map(Step::Jump),
         2 => Just(Step::Collect),
+        3 => Just(Step::UseAnother),
         1 => Just(Step::Reopen),
     ];
     proptest::collection::vec(step, 1..80)
@@ -117,19 +123,22 @@ fn queue() -> QueueName {
     QueueName::parse("jobs").unwrap()
 }
 
+fn another() -> QueueName {
+    QueueName::parse("others").unwrap()
+}
+
 struct Open {
     engine: Engine,
     store: Store,
 }
 
-fn open(dir: &Path, clock: &Arc<ManualClock>) -> Open {
+fn open(dir: &Path, clock: Arc<dyn Clock>) -> Open {
     let mut options = Options::new(dir);
     options.memtable_bytes = 64 << 10;
     let engine = Engine::open(options).unwrap();
-    let clock = Arc::clone(clock) as Arc<dyn Clock>;
     let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
     let store = Store::new(meta, extents, clock, Arc::new(SystemEntropy));
-    Open { engine, store }
+    Open { engine, store: store.with_queues_known(1) }
 }
 
 fn text(length: usize, seed: usize) -> String {
@@ -244,12 +253,19 @@ async fn apply(store: &Store, model: &mut Model, step: &Step, clock: &ManualCloc
             // What has certainly expired is gone, even if the clock is set back.
             model.retain(|known| known.is_there(now.min(clock.steady())));
         }
+        Step::UseAnother => {
+            assert_eq!(store.peek_messages(ACCOUNT, &another(), 1).await.unwrap(), []);
+        }
         Step::Reopen => {}
     }
 }
 
 async fn create(store: &Store) {
-    let made = store.create_queue(ACCOUNT, &queue(), &Metadata::default()).await.unwrap();
+    create_named(store, &queue()).await;
+}
+
+async fn create_named(store: &Store, name: &QueueName) {
+    let made = store.create_queue(ACCOUNT, name, &Metadata::default()).await.unwrap();
     assert_eq!(made, Creation::Made);
 }
 
@@ -284,13 +300,14 @@ fn close_and_check(open: Open, dir: &Path) -> Vec<u8> {
 async fn run(steps: &[Step]) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)));
-    let mut now = open(dir.path(), &clock);
+    let mut now = open(dir.path(), clock.clone());
     create(&now.store).await;
+    create_named(&now.store, &another()).await;
     let mut model = Model::new();
     for step in steps {
         if matches!(step, Step::Reopen) {
             close_and_check(now, dir.path());
-            now = open(dir.path(), &clock);
+            now = open(dir.path(), clock.clone());
         }
         apply(&now.store, &mut model, step, &clock).await;
         compare(&now.store, &model, clock.now()).await;
@@ -300,11 +317,13 @@ async fn run(steps: &[Step]) {
     now.store.collect(true).await.unwrap();
     model.retain(|known| known.is_there(clock.now()));
     close_and_check(now, dir.path());
-    now = open(dir.path(), &clock);
+    now = open(dir.path(), clock.clone());
     compare(&now.store, &model, clock.now()).await;
     let (_, counted) = now.store.count_messages(ACCOUNT, &queue()).await.unwrap();
     assert_eq!(counted, model.len() as u64);
-    now.store.delete_queue(ACCOUNT, &queue()).await.unwrap();
+    for name in [queue(), another()] {
+        now.store.delete_queue(ACCOUNT, &name).await.unwrap();
+    }
     now.store.collect(true).await.unwrap();
     let left: Vec<char> = close_and_check(now, dir.path()).into_iter().map(char::from).collect();
     assert!(left.iter().all(|table| *table == 'R'), "{left:?}");
@@ -465,7 +484,7 @@ fn the_clock_set_back_hides_nothing_for_longer_than_it_was_set_back() {
         let dir = tempfile::tempdir().unwrap();
         let start = Timestamp::from_unix_seconds(1_700_000_000);
         let clock = Arc::new(ManualClock::new(start));
-        let now = open(dir.path(), &clock);
+        let now = open(dir.path(), clock.clone());
         create(&now.store).await;
         now.store.put_message(ACCOUNT, &queue(), forever("before")).await.unwrap();
         clock.set(start.saturating_sub(Duration::from_secs(10)));
@@ -489,7 +508,7 @@ fn what_expires_by_a_clock_that_is_wrong_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let start = Timestamp::from_unix_seconds(1_700_000_000);
         let clock = Arc::new(ManualClock::new(start));
-        let now = open(dir.path(), &clock);
+        let now = open(dir.path(), clock.clone());
         create(&now.store).await;
         let new = NewMessage { kept: Some(Duration::from_mins(1)), ..forever("kept") };
         now.store.put_message(ACCOUNT, &queue(), new).await.unwrap();

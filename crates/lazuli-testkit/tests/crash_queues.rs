@@ -7,6 +7,9 @@
 //!
 //! `LAZULI_CRASH_ROUNDS` says how many rounds (100), `LAZULI_CRASH_SEED` which ones.
 
+#[path = "crash_queues/wiper.rs"]
+mod wiper;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::SocketAddr;

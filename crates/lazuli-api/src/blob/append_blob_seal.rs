@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{ENTITY, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{ENTITY, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Append Blob Seal.
 pub static SPEC: Spec = Spec {
@@ -18,6 +18,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/append-blob-seal",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "seal")],
     access: access::BLOB_WRITE,
     query: &["timeout"],

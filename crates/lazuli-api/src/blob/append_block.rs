@@ -12,7 +12,7 @@ use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::spec::{
-    BODY_CHECKS, CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, Selector, Spec, Status,
+    BODY_CHECKS, CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, Selector, Spec, Status,
 };
 use crate::upload::{Terms, WantMd5};
 
@@ -24,6 +24,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/append-block",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "appendblock"), Selector::NoHeader("x-ms-copy-source")],
     access: access::BLOB_APPEND,
     query: &["timeout"],

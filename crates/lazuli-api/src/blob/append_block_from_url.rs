@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::reply::Reply;
 use crate::source_range::SourceTerms;
 use crate::spec::{
-    CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, SOURCE_CONDITIONS, Selector, Spec, Status,
+    CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, SOURCE_CONDITIONS, Selector, Spec, Status,
 };
 
 /// Append Block From URL.
@@ -23,6 +23,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/append-block-from-url",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "appendblock"), Selector::HasHeader("x-ms-copy-source")],
     access: access::BLOB_APPEND,
     query: &["timeout"],

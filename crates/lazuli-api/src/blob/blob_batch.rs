@@ -10,7 +10,7 @@ use lazuli_wire::{batch, headers};
 use crate::call::Call;
 use crate::message::{Body, FullBody};
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 use crate::{access, address};
 
 /// Blob Batch, of an account.
@@ -21,6 +21,7 @@ pub static ACCOUNT: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/blob-batch",
     level: Level::Account,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "batch")],
     access: access::ANY_TOKEN,
     query: &["timeout"],
@@ -38,6 +39,7 @@ pub static CONTAINER: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/blob-batch",
     level: Level::Container,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "batch")],
     access: access::ANY_TOKEN,
     query: &["timeout"],
@@ -50,7 +52,7 @@ pub static CONTAINER: Spec = Spec {
 /// Answers every sub-request as the pipeline answers a request of its own.
 pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let content_type = call.required_header("content-type")?;
-    let body = call.read_body(batch::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(batch::BODY_BYTES_MAX as u64).await?;
     let requests = batch::read(content_type, &body)?;
     let mut answer = batch::BatchResponseWriter::new(&call.api.entropy.uuid());
     let mut first = None;

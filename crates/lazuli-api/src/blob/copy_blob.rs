@@ -28,7 +28,7 @@ use crate::decode::Asked;
 use crate::remote_source::{Properties, RemoteSource};
 use crate::reply::Reply;
 use crate::spec::{
-    CONDITIONS, ENTITY, LEASE, Level, METADATA, SOURCE_CONDITIONS, Selector, Spec, Status,
+    CONDITIONS, ENTITY, Effect, LEASE, Level, METADATA, SOURCE_CONDITIONS, Selector, Spec, Status,
 };
 
 /// Copy Blob.
@@ -39,6 +39,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/copy-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::NoQuery("comp"),
         Selector::HasHeader("x-ms-copy-source"),

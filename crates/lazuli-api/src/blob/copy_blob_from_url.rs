@@ -25,7 +25,7 @@ use crate::remote_blob::Wanted;
 use crate::remote_source::RemoteSource;
 use crate::reply::Reply;
 use crate::spec::{
-    CONDITIONS, ENTITY, LEASE, Level, METADATA, SOURCE_CONDITIONS, Selector, Spec, Status,
+    CONDITIONS, ENTITY, Effect, LEASE, Level, METADATA, SOURCE_CONDITIONS, Selector, Spec, Status,
 };
 
 /// Copy Blob From URL.
@@ -36,6 +36,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/copy-blob-from-url",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::NoQuery("comp"),
         Selector::HasHeader("x-ms-copy-source"),

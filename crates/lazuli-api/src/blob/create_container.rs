@@ -10,7 +10,7 @@ use lazuli_store::container::NewContainer;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{ENTITY, Level, METADATA, Selector, Spec, Status};
+use crate::spec::{ENTITY, Effect, Level, METADATA, Selector, Spec, Status};
 
 /// Create Container.
 pub static SPEC: Spec = Spec {
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/create-container",
     level: Level::Container,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::NoQuery("comp")],
     access: access::CONTAINER_CREATE,
     query: &["timeout"],

@@ -15,7 +15,7 @@ use lazuli_wire::body::session;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Create Session.
 pub static SPEC: Spec = Spec {
@@ -26,6 +26,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/create-session",
     level: Level::Container,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "session")],
     access: access::KEY_ONLY,
     query: &["timeout"],
@@ -41,7 +42,7 @@ const VALID: Duration = Duration::from_hours(1);
 /// Makes a session.
 pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let container = call.container()?;
-    let body = call.read_body(session::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(session::BODY_BYTES_MAX as u64).await?;
     session::read(&body)?;
     call.store().note_session(call.account(), container.as_str()).await?;
     let keys = call.api.accounts.keys(call.account()).unwrap_or_default();

@@ -10,7 +10,7 @@ use lazuli_store::change::DeleteScope;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Delete Blob.
 pub static SPEC: Spec = Spec {
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/delete-blob",
     level: Level::Blob,
     methods: &[Method::DELETE],
+    effect: Effect::Changes,
     selectors: &[Selector::NoQuery("comp")],
     access: access::BLOB_DELETE,
     query: &["timeout", "snapshot", "versionid", "deletetype"],

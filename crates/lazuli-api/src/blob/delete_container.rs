@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{LEASE, Level, Selector, Spec, Status};
+use crate::spec::{Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Delete Container.
 pub static SPEC: Spec = Spec {
@@ -18,6 +18,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/delete-container",
     level: Level::Container,
     methods: &[Method::DELETE],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::NoQuery("comp")],
     access: access::CONTAINER_DELETE,
     query: &["timeout"],

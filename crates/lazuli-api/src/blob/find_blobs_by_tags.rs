@@ -12,7 +12,7 @@ use lazuli_wire::marker;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Find Blobs by Tags, of an account.
 pub static ACCOUNT: Spec = Spec {
@@ -22,6 +22,7 @@ pub static ACCOUNT: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/find-blobs-by-tags",
     level: Level::Account,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "blobs")],
     access: access::SERVICE_FILTER,
     query: &["timeout", "marker", "maxresults", "where", "include"],
@@ -39,6 +40,7 @@ pub static CONTAINER: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/find-blobs-by-tags-container",
     level: Level::Container,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "blobs")],
     access: access::CONTAINER_FILTER,
     query: &["timeout", "marker", "maxresults", "where", "include"],

@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Get Account Information, of an account.
 pub static ACCOUNT: Spec = Spec {
@@ -18,6 +18,7 @@ pub static ACCOUNT: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-account-information",
     level: Level::Account,
     methods: &[Method::GET, Method::HEAD],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "account"), Selector::Query("comp", "properties")],
     access: access::ANY_TOKEN,
     query: &["timeout"],
@@ -35,6 +36,7 @@ pub static CONTAINER: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-account-information",
     level: Level::Container,
     methods: &[Method::GET, Method::HEAD],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "account"), Selector::Query("comp", "properties")],
     access: access::ANY_TOKEN,
     query: &["timeout"],
@@ -52,6 +54,7 @@ pub static BLOB: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-account-information",
     level: Level::Blob,
     methods: &[Method::GET, Method::HEAD],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "account"), Selector::Query("comp", "properties")],
     access: access::ANY_TOKEN,
     query: &["timeout"],

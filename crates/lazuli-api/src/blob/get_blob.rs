@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::message::ResponseBody;
 use crate::properties::md5_text;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec, Status};
 
 /// Get Blob.
 pub static SPEC: Spec = Spec {
@@ -26,6 +26,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-blob",
     level: Level::Blob,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::NoQuery("comp")],
     access: access::BLOB_READ,
     query: &["timeout", "snapshot", "versionid"],

@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec, Status};
 
 /// Get Blob Metadata.
 pub static SPEC: Spec = Spec {
@@ -18,6 +18,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-blob-metadata",
     level: Level::Blob,
     methods: &[Method::GET, Method::HEAD],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "metadata")],
     access: access::BLOB_READ,
     query: &["timeout", "snapshot"],

@@ -9,7 +9,7 @@ use crate::access;
 use crate::call::Call;
 use crate::properties::{archive_status, md5_text};
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec, Status};
 
 /// Get Blob Properties.
 pub static SPEC: Spec = Spec {
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-blob-properties",
     level: Level::Blob,
     methods: &[Method::HEAD],
+    effect: Effect::Reads,
     selectors: &[Selector::NoQuery("comp")],
     access: access::BLOB_READ,
     query: &["timeout", "snapshot", "versionid"],

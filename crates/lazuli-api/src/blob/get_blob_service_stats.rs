@@ -9,7 +9,7 @@ use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::service;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Get Blob Service Stats.
 pub static SPEC: Spec = Spec {
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-blob-service-stats",
     level: Level::Account,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "service"), Selector::Query("comp", "stats")],
     access: access::SERVICE_READ,
     query: &["timeout"],

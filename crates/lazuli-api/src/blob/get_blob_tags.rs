@@ -9,7 +9,7 @@ use lazuli_wire::body::tags;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{LEASE, Level, Selector, Spec, Status};
+use crate::spec::{Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Get Blob Tags.
 pub static SPEC: Spec = Spec {
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-blob-tags",
     level: Level::Blob,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "tags")],
     access: access::BLOB_TAGS,
     query: &["timeout", "snapshot", "versionid"],

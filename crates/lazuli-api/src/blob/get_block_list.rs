@@ -10,7 +10,7 @@ use lazuli_wire::body::block_list::Block;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{ENTITY, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{ENTITY, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Get Block List.
 pub static SPEC: Spec = Spec {
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-block-list",
     level: Level::Blob,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "blocklist")],
     access: access::BLOB_READ,
     query: &["blocklisttype", "timeout", "snapshot"],

@@ -10,7 +10,7 @@ use lazuli_wire::body::signed_identifiers;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{ENTITY, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{ENTITY, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Get Container ACL.
 pub static SPEC: Spec = Spec {
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-container-acl",
     level: Level::Container,
     methods: &[Method::GET, Method::HEAD],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "acl")],
     access: access::KEY_ONLY,
     query: &["timeout"],

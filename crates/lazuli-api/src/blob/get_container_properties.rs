@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
+use crate::spec::{ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec, Status};
 
 /// Get Container Properties.
 pub static SPEC: Spec = Spec {
@@ -18,6 +18,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-container-properties",
     level: Level::Container,
     methods: &[Method::GET, Method::HEAD],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "container"), Selector::NoQuery("comp")],
     access: access::CONTAINER_READ,
     query: &["timeout"],

@@ -15,7 +15,7 @@ use crate::access;
 use crate::address::{self, Resource};
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Get Page Ranges.
 pub static SPEC: Spec = Spec {
@@ -25,6 +25,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-page-ranges",
     level: Level::Blob,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "pagelist")],
     access: access::BLOB_READ,
     query: &["timeout", "marker", "maxresults", "snapshot", "prevsnapshot"],

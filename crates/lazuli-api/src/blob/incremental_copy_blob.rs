@@ -10,7 +10,7 @@ use crate::access;
 use crate::call::Call;
 use crate::copy_source::OwnAccount;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENTITY, Level, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, Effect, Level, Selector, Spec, Status};
 
 /// Incremental Copy Blob.
 pub static SPEC: Spec = Spec {
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/incremental-copy-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "incrementalcopy")],
     access: access::BLOB_WRITE,
     query: &["timeout"],

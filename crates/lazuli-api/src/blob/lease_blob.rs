@@ -10,7 +10,7 @@ use lazuli_model::lease::{BREAK_SECONDS_MAX, Lease, LeaseDuration, LeaseId};
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Lease Blob (acquire).
 pub static ACQUIRE: Spec = Spec {
@@ -20,6 +20,7 @@ pub static ACQUIRE: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("comp", "lease"),
         Selector::HeaderNot("x-ms-lease-action", &["renew", "change", "release", "break"]),
@@ -40,6 +41,7 @@ pub static RENEW: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "lease"), Selector::Header("x-ms-lease-action", "renew")],
     access: access::BLOB_WRITE,
     query: &["timeout"],
@@ -57,6 +59,7 @@ pub static CHANGE: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "lease"), Selector::Header("x-ms-lease-action", "change")],
     access: access::BLOB_WRITE,
     query: &["timeout"],
@@ -74,6 +77,7 @@ pub static RELEASE: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("comp", "lease"),
         Selector::Header("x-ms-lease-action", "release"),
@@ -94,6 +98,7 @@ pub static BREAK: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "lease"), Selector::Header("x-ms-lease-action", "break")],
     access: access::BLOB_BREAK_LEASE,
     query: &["timeout"],

@@ -9,7 +9,7 @@ use lazuli_model::lease::{BREAK_SECONDS_MAX, LeaseDuration, LeaseId};
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{ENTITY, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{ENTITY, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Lease Container (acquire).
 pub static ACQUIRE: Spec = Spec {
@@ -19,6 +19,7 @@ pub static ACQUIRE: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
     level: Level::Container,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("restype", "container"),
         Selector::Query("comp", "lease"),
@@ -45,6 +46,7 @@ pub static RENEW: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
     level: Level::Container,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("restype", "container"),
         Selector::Query("comp", "lease"),
@@ -66,6 +68,7 @@ pub static CHANGE: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
     level: Level::Container,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("restype", "container"),
         Selector::Query("comp", "lease"),
@@ -87,6 +90,7 @@ pub static RELEASE: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
     level: Level::Container,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("restype", "container"),
         Selector::Query("comp", "lease"),
@@ -108,6 +112,7 @@ pub static BREAK: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/lease-container",
     level: Level::Container,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("restype", "container"),
         Selector::Query("comp", "lease"),

@@ -24,7 +24,7 @@ use crate::access;
 use crate::call::Call;
 use crate::properties::archive_status;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// List Blobs.
 pub static SPEC: Spec = Spec {
@@ -39,6 +39,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/list-blobs",
     level: Level::Container,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "list")],
     access: access::CONTAINER_LIST,
     query: &[

@@ -13,7 +13,7 @@ use lazuli_wire::marker;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// List Containers.
 pub static SPEC: Spec = Spec {
@@ -23,6 +23,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/list-containers2",
     level: Level::Account,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "list")],
     access: access::SERVICE_LIST,
     query: &["timeout", "prefix", "marker", "maxresults", "include"],

@@ -5,7 +5,7 @@
 use http::Method;
 
 use crate::access;
-use crate::spec::{ENTITY, Level, Selector, Spec, Status};
+use crate::spec::{ENTITY, Effect, Level, Selector, Spec, Status};
 
 /// Get User Delegation Key.
 pub static GET_USER_DELEGATION_KEY: Spec = Spec {
@@ -15,6 +15,7 @@ pub static GET_USER_DELEGATION_KEY: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key",
     level: Level::Account,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("restype", "service"),
         Selector::Query("comp", "userdelegationkey"),
@@ -35,6 +36,7 @@ pub static RESTORE_CONTAINER: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/restore-container",
     level: Level::Container,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "undelete")],
     access: access::CONTAINER_WRITE,
     query: &["timeout"],
@@ -52,6 +54,7 @@ pub static RENAME_CONTAINER: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/operations-on-containers",
     level: Level::Container,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "rename")],
     access: access::CONTAINER_WRITE,
     query: &["timeout"],
@@ -69,6 +72,7 @@ pub static UNDELETE_BLOB: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/undelete-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "undelete")],
     access: access::BLOB_WRITE,
     query: &["timeout"],
@@ -86,6 +90,7 @@ pub static SET_BLOB_EXPIRY: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-expiry",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "expiry")],
     access: access::BLOB_WRITE,
     query: &["timeout"],
@@ -103,6 +108,7 @@ pub static SET_BLOB_IMMUTABILITY_POLICY: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-immutability-policy",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "immutabilityPolicies")],
     access: access::BLOB_IMMUTABILITY,
     query: &["timeout", "snapshot", "versionid"],
@@ -124,6 +130,7 @@ pub static DELETE_BLOB_IMMUTABILITY_POLICY: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/delete-blob-immutability-policy",
     level: Level::Blob,
     methods: &[Method::DELETE],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "immutabilityPolicies")],
     access: access::BLOB_IMMUTABILITY,
     query: &["timeout", "snapshot", "versionid"],
@@ -141,6 +148,7 @@ pub static SET_BLOB_LEGAL_HOLD: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-legal-hold",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "legalhold")],
     access: access::BLOB_IMMUTABILITY,
     query: &["timeout", "snapshot", "versionid"],

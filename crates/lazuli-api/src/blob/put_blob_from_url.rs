@@ -24,7 +24,7 @@ use crate::remote_blob::{RemoteBlob, Wanted};
 use crate::remote_source::Properties;
 use crate::reply::Reply;
 use crate::spec::{
-    BLOB_CONTENT, CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, METADATA, SOURCE_CONDITIONS,
+    BLOB_CONTENT, CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, METADATA, SOURCE_CONDITIONS,
     Selector, Spec, Status,
 };
 
@@ -36,6 +36,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/put-blob-from-url",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::NoQuery("comp"),
         Selector::HasHeader("x-ms-copy-source"),

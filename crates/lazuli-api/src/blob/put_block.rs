@@ -11,7 +11,7 @@ use lazuli_wire::{crc64, md5};
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{BODY_CHECKS, ENCRYPTED, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{BODY_CHECKS, ENCRYPTED, Effect, LEASE, Level, Selector, Spec, Status};
 use crate::upload::{Terms, WantMd5};
 
 /// Put Block.
@@ -22,6 +22,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/put-block",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "block"), Selector::NoHeader("x-ms-copy-source")],
     access: access::BLOB_CREATE,
     query: &["blockid", "timeout"],

@@ -12,7 +12,7 @@ use crate::blob::put_block::missing_block_id;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::source_range::SourceTerms;
-use crate::spec::{ENCRYPTED, LEASE, Level, SOURCE_CONDITIONS, Selector, Spec, Status};
+use crate::spec::{ENCRYPTED, Effect, LEASE, Level, SOURCE_CONDITIONS, Selector, Spec, Status};
 
 /// Put Block From URL.
 pub static SPEC: Spec = Spec {
@@ -22,6 +22,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/put-block-from-url",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "block"), Selector::HasHeader("x-ms-copy-source")],
     access: access::BLOB_CREATE,
     query: &["blockid", "timeout"],

@@ -15,7 +15,8 @@ use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::spec::{
-    BLOB_CONTENT, CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status,
+    BLOB_CONTENT, CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec,
+    Status,
 };
 
 /// Put Block List.
@@ -26,6 +27,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/put-block-list",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "blocklist")],
     access: access::BLOB_CREATE,
     query: &["timeout"],
@@ -53,7 +55,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
         copy: None,
     };
     let sent = headers::body_checksums(call.head.headers)?;
-    let body = call.read_body(block_list::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(block_list::BODY_BYTES_MAX as u64).await?;
     let computed = (md5::checksum(&body), crc64::checksum(&body));
     if let Some(sent) = &sent.md5 {
         md5::verify(sent, &computed.0)?;

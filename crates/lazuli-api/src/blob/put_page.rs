@@ -14,7 +14,7 @@ use crate::access;
 use crate::call::{Call, too_large};
 use crate::reply::Reply;
 use crate::spec::{
-    BODY_CHECKS, CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, Selector, Spec, Status,
+    BODY_CHECKS, CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, Selector, Spec, Status,
 };
 use crate::upload::{Terms, WantMd5};
 
@@ -26,6 +26,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/put-page",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "page"), Selector::NoHeader("x-ms-copy-source")],
     access: access::BLOB_WRITE,
     query: &["timeout"],

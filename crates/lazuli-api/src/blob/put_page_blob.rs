@@ -13,7 +13,8 @@ use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::spec::{
-    BLOB_CONTENT, CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status,
+    BLOB_CONTENT, CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec,
+    Status,
 };
 
 /// Put Blob (page blob).
@@ -24,6 +25,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/put-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::NoQuery("comp"),
         Selector::NoHeader("x-ms-copy-source"),

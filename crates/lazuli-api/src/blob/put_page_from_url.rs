@@ -15,7 +15,7 @@ use crate::call::{Call, too_large};
 use crate::reply::Reply;
 use crate::source_range::SourceTerms;
 use crate::spec::{
-    CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, SOURCE_CONDITIONS, Selector, Spec, Status,
+    CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, SOURCE_CONDITIONS, Selector, Spec, Status,
 };
 
 /// Put Page From URL.
@@ -26,6 +26,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/put-page-from-url",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "page"), Selector::HasHeader("x-ms-copy-source")],
     access: access::BLOB_WRITE,
     query: &["timeout"],

@@ -21,7 +21,7 @@ use crate::call::Call;
 use crate::message::ResponseBody;
 use crate::properties::md5_text;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec, Status};
 
 /// Query Blob Contents.
 pub static SPEC: Spec = Spec {
@@ -31,6 +31,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/query-blob-contents",
     level: Level::Blob,
     methods: &[Method::POST],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "query")],
     access: access::BLOB_READ,
     query: &["timeout", "snapshot"],
@@ -76,7 +77,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let asked = call.asked()?;
     let snapshot = call.snapshot()?;
-    let body = call.read_body(BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(BODY_BYTES_MAX as u64).await?;
     let request = request::read(&body)?;
     let path = call.path(container.as_str(), blob.as_str());
     let opened = call.store().open_blob_to_read(&path, snapshot, &asked.terms(&call)).await?;

@@ -11,7 +11,7 @@ use crate::blob::put_page_blob::page_blob_length;
 use crate::blob::set_page_blob_sequence_number::sequence_action;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENTITY, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{CONDITIONS, ENTITY, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Set Blob Properties (resize).
 pub static SPEC: Spec = Spec {
@@ -21,6 +21,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-properties",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("comp", "properties"),
         Selector::HasHeader("x-ms-blob-content-length"),

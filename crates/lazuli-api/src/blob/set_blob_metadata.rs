@@ -8,7 +8,9 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
+use crate::spec::{
+    CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec, Status,
+};
 
 /// Set Blob Metadata.
 pub static SPEC: Spec = Spec {
@@ -18,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-metadata",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "metadata")],
     access: access::BLOB_WRITE,
     query: &["timeout"],

@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{BLOB_CONTENT, CONDITIONS, ENTITY, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{BLOB_CONTENT, CONDITIONS, ENTITY, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Set Blob Properties.
 pub static SPEC: Spec = Spec {
@@ -18,6 +18,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-properties",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("comp", "properties"),
         Selector::NoHeader("x-ms-blob-content-length"),

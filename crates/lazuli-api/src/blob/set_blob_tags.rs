@@ -11,7 +11,7 @@ use lazuli_wire::{crc64, headers, md5};
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{LEASE, Level, Selector, Spec, Status};
+use crate::spec::{Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Set Blob Tags.
 pub static SPEC: Spec = Spec {
@@ -21,6 +21,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-tags",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "tags")],
     access: access::BLOB_TAGS,
     query: &["timeout", "versionid"],
@@ -47,7 +48,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let asked = call.asked_of_tags()?;
     let sent = headers::body_checksums(call.head.headers)?;
-    let body = call.read_body(tags::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(tags::BODY_BYTES_MAX as u64).await?;
     if let Some(sent) = &sent.md5 {
         md5::verify(sent, &md5::checksum(&body))?;
     }

@@ -9,7 +9,7 @@ use lazuli_model::tier::AccessTier;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{LEASE, Level, Selector, Spec, Status};
+use crate::spec::{Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Set Blob Tier.
 pub static SPEC: Spec = Spec {
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-blob-tier",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "tier")],
     access: access::BLOB_WRITE,
     query: &["timeout", "snapshot", "versionid"],

@@ -10,7 +10,7 @@ use lazuli_wire::body::signed_identifiers;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{ENTITY, LEASE, Level, Selector, Spec, Status};
+use crate::spec::{ENTITY, Effect, LEASE, Level, Selector, Spec, Status};
 
 /// Set Container ACL.
 pub static SPEC: Spec = Spec {
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-container-acl",
     level: Level::Container,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "acl")],
     access: access::KEY_ONLY,
     query: &["timeout"],
@@ -38,7 +39,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let asked = call.asked()?;
     let public_access = PublicAccess::parse(call.header("x-ms-blob-public-access")?)?;
     let body = call.read_body(signed_identifiers::BODY_BYTES_MAX as u64).await?;
-    let policies = signed_identifiers::read(&body)?;
+    let policies = signed_identifiers::read_of_container(&body)?;
     let terms = (&asked.conditions, asked.lease.as_ref());
     let written = call
         .store()

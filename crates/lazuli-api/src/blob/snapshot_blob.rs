@@ -9,7 +9,9 @@ use lazuli_wire::date;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{CONDITIONS, ENCRYPTED, ENTITY, LEASE, Level, METADATA, Selector, Spec, Status};
+use crate::spec::{
+    CONDITIONS, ENCRYPTED, ENTITY, Effect, LEASE, Level, METADATA, Selector, Spec, Status,
+};
 
 /// Snapshot Blob.
 pub static SPEC: Spec = Spec {
@@ -19,6 +21,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/snapshot-blob",
     level: Level::Blob,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "snapshot")],
     access: access::BLOB_CREATE,
     query: &["timeout"],

@@ -9,7 +9,7 @@ use lazuli_store::queue::Creation;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, METADATA, Selector, Spec, Status};
+use crate::spec::{Effect, Level, METADATA, Selector, Spec, Status};
 
 /// Create Queue.
 pub static SPEC: Spec = Spec {
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/create-queue4",
     level: Level::Queue,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::NoQuery("comp")],
     access: access::QUEUE_CREATE,
     query: &["timeout"],

@@ -9,7 +9,7 @@ use crate::access;
 use crate::call::Call;
 use crate::queue::item;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Delete Message.
 pub static SPEC: Spec = Spec {
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/delete-message2",
     level: Level::Message,
     methods: &[Method::DELETE],
+    effect: Effect::Changes,
     selectors: &[Selector::NoQuery("comp")],
     access: access::MESSAGE_PROCESS,
     query: &["timeout", "popreceipt"],

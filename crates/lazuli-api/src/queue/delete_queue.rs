@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Delete Queue.
 pub static SPEC: Spec = Spec {
@@ -18,6 +18,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/delete-queue3",
     level: Level::Queue,
     methods: &[Method::DELETE],
+    effect: Effect::Changes,
     selectors: &[Selector::NoQuery("comp")],
     access: access::QUEUE_DELETE,
     query: &["timeout"],

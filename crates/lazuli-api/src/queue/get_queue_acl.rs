@@ -9,7 +9,7 @@ use lazuli_wire::body::signed_identifiers;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Get Queue ACL.
 pub static SPEC: Spec = Spec {
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-queue-acl",
     level: Level::Queue,
     methods: &[Method::GET, Method::HEAD],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "acl")],
     access: access::KEY_ONLY,
     query: &["timeout"],

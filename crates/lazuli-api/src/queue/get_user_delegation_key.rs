@@ -5,7 +5,7 @@
 use http::Method;
 
 use crate::access;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Get User Delegation Key.
 pub static SPEC: Spec = Spec {
@@ -15,6 +15,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key",
     level: Level::Account,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[
         Selector::Query("restype", "service"),
         Selector::Query("comp", "userdelegationkey"),

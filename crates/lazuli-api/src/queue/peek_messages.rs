@@ -10,7 +10,7 @@ use crate::access;
 use crate::call::Call;
 use crate::queue::{item, numbers};
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Peek Messages.
 pub static SPEC: Spec = Spec {
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/peek-messages",
     level: Level::Messages,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("peekonly", "true"), Selector::NoQuery("comp")],
     access: access::MESSAGE_READ,
     query: &["timeout", "numofmessages"],

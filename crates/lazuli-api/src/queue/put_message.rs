@@ -11,7 +11,7 @@ use crate::access;
 use crate::call::Call;
 use crate::queue::{item, text, times};
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Put Message.
 pub static SPEC: Spec = Spec {
@@ -21,6 +21,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/put-message",
     level: Level::Messages,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[Selector::NoQuery("comp")],
     access: access::MESSAGE_ADD,
     query: &["timeout", "visibilitytimeout", "messagettl"],

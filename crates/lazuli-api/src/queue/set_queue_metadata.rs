@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, METADATA, Selector, Spec, Status};
+use crate::spec::{Effect, Level, METADATA, Selector, Spec, Status};
 
 /// Set Queue Metadata.
 pub static SPEC: Spec = Spec {
@@ -18,6 +18,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-queue-metadata",
     level: Level::Queue,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "metadata")],
     access: access::QUEUE_WRITE,
     query: &["timeout"],

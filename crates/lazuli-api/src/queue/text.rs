@@ -38,9 +38,7 @@ fn take(call: &Call<'_>, body: &[u8]) -> Result<String, Refusal> {
 /// `RequestBodyTooLarge` if the body is longer than any, or the text longer than the version knows;
 /// `MissingContentLengthHeader`; `InvalidXmlDocument` and its like for a body that has no text.
 pub(crate) async fn read(call: &mut Call<'_>) -> Result<String, Refusal> {
-    // A text is announced, or comes in chunks.
-    call.announced_content(None)?;
-    let body = call.read_body(queue_message::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(queue_message::BODY_BYTES_MAX as u64).await?;
     take(call, &body)
 }
 

@@ -9,7 +9,7 @@ use lazuli_model::names::TableName;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Spec, Status};
+use crate::spec::{Effect, Level, Spec, Status};
 use crate::table::answer;
 
 /// Create Table.
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/create-table",
     level: Level::Tables,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[],
     access: access::TABLE_CREATE,
     query: &["$format"],

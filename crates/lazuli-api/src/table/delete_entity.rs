@@ -9,7 +9,7 @@ use lazuli_store::entity::Action;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Spec, Status};
+use crate::spec::{Effect, Level, Spec, Status};
 use crate::table::{answer, change};
 
 /// Delete Entity.
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/delete-entity1",
     level: Level::Entity,
     methods: &[Method::DELETE],
+    effect: Effect::Changes,
     selectors: &[],
     access: access::ENTITY_DELETE,
     query: &["$format", "timeout"],

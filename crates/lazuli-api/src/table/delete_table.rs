@@ -8,7 +8,7 @@ use lazuli_model::Refusal;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Spec, Status};
+use crate::spec::{Effect, Level, Spec, Status};
 use crate::table::answer;
 
 /// Delete Table.
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/delete-table",
     level: Level::NamedTable,
     methods: &[Method::DELETE],
+    effect: Effect::Changes,
     selectors: &[],
     access: access::TABLE_DELETE,
     query: &[],

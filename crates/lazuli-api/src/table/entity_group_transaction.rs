@@ -24,7 +24,7 @@ use crate::address::{self, Resource};
 use crate::call::{Call, Head};
 use crate::message::{Body, FullBody};
 use crate::reply::Reply;
-use crate::spec::{Level, Spec, Status};
+use crate::spec::{Effect, Level, Spec, Status};
 use crate::table::answer::{self, Preference};
 use crate::table::{change, query_entities};
 use crate::{access, table};
@@ -37,6 +37,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions",
     level: Level::Batch,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[],
     access: access::ENTITY_TRANSACTION,
     query: &["timeout"],

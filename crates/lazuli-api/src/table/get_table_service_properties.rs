@@ -9,7 +9,7 @@ use lazuli_wire::body::service_properties;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Get Table Service Properties.
 pub static SPEC: Spec = Spec {
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/get-table-service-properties",
     level: Level::Account,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "service"), Selector::Query("comp", "properties")],
     access: access::SERVICE_READ,
     query: &["timeout"],

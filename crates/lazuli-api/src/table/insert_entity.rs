@@ -10,7 +10,7 @@ use lazuli_wire::odata::entity_json::entity_path;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 use crate::table::{answer, change};
 
 /// Insert Entity.
@@ -21,6 +21,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/insert-entity",
     level: Level::Table,
     methods: &[Method::POST],
+    effect: Effect::Changes,
     selectors: &[Selector::NoQuery("comp")],
     access: access::ENTITY_ADD,
     query: &["$format", "timeout"],

@@ -9,7 +9,7 @@ use lazuli_store::entity::Action;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 use crate::table::{answer, change};
 
 /// Insert Or Merge Entity.
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/insert-or-merge-entity",
     level: Level::Entity,
     methods: &[Method::PATCH],
+    effect: Effect::Changes,
     selectors: &[Selector::NoHeader("if-match")],
     access: access::ENTITY_UPSERT,
     query: &["$format", "timeout"],

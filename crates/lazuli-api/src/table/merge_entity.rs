@@ -9,7 +9,7 @@ use lazuli_store::entity::Action;
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 use crate::table::{answer, change};
 
 /// Merge Entity.
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/merge-entity",
     level: Level::Entity,
     methods: &[Method::PATCH],
+    effect: Effect::Changes,
     selectors: &[Selector::HasHeader("if-match")],
     access: access::ENTITY_UPDATE,
     query: &["$format", "timeout"],

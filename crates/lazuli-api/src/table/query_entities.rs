@@ -11,7 +11,7 @@ use lazuli_wire::odata::{filter, token};
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 use crate::table::answer;
 
 /// Query Entities.
@@ -22,6 +22,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/query-entities",
     level: Level::Table,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[Selector::NoQuery("comp")],
     access: access::ENTITY_READ,
     query: &["$format", "$top", "$select", "$filter", "timeout", "nextpartitionkey", "nextrowkey"],
@@ -68,6 +69,7 @@ pub static ONE: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/query-entities",
     level: Level::Entity,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[],
     access: access::ENTITY_READ,
     query: &["$format", "$select", "$filter", "timeout"],

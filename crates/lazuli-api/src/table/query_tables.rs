@@ -9,7 +9,7 @@ use lazuli_wire::odata::{filter, token};
 use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Level, Spec, Status};
+use crate::spec::{Effect, Level, Spec, Status};
 use crate::table::answer;
 
 /// Query Tables.
@@ -20,6 +20,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/query-tables",
     level: Level::Tables,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[],
     access: access::SERVICE_LIST,
     query: &["$format", "$top", "$select", "$filter", "nexttablename"],
@@ -51,6 +52,7 @@ pub static NAMED: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/query-tables",
     level: Level::NamedTable,
     methods: &[Method::GET],
+    effect: Effect::Reads,
     selectors: &[],
     access: access::SERVICE_LIST,
     query: &["$format"],

@@ -9,7 +9,7 @@ use crate::access;
 use crate::call::Call;
 use crate::reply::Reply;
 use crate::service;
-use crate::spec::{Level, Selector, Spec, Status};
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// Set Table Service Properties.
 pub static SPEC: Spec = Spec {
@@ -19,6 +19,7 @@ pub static SPEC: Spec = Spec {
     page: "https://learn.microsoft.com/rest/api/storageservices/set-table-service-properties",
     level: Level::Account,
     methods: &[Method::PUT],
+    effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "service"), Selector::Query("comp", "properties")],
     access: access::SERVICE_WRITE,
     query: &["timeout"],

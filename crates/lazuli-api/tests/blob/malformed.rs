@@ -253,6 +253,7 @@ fn access_policies() {
         policy("b", "<Start>soon</Start>"),
         policy("b", "<Expiry>2026-13-01</Expiry>"),
         policy("b", "<Allowed>r</Allowed>"),
+        policy("b", "<Permission>wrld</Permission>"),
         "<SignedIdentifier>".to_owned(),
     ] {
         refused_as(set(&policies), &xml);

@@ -1,62 +1,21 @@
-//! A Queue service in memory with a clock of its own, calls to it, and what is asked of its answers.
+//! A Queue service in memory, calls to it, and what is asked of its answers.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::ops::Deref;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use lazuli_api::{Accounts, Api, Body, FullBody, Handler as _, Request, UnknownVersions};
-use lazuli_auth::{AccountKey, Scheme, Signable, sign_shared_key};
-use lazuli_base::{Clock as _, ManualClock, SeededEntropy, Timestamp};
-use lazuli_engine::Engine;
+use lazuli_base::{Clock as _, Timestamp};
 use lazuli_model::{ApiVersion, Service};
-use lazuli_store::Store;
 use lazuli_wire::date;
 
 use crate::answer::Answer;
-use crate::scribe::{FakeScribe, Logged};
-
-/// The account that calls are made to.
-pub(crate) const ACCOUNT: &str = "lazurite";
+use crate::fixture::Fixture;
+pub(crate) use crate::fixture::{ACCOUNT, Call, key};
 
 /// The version that calls name if they name none.
 pub(crate) const VERSION: ApiVersion = ApiVersion::NEWEST;
 
-/// When a test begins: 2026-11-24T08:00:00Z.
-const START: i64 = 1_795_507_200;
-
-const HOST: &str = "127.0.0.1:10001";
-
-/// The key of the account.
-pub(crate) fn key() -> AccountKey {
-    AccountKey::new(b"a key")
-}
-
-/// A request that is yet to be signed and sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    method: String,
-    target: String,
-    host: Option<String>,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    is_signed: bool,
-    is_announced: bool,
-    version: String,
-}
-
 /// A call to a path below the account.
 pub(crate) fn call(method: &str, target: &str) -> Call {
-    Call {
-        method: method.to_owned(),
-        target: target.to_owned(),
-        host: None,
-        headers: Vec::new(),
-        body: Vec::new(),
-        is_signed: true,
-        is_announced: true,
-        version: VERSION.to_string(),
-    }
+    Call::new(method, target, VERSION)
 }
 
 /// A call that reads.
@@ -66,9 +25,7 @@ pub(crate) fn get(target: &str) -> Call {
 
 /// A call with a body.
 pub(crate) fn send(method: &str, target: &str, body: impl AsRef<[u8]>) -> Call {
-    let mut call = call(method, target).header("content-type", "application/xml");
-    call.body = body.as_ref().to_vec();
-    call
+    call(method, target).header("content-type", "application/xml").body(body)
 }
 
 /// The body that holds a text.
@@ -87,35 +44,9 @@ pub(crate) fn held(method: &str, got: &Got, query: &str) -> Call {
 }
 
 impl Call {
-    /// Adds a header; an empty value is sent too.
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Gives it a body.
-    pub(crate) fn body(mut self, body: impl AsRef<[u8]>) -> Self {
-        self.body = body.as_ref().to_vec();
-        self
-    }
-
-    /// Sends a token in place of a signature.
-    pub(crate) fn token(mut self, token: &str) -> Self {
-        self.is_signed = false;
-        self.target.push(if self.target.contains('?') { '&' } else { '?' });
-        self.target.push_str(token);
-        self
-    }
-
     /// Announces no length.
     pub(crate) fn unannounced(mut self) -> Self {
         self.is_announced = false;
-        self
-    }
-
-    /// Names another version.
-    pub(crate) fn version(mut self, version: &str) -> Self {
-        version.clone_into(&mut self.version);
         self
     }
 
@@ -124,75 +55,23 @@ impl Call {
         self.host = Some(host.to_owned());
         self
     }
-
-    /// The target at the account, or at its secondary.
-    fn path(&self, secondary: bool) -> String {
-        match (&self.host, secondary) {
-            (Some(_), _) => self.target.clone(),
-            (None, false) => format!("/{ACCOUNT}{}", self.target),
-            (None, true) => format!("/{ACCOUNT}-secondary{}", self.target),
-        }
-    }
-
-    fn signed(&self, target: &str, now: Timestamp) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let mut add = |name: &str, value: &str| {
-            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
-        };
-        add("host", self.host.as_deref().unwrap_or(HOST));
-        if self.is_announced {
-            add("content-length", &self.body.len().to_string());
-        }
-        add("x-ms-date", &date::rfc1123(now));
-        add("x-ms-version", &self.version);
-        for (name, value) in &self.headers {
-            add(name, value);
-        }
-        if self.is_signed {
-            let (path, query) = target.split_once('?').unwrap_or((target, ""));
-            let signable = Signable {
-                method: &self.method,
-                path,
-                query,
-                headers: &headers,
-                service: Service::Queue,
-                account: ACCOUNT,
-                version: ApiVersion::parse(&self.version).unwrap(),
-            };
-            let signature = sign_shared_key(&key(), Scheme::SharedKey, &signable);
-            headers.insert("authorization", HeaderValue::from_str(&signature).unwrap());
-        }
-        headers
-    }
 }
 
-/// A Queue service in memory. Its journal is kept by a scribe.
-pub(crate) struct Queues {
-    api: Api,
-    store: Store,
-    clock: Arc<ManualClock>,
-    scribe: Arc<FakeScribe>,
-    runtime: tokio::runtime::Runtime,
+/// A Queue service in memory.
+pub(crate) struct Queues(Fixture);
+
+impl Deref for Queues {
+    type Target = Fixture;
+
+    fn deref(&self) -> &Fixture {
+        &self.0
+    }
 }
 
 impl Queues {
     /// A service without any queue.
     pub(crate) fn new() -> Self {
-        let engine = Engine::in_memory();
-        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(START)));
-        let entropy = Arc::new(SeededEntropy::new(7));
-        let mut accounts = Accounts::default();
-        accounts.insert(ACCOUNT, vec![key()]);
-        let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
-        let store = Store::new(meta, extents, clock.clone(), entropy.clone());
-        let scribe = Arc::new(FakeScribe::default());
-        engine.write_journal_with(scribe.clone());
-        let store = store.with_reads_logged();
-        let (accounts, versions) = (Arc::new(accounts), UnknownVersions::default());
-        let api = Api::new(store.clone(), accounts, clock.clone(), entropy, versions);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { api, store, clock, scribe, runtime }
+        Self(Fixture::new(Service::Queue, "127.0.0.1:10001"))
     }
 
     /// A service with the queue `things`.
@@ -202,64 +81,9 @@ impl Queues {
         queues
     }
 
-    /// Moves the clock.
-    pub(crate) fn pass(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
-    }
-
-    /// The time so many seconds from now as tokens write it.
-    pub(crate) fn iso_date(&self, offset: i64) -> String {
-        let at = self.clock.now().unix_seconds() + offset;
-        format!("{}Z", &date::iso7(Timestamp::from_unix_seconds(at))[..19])
-    }
-
     /// The time so many seconds from now as answers tell it.
     pub(crate) fn date(&self, offset: i64) -> String {
         date::rfc1123(Timestamp::from_unix_seconds(self.clock.now().unix_seconds() + offset))
-    }
-
-    /// The entries of requests, from an entry on, with those of all reads until now.
-    pub(crate) fn entries(&self, from: usize) -> Vec<Logged> {
-        self.runtime.block_on(self.store.flush_reads()).unwrap();
-        let entries = self.scribe.entries(from).into_iter();
-        entries.filter(|entry| !entry.account().is_empty()).collect()
-    }
-
-    /// How many entries there are.
-    pub(crate) fn logged(&self) -> usize {
-        self.runtime.block_on(self.store.flush_reads()).unwrap();
-        self.scribe.len()
-    }
-
-    /// Sends a call and receives the whole answer.
-    #[track_caller]
-    pub(crate) fn send(&self, call: &Call) -> Answer {
-        self.send_to(call, false)
-    }
-
-    /// Sends a call to the account, or to its secondary.
-    #[track_caller]
-    pub(crate) fn send_to(&self, call: &Call, secondary: bool) -> Answer {
-        let target = call.path(secondary);
-        let headers = call.signed(&target, self.clock.now());
-        let request = Request {
-            service: Service::Queue,
-            method: call.method.parse().unwrap(),
-            target: target.clone(),
-            spelling: lazuli_api::Spelling::default(),
-            headers,
-            remote: IpAddr::from([127, 0, 0, 1]),
-            secure: false,
-            body: Box::new(FullBody::new(call.body.clone())),
-        };
-        let (response, _) = self.runtime.block_on(self.api.handle(request));
-        let body = match response.body {
-            Body::Full(bytes) => bytes.to_vec(),
-            Body::Empty => Vec::new(),
-            Body::Stream(_) => panic!("no answer of queues is streamed"),
-        };
-        let asked = format!("{} {target}", call.method);
-        Answer { asked, status: response.status, headers: response.headers, body }
     }
 
     /// Get Messages from `things`; the query begins with an ampersand.

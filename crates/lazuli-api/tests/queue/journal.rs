@@ -1,6 +1,7 @@
 //! What the journal is told: an entry for each change, with what commits to a message's text, and
 //! never the text; reads, too. Whatever changed something has a receipt.
 
+use lazuli_api::operations::QUEUE;
 use lazuli_store::journal::{Group, Kind};
 
 use crate::harness::{Call, Queues, call, get, held, message, put, send};
@@ -15,6 +16,10 @@ fn check(queues: &Queues, call: &Call, (op, kind): (&str, Kind), object: &str) {
     let entries = queues.entries(before);
     let [entry] = &entries[..] else { panic!("{op}: {entries:?}") };
     assert_eq!((entry.op(), entry.kind()), (op, kind));
+    let declared = QUEUE.iter().find(|known| known.spec.name == op).unwrap();
+    // To get nothing is no change, although to get is one.
+    let reads = kind == Kind::Read && op != "GetMessages";
+    assert_eq!(declared.spec.is_read(), reads, "{op}");
     assert_eq!(entry.group(Group::Object), object, "{op}");
     assert!(!entry.bytes().windows(8).any(|bytes| bytes == b"hushhush"), "{op}");
     let proof = if kind == Kind::Read { String::new() } else { receipt(before) };

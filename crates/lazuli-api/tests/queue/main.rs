@@ -9,6 +9,7 @@ mod access;
 #[path = "../blob/answer.rs"]
 #[allow(dead_code, reason = "the other service's tests ask more of it")]
 mod answer;
+mod fixture;
 mod harness;
 mod journal;
 mod malformed;

@@ -69,7 +69,9 @@ fn each_permission_permits_what_it_names() {
         if let Some(letters) = of_one {
             let lacking: String = "raud".chars().filter(|it| !letters.contains(*it)).collect();
             let lacking = lacking + &letters[1..];
-            tables.send(&call.clone().token(&permitting(&lacking))).refused(403, PERMISSION);
+            tables
+                .send(&call.clone().token(&permitting(&lacking)))
+                .refused_in_json(403, PERMISSION);
             let answer = tables.send(&call.clone().token(&permitting(letters)));
             assert_eq!(answer.header("x-ms-error-code"), "", "{answer}");
             tables.send(&send("PUT", AT, "{}")).is(204);
@@ -93,11 +95,15 @@ fn a_table_token_is_for_its_table() {
     let tables = Tables::with_table();
     tables.send(&send("POST", "/Tables", r#"{"TableName":"Others"}"#)).is(201);
     tables.send(&get("/Things()").token(&permitting("r"))).is(200);
-    tables.send(&get("/Others()").token(&permitting("r"))).refused(403, "AuthenticationFailed");
+    tables
+        .send(&get("/Others()").token(&permitting("r")))
+        .refused_in_json(403, "AuthenticationFailed");
     let renamed = permitting("r").replace("tn=things", "tn=others");
-    tables.send(&get("/Others()").token(&renamed)).refused(403, "AuthenticationFailed");
+    tables.send(&get("/Others()").token(&renamed)).refused_in_json(403, "AuthenticationFailed");
     tables.pass(3601);
-    tables.send(&get("/Things()").token(&permitting("r"))).refused(403, "AuthenticationFailed");
+    tables
+        .send(&get("/Things()").token(&permitting("r")))
+        .refused_in_json(403, "AuthenticationFailed");
 }
 
 #[test]
@@ -131,12 +137,12 @@ fn a_span_of_keys_bounds_reads_and_writes() {
         ("DELETE", "/Things(PartitionKey='a',RowKey='1')"),
     ] {
         let call = send(method, target, "{}").header("if-match", "*").token(&token);
-        tables.send(&call).refused(403, "AuthorizationFailure");
+        tables.send(&call).refused_in_json(403, "AuthorizationFailure");
     }
     let outside = insert(r#"{"PartitionKey":"b","RowKey":"0"}"#).token(&token);
-    tables.send(&outside).refused(403, "AuthorizationFailure");
+    tables.send(&outside).refused_in_json(403, "AuthorizationFailure");
     let lone = spanning(&[("srk", "2")]);
-    tables.send(&get("/Things()").token(&lone)).refused(403, "AuthenticationFailed");
+    tables.send(&get("/Things()").token(&lone)).refused_in_json(403, "AuthenticationFailed");
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn a_transaction_asks_of_each_change() {
     ask(&permitting("a"), "Things").says("204 No Content");
     let call = send("POST", "/$batch", "").clone_with_type("multipart/mixed; boundary=b");
     let answer = tables.send(&call.token(&of_account("sc", "raud")));
-    answer.refused(403, "AuthorizationResourceTypeMismatch");
+    answer.refused_in_json(403, "AuthorizationResourceTypeMismatch");
 }
 
 #[test]
@@ -173,13 +179,13 @@ fn policies_are_stored_and_referred_to() {
     tables.send(&get(acl)).is(200).says("<Id>pol</Id>").says("<Permission>r</Permission>");
     let token = of_table("Things", &[("si", "pol")]);
     tables.send(&get("/Things()").token(&token)).is(200);
-    tables.send(&insert("{}").token(&token)).refused(403, PERMISSION);
+    tables.send(&insert("{}").token(&token)).refused_in_json(403, PERMISSION);
     let none = of_table("Things", &[("si", "none")]);
-    tables.send(&get("/Things()").token(&none)).refused(403, "AuthenticationFailed");
+    tables.send(&get("/Things()").token(&none)).refused_in_json(403, "AuthenticationFailed");
     let answer = tables.send(&get(acl).token(&permitting("raud")));
     answer.refused_in_xml(403, "AuthorizationFailure");
     tables.pass(61);
-    tables.send(&get("/Things()").token(&token)).refused(403, "AuthenticationFailed");
+    tables.send(&get("/Things()").token(&token)).refused_in_json(403, "AuthenticationFailed");
     let missing = tables.send(&get("/Nowhere?comp=acl"));
     missing.refused_in_xml(404, "TableNotFound");
 }

@@ -72,10 +72,10 @@ fn without_accept_the_version_decides() {
     assert_eq!(kind("2015-12-11"), json);
     let missing = |version: &str| tables.send(&get(AT).version(version));
     missing("2015-07-08").refused_in_xml(404, "ResourceNotFound");
-    missing("2015-12-11").refused(404, "ResourceNotFound");
+    missing("2015-12-11").refused_in_json(404, "ResourceNotFound");
     let asked = get("/Things()?$format=atom").version("2013-08-15");
     tables.send(&asked).is(200).says("<title type=\"text\">Things</title>");
-    tables.send(&get("/Things()?$format=atom")).refused(415, "AtomFormatNotSupported");
+    tables.send(&get("/Things()?$format=atom")).refused_in_json(415, "AtomFormatNotSupported");
 }
 
 #[test]

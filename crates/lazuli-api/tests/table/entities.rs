@@ -26,13 +26,17 @@ fn an_inserted_entity_comes_back() {
     let selected = get(&format!("{AT}?$select=n,absent"))
         .header("accept", "application/json;odata=nometadata");
     assert_eq!(tables.send(&selected).is(200).text(), r#"{"n":1}"#);
-    tables.send(&one("")).refused(409, "EntityAlreadyExists");
+    tables.send(&one("")).refused_in_json(409, "EntityAlreadyExists");
     let quiet =
         insert(r#"{"PartitionKey":"p","RowKey":"s"}"#).header("prefer", "return-no-content");
     let quiet = tables.send(&quiet).is(204);
     assert!(quiet.text().is_empty() && quiet.header("dataserviceid").ends_with("RowKey='s')"));
-    tables.send(&get("/Things(PartitionKey='p',RowKey='x')")).refused(404, "ResourceNotFound");
-    tables.send(&get("/Nowhere(PartitionKey='p',RowKey='x')")).refused(404, "TableNotFound");
+    tables
+        .send(&get("/Things(PartitionKey='p',RowKey='x')"))
+        .refused_in_json(404, "ResourceNotFound");
+    tables
+        .send(&get("/Nowhere(PartitionKey='p',RowKey='x')"))
+        .refused_in_json(404, "TableNotFound");
 }
 
 #[test]
@@ -57,21 +61,21 @@ fn writes_replace_or_merge_under_their_conditions() {
     assert_ne!(newer.header("etag"), stale);
     for method in ["PUT", "MERGE", "DELETE"] {
         let call = write(method, "{}").header("if-match", &stale);
-        tables.send(&call).refused(412, "UpdateConditionNotSatisfied");
+        tables.send(&call).refused_in_json(412, "UpdateConditionNotSatisfied");
         let call = write(method, "{}").header("if-match", "nonsense");
-        tables.send(&call).refused(400, "InvalidInput");
+        tables.send(&call).refused_in_json(400, "InvalidInput");
         let call = write(method, "{}").header("if-match", "");
-        tables.send(&call).refused(400, "InvalidInput");
+        tables.send(&call).refused_in_json(400, "InvalidInput");
     }
     assert_eq!(text(), r#"{"b":5}"#);
-    tables.send(&call("DELETE", AT)).refused(400, "MissingRequiredHeader");
+    tables.send(&call("DELETE", AT)).refused_in_json(400, "MissingRequiredHeader");
     tables.send(&call("DELETE", AT).header("if-match", "*")).is(204);
     for method in ["PUT", "MERGE", "DELETE"] {
         let call = write(method, "{}").header("if-match", "*");
-        tables.send(&call).refused(404, "ResourceNotFound");
+        tables.send(&call).refused_in_json(404, "ResourceNotFound");
     }
     let other = write("PUT", r#"{"PartitionKey":"other","RowKey":"r"}"#);
-    tables.send(&other).refused(400, "InvalidInput");
+    tables.send(&other).refused_in_json(400, "InvalidInput");
 }
 
 #[test]
@@ -82,11 +86,11 @@ fn post_stands_for_other_methods() {
     tables.send(&tunnelled("MERGE", r#"{"a":1}"#)).is(204);
     tables.send(&tunnelled("PUT", r#"{"a":2}"#).header("if-match", "*")).is(204);
     tables.send(&tunnelled("DELETE", "").header("if-match", "*").lite()).is(204);
-    tables.send(&tunnelled("GET", "")).refused(400, "XMethodIncorrectValue");
+    tables.send(&tunnelled("GET", "")).refused_in_json(400, "XMethodIncorrectValue");
     let twice = tunnelled("PUT", "").header("x-http-method", "PUT");
-    tables.send(&twice).refused(400, "XMethodIncorrectCount");
+    tables.send(&twice).refused_in_json(400, "XMethodIncorrectCount");
     let plain = send("PUT", AT, "{}").header("x-http-method", "MERGE");
-    tables.send(&plain).refused(400, "XMethodNotUsingPost");
+    tables.send(&plain).refused_in_json(400, "XMethodNotUsingPost");
 }
 
 #[test]

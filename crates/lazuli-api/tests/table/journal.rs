@@ -1,6 +1,7 @@
 //! What the journal is told: an entry for each change, with its key and what commits to its
 //! content, and never the content; reads, too. Whatever changed something has a receipt.
 
+use lazuli_api::operations::TABLE;
 use lazuli_store::journal::{Group, Kind};
 
 use crate::harness::{Call, Tables, call, get, insert, send};
@@ -36,6 +37,8 @@ fn every_change_has_an_entry_and_a_receipt() {
         let entries = tables.entries(before);
         let [entry] = &entries[..] else { panic!("{op}: {entries:?}") };
         assert_eq!((entry.op(), entry.kind()), (op, kind));
+        let declared = TABLE.iter().find(|known| known.spec.name == op).unwrap();
+        assert_eq!(declared.spec.is_read(), kind == Kind::Read, "{op}");
         assert_eq!(entry.group(Group::Object), named, "{op}");
         assert!(!entry.bytes().windows(8).any(|bytes| bytes == b"hushhush"), "{op}");
         if kind != Kind::Read {

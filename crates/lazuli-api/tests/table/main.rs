@@ -6,8 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
 
 mod access;
+#[path = "../blob/answer.rs"]
+#[allow(dead_code, reason = "the other service's tests ask more of it")]
+mod answer;
 mod atom;
 mod entities;
+#[path = "../queue/fixture.rs"]
+mod fixture;
 mod harness;
 mod journal;
 mod malformed;

@@ -33,17 +33,17 @@ fn bad_entities_are_refused_and_not_stored() {
         ("{\"PartitionKey\":\"\\u0000\",\"RowKey\":\"r\"}".to_owned(), "OutOfRangeInput"),
         (key, "KeyValueTooLarge"),
     ] {
-        tables.send(&insert(&body)).refused(400, code);
+        tables.send(&insert(&body)).refused_in_json(400, code);
     }
     for (partition, row) in [("1", "\"r\""), ("true", "\"r\""), ("[]", "\"r\""), ("\"p\"", "{}")] {
         let body = format!("{{\"PartitionKey\":{partition},\"RowKey\":{row}}}");
-        tables.send(&insert(&body)).refused(400, "InvalidInput");
+        tables.send(&insert(&body)).refused_in_json(400, "InvalidInput");
     }
     for deep in ["[".repeat(100_000), "{\"a\":".repeat(100_000)] {
-        tables.send(&insert(&with(&format!("\"a\":{deep}")))).refused(400, "InvalidInput");
+        tables.send(&insert(&with(&format!("\"a\":{deep}")))).refused_in_json(400, "InvalidInput");
     }
     let huge = insert(&format!("{{\"a\":\"{}\"}}", "x".repeat(5 << 20)));
-    tables.send(&huge).refused(413, "RequestBodyTooLarge");
+    tables.send(&huge).refused_in_json(413, "RequestBodyTooLarge");
     assert!(tables.rows("").is_empty());
 }
 
@@ -78,7 +78,9 @@ fn bad_queries_are_refused() {
         ("%ff", 400, "InvalidUri"),
     ] {
         for resource in ["/Things()", "/Tables"] {
-            tables.send(&get(&format!("{resource}?$filter={filter}"))).refused(status, code);
+            tables
+                .send(&get(&format!("{resource}?$filter={filter}")))
+                .refused_in_json(status, code);
         }
     }
     for target in [
@@ -87,11 +89,11 @@ fn bad_queries_are_refused() {
         "/Things(PartitionKey='p',RowKey='r'",
         "/Tables(x)",
     ] {
-        tables.send(&get(target)).refused(400, "InvalidInput");
+        tables.send(&get(target)).refused_in_json(400, "InvalidInput");
     }
-    tables.send(&get("/1bad()")).refused(400, "InvalidResourceName");
-    tables.send(&call("PUT", "/Things")).refused(405, "UnsupportedHttpVerb");
-    tables.send(&call("DELETE", "/Things()")).refused(405, "UnsupportedHttpVerb");
+    tables.send(&get("/1bad()")).refused_in_json(400, "InvalidResourceName");
+    tables.send(&call("PUT", "/Things")).refused_in_json(405, "UnsupportedHttpVerb");
+    tables.send(&call("DELETE", "/Things()")).refused_in_json(405, "UnsupportedHttpVerb");
 }
 
 #[test]
@@ -101,13 +103,13 @@ fn formats_that_are_not_there_are_refused() {
     let answer = tables.send(&atom).refused_in_xml(415, "AtomFormatNotSupported");
     answer.says("<code>AtomFormatNotSupported</code><message xml:lang=\"en-US\">");
     let other = get("/Things()").header("accept", "image/png");
-    tables.send(&other).refused(415, "MediaTypeNotSupported");
+    tables.send(&other).refused_in_json(415, "MediaTypeNotSupported");
     let body = send("POST", "/Things", "<entry/>").clone_with_type("application/atom+xml");
-    tables.send(&body).refused(415, "AtomFormatNotSupported");
+    tables.send(&body).refused_in_json(415, "AtomFormatNotSupported");
     let unsigned = get("/Things()").token("x=1");
-    tables.send(&unsigned).refused(403, "AuthenticationFailed");
+    tables.send(&unsigned).refused_in_json(403, "AuthenticationFailed");
     let challenged = get("/Things()").token("x=1").version("2020-12-06");
-    tables.send(&challenged).refused(401, "NoAuthenticationInformation");
+    tables.send(&challenged).refused_in_json(401, "NoAuthenticationInformation");
 }
 
 #[test]
@@ -144,7 +146,7 @@ fn bad_transactions_are_refused_and_not_stored() {
         assert!(tables.rows("").is_empty(), "{bad:.100}");
     }
     let large = part("/lazurite/Things", &format!("{{\"a\":\"{}\"}}", "x".repeat(4 << 20)));
-    send_all(around(&large)).refused(413, "RequestBodyTooLarge");
+    send_all(around(&large)).refused_in_json(413, "RequestBodyTooLarge");
     send_all(around(&good)).is(202).says("204 No Content");
     assert_eq!(tables.rows(""), ["r"]);
 }

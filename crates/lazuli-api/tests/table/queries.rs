@@ -58,9 +58,9 @@ fn a_page_ends_where_the_next_begins() {
     assert_eq!(page.members("RowKey"), ["10", "11"]);
     tables.send(&get("/Things()?$top=12")).is(200).has("x-ms-continuation-nextpartitionkey", "");
     for query in ["$top=0", "$top=1001", "$top=x", "NextPartitionKey=x"] {
-        tables.send(&get(&format!("/Things()?{query}"))).refused(400, "InvalidInput");
+        tables.send(&get(&format!("/Things()?{query}"))).refused_in_json(400, "InvalidInput");
     }
-    tables.send(&get("/Nothing()")).refused(404, "TableNotFound");
+    tables.send(&get("/Nothing()")).refused_in_json(404, "TableNotFound");
 }
 
 #[test]

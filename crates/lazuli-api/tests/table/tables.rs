@@ -13,7 +13,7 @@ fn a_table_is_made_once_in_any_case() {
     made.has("dataserviceversion", "3.0;").has("cache-control", "no-cache").says(
         r#"{"odata.metadata":"http://127.0.0.1:10002/lazurite/$metadata#Tables/@Element","TableName":"Things"}"#,
     );
-    tables.send(&create("things")).refused(409, "TableAlreadyExists");
+    tables.send(&create("things")).refused_in_json(409, "TableAlreadyExists");
     let quiet = tables.send(&create("Others").header("prefer", "return-no-content")).is(204);
     quiet
         .has("preference-applied", "return-no-content")
@@ -25,10 +25,10 @@ fn a_table_is_made_once_in_any_case() {
         ("a-b", "InvalidResourceName"),
         ("tables", "InvalidResourceName"),
     ] {
-        tables.send(&create(name)).refused(400, code);
+        tables.send(&create(name)).refused_in_json(400, code);
     }
     tables.send(&call("DELETE", "/Tables('THINGS')")).is(204);
-    tables.send(&call("DELETE", "/Tables('Things')")).refused(404, "ResourceNotFound");
+    tables.send(&call("DELETE", "/Tables('Things')")).refused_in_json(404, "ResourceNotFound");
     tables.send(&create("Things")).is(201);
 }
 
@@ -47,8 +47,8 @@ fn tables_are_listed_in_pages_and_by_filter() {
     let filtered = "/Tables?$filter=TableName%20ge%20'b'%20and%20TableName%20lt%20'c'";
     assert_eq!(tables.send(&get(filtered)).is(200).members("TableName"), ["bbb"]);
     tables.send(&get("/Tables('bbb')")).is(200).says("\"TableName\":\"bbb\"");
-    tables.send(&get("/Tables('zzz')")).refused(404, "ResourceNotFound");
-    tables.send(&get("/Tables?NextTableName=junk")).refused(400, "InvalidInput");
+    tables.send(&get("/Tables('zzz')")).refused_in_json(404, "ResourceNotFound");
+    tables.send(&get("/Tables?NextTableName=junk")).refused_in_json(400, "InvalidInput");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn settings_are_the_tables_own() {
     let foreign = call("OPTIONS", "/Things")
         .header("origin", "http://b")
         .header("access-control-request-method", "GET");
-    tables.send(&foreign).refused(403, "CorsPreflightFailure");
+    tables.send(&foreign).refused_in_json(403, "CorsPreflightFailure");
     tables.send(&send("PUT", target, "<x")).refused_in_xml(400, "InvalidXmlDocument");
     let stats = get("/?restype=service&comp=stats");
     tables.send(&stats).refused_in_xml(400, "InvalidQueryParameterValue");

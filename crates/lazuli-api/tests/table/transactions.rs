@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{Answer, Tables, get, send};
+use crate::answer::Answer;
+use crate::harness::{Tables, get, send};
 
 /// A transaction of these requests: method, target below the account, further headers, body.
 fn transaction(tables: &Tables, parts: &[(&str, &str, &str, &str)]) -> Answer {
@@ -119,6 +120,6 @@ fn a_hundred_changes_are_the_most() {
     assert_eq!(tables.rows("").len(), 100);
     let bad = send("POST", "/$batch", "junk").clone_with_type("multipart/mixed; boundary=b");
     tables.send(&bad).is(202).says("HTTP/1.1 400 Bad Request").says("InvalidInput");
-    tables.send(&send("POST", "/$batch", "")).refused(400, "InvalidHeaderValue");
-    tables.send(&get("/$batch")).refused(405, "UnsupportedHttpVerb");
+    tables.send(&send("POST", "/$batch", "")).refused_in_json(400, "InvalidHeaderValue");
+    tables.send(&get("/$batch")).refused_in_json(405, "UnsupportedHttpVerb");
 }

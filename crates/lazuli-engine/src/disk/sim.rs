@@ -36,6 +36,11 @@ struct State {
     calls: u64,
     fault: Option<(u64, Fault)>,
     free_bytes: u64,
+    total_bytes: u64,
+    /// The call at which the power is cut.
+    cut_at: Option<u64>,
+    /// What is found after that.
+    cut: Option<SimDisk>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +70,9 @@ impl SimDisk {
                 calls: 0,
                 fault: None,
                 free_bytes: u64::MAX,
+                total_bytes: u64::MAX,
+                cut_at: None,
+                cut: None,
             })),
         }
     }
@@ -77,6 +85,10 @@ impl SimDisk {
     fn call(&self) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.state();
         state.calls += 1;
+        if state.cut_at == Some(state.calls) {
+            let after = state.after_cut();
+            state.cut = Some(after);
+        }
         match state.fault {
             Some((at, Fault::Io)) if at == state.calls => Err(io::Error::from_raw_os_error(5)),
             Some((at, Fault::Full)) if at == state.calls => Err(io::Error::from_raw_os_error(28)),
@@ -93,6 +105,24 @@ impl SimDisk {
     /// Calls that reached the device so far.
     pub fn calls(&self) -> u64 {
         self.state().calls
+    }
+
+    /// Cuts the power before the `n`-th call from now on (1 is the next one); [`Self::cut`] tells
+    /// what a machine finds then.
+    pub fn cut_at(&self, n: u64) {
+        let mut state = self.state();
+        state.cut_at = Some(state.calls + n);
+    }
+
+    /// What a machine finds after the power was cut at the call that [`Self::cut_at`] named; `None`
+    /// before that call. The old disk goes on as if nothing had happened.
+    pub fn cut(&self) -> Option<Self> {
+        self.state().cut.clone()
+    }
+
+    /// Sets the size the disk reports.
+    pub fn set_total_bytes(&self, bytes: u64) {
+        self.state().total_bytes = bytes;
     }
 
     /// Sets the free space the disk reports.
@@ -117,15 +147,20 @@ impl SimDisk {
     /// a random part. The old disk goes on as if nothing had happened.
     #[must_use]
     pub fn power_cut(&self) -> Self {
-        let mut state = self.state();
-        let mut random = state.random;
-        let mut names = state.durable_names.clone();
-        for (path, id) in &state.names {
+        self.state().after_cut()
+    }
+}
+
+impl State {
+    fn after_cut(&mut self) -> SimDisk {
+        let mut random = self.random;
+        let mut names = self.durable_names.clone();
+        for (path, id) in &self.names {
             if names.get(path) != Some(id) && next(&mut random).is_multiple_of(2) {
                 names.insert(path.clone(), *id);
             }
         }
-        let removed = |path: &PathBuf| !state.names.contains_key(path);
+        let removed = |path: &PathBuf| !self.names.contains_key(path);
         let gone: Vec<_> = names.keys().filter(|path| removed(path)).cloned().collect();
         for path in gone {
             if next(&mut random).is_multiple_of(2) {
@@ -133,22 +168,25 @@ impl SimDisk {
             }
         }
         let mut files = BTreeMap::new();
-        for (id, contents) in &state.files {
+        for (id, contents) in &self.files {
             let bytes = contents.after_cut(&mut random);
             files.insert(*id, Contents { durable: bytes.clone(), bytes, unsynced: Vec::new() });
         }
-        state.random = random;
-        let after = State {
+        self.random = random;
+        let after = Self {
             random: next(&mut random) | 1,
             durable_names: names.clone(),
             names,
             files,
-            next_file: state.next_file,
+            next_file: self.next_file,
             calls: 0,
             fault: None,
-            free_bytes: state.free_bytes,
+            free_bytes: self.free_bytes,
+            total_bytes: self.total_bytes,
+            cut_at: None,
+            cut: None,
         };
-        Self { state: Arc::new(Mutex::new(after)) }
+        SimDisk { state: Arc::new(Mutex::new(after)) }
     }
 }
 
@@ -301,7 +339,8 @@ impl Disk for SimDisk {
     }
 
     fn space(&self, _path: &Path) -> io::Result<Space> {
-        Ok(Space { free: self.state().free_bytes, total: u64::MAX })
+        let state = self.state();
+        Ok(Space { free: state.free_bytes, total: state.total_bytes })
     }
 
     fn file_len(&self, path: &Path) -> io::Result<u64> {

@@ -5,6 +5,7 @@
 mod client;
 mod fake;
 mod hostile;
+mod lengths;
 mod protocol;
 mod public_log;
 mod stopping;

@@ -6,6 +6,7 @@
 //! Nothing here is stored: after a start it is found anew.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,8 @@ use tokio::sync::RwLock;
 use crate::rows::MessageRow;
 use crate::schema::QueueId;
 
-/// Lines that are kept in memory; beyond it those that nobody uses are found anew.
+/// Lines that are kept in memory unless it is told otherwise; beyond it those that nobody uses are
+/// found anew.
 const LINES_MAX: usize = 50_000;
 
 /// Messages expire in this many steps of the time they are kept, or up to twice as many.
@@ -34,12 +36,26 @@ pub(super) type Place = (Timestamp, u64);
 const NOWHERE: Place = (Timestamp::from_ticks(u64::MAX), u64::MAX);
 
 /// The lines of the queues that are used.
-#[derive(Debug, Default)]
-pub(crate) struct Lines(Mutex<HashMap<QueueId, Arc<Line>>>);
+#[derive(Debug)]
+pub(crate) struct Lines {
+    all: Mutex<HashMap<QueueId, Arc<Line>>>,
+    max: AtomicUsize,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { all: Mutex::default(), max: AtomicUsize::new(LINES_MAX) }
+    }
+}
 
 impl Lines {
     fn all(&self) -> MutexGuard<'_, HashMap<QueueId, Arc<Line>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps at most `max` lines from now on, besides those that are in use.
+    pub(super) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// A queue's line.
@@ -48,7 +64,7 @@ impl Lines {
         if let Some(line) = lines.get(&queue) {
             return Arc::clone(line);
         }
-        if lines.len() >= LINES_MAX {
+        if lines.len() >= self.max.load(Ordering::Relaxed) {
             // Who changes a queue holds its line until the change is told.
             lines.retain(|_, line| Arc::strong_count(line) > 1);
         }
@@ -251,4 +267,28 @@ fn gone_by(row: &MessageRow) -> Timestamp {
     let kept = expires.ticks().saturating_sub(row.inserted.ticks());
     let step = 1 << (kept / u64::from(STEPS)).checked_ilog2().unwrap_or(0);
     Timestamp::from_ticks(expires.ticks().checked_next_multiple_of(step).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_in_use_is_kept_and_others_are_forgotten() {
+        let lines = Lines::default();
+        lines.set_max(2);
+        let used = lines.of(QueueId(0));
+        for queue in 1..10 {
+            lines.begin_empty(QueueId(queue));
+            assert!(lines.all().len() <= 2);
+        }
+        assert!(Arc::ptr_eq(&used, &lines.of(QueueId(0))));
+        // It was forgotten: what it has is to be counted.
+        assert_eq!(lines.of(QueueId(1)).state().counted(), Counted::None);
+        let all: Vec<_> = (0..5).map(|queue| lines.of(QueueId(queue))).collect();
+        assert_eq!(lines.all().len(), 5, "those in use are kept beyond the bound");
+        drop((used, all));
+        lines.of(QueueId(9));
+        assert_eq!(lines.all().len(), 1);
+    }
 }

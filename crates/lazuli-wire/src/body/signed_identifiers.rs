@@ -16,7 +16,12 @@ const POLICIES_MAX: usize = 5;
 /// The longest identifier, in characters.
 const ID_CHARS_MAX: usize = 64;
 
-/// Reads the body of Set Container ACL; no bytes are no policies.
+/// Permissions of containers whose order is known.
+const IN_ORDER: &str = "racwdl";
+/// Those that came later, and whose order clients do not agree on.
+const IN_ANY_ORDER: &str = "xytfmeopi";
+
+/// Reads the body of an operation that sets policies; no bytes are no policies.
 ///
 /// `InvalidXmlDocument` for more than five policies or two of one identifier;
 /// `InvalidXmlNodeValue` for an identifier longer than 64 characters and for what is no date;
@@ -37,6 +42,24 @@ pub fn read(body: &[u8]) -> Result<Vec<SignedIdentifier>, Refusal> {
         policies.push(policy);
     }
     xml.finish()?;
+    Ok(policies)
+}
+
+/// Reads the body of Set Container ACL, where the permissions are checked when they are set: the
+/// letters are those of containers, and reading, adding, creating, writing, deleting and listing
+/// stand in this order. Errors as of [`read`], and `InvalidXmlDocument` for other permissions.
+///
+/// <https://github.com/Azure/azure-sdk-for-net/issues/14456>
+pub fn read_of_container(body: &[u8]) -> Result<Vec<SignedIdentifier>, Refusal> {
+    let policies = read(body)?;
+    for permission in policies.iter().filter_map(|policy| policy.policy.permission.as_deref()) {
+        let places = permission.chars().filter_map(|letter| IN_ORDER.find(letter));
+        let is_known = |letter| IN_ORDER.contains(letter) || IN_ANY_ORDER.contains(letter);
+        if !permission.chars().all(is_known) || !places.is_sorted() {
+            return Err(Refusal::new(ErrorCode::InvalidXmlDocument)
+                .with_cause(format_args!("the permissions are `{permission}`")));
+        }
+    }
     Ok(policies)
 }
 
@@ -111,6 +134,23 @@ mod tests {
     fn code(policies: &str) -> Option<ErrorCode> {
         let body = format!("<SignedIdentifiers>{policies}</SignedIdentifiers>");
         read(body.as_bytes()).err().map(|refusal| refusal.code())
+    }
+
+    #[test]
+    fn permissions_of_a_container_are_letters_in_their_order() {
+        let of = |permission: &str| {
+            let body = format!(
+                "<SignedIdentifiers><SignedIdentifier><Id>a</Id><AccessPolicy><Permission>\
+                 {permission}</Permission></AccessPolicy></SignedIdentifier></SignedIdentifiers>"
+            );
+            read_of_container(body.as_bytes()).map_err(|refusal| refusal.code())
+        };
+        for permission in ["", "r", "rwdl", "racwdl", "racwdxyltfmeopi", "rtl"] {
+            assert!(of(permission).is_ok(), "{permission}");
+        }
+        for permission in ["wrld", "lr", "rz", "u", "R", "r w"] {
+            assert_eq!(of(permission), Err(ErrorCode::InvalidXmlDocument), "{permission}");
+        }
     }
 
     #[test]

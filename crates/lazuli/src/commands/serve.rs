@@ -92,6 +92,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         Some(log) => server.with_public_log(log.public_log()).with_operator_log(log.operator_log()),
         None => server,
     };
+    let server = match &config.tls {
+        Some(tls) => server.with_tls(tls.clone()),
+        None => server,
+    };
     let stats = Arc::clone(&engine.stats);
     let ledger = transparency.as_ref().map(|log| Arc::clone(&log.ledger));
     let readiness = Arc::new(Readiness { stopping: AtomicBool::new(false), stats, ledger });

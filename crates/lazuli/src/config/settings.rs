@@ -76,6 +76,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("copy-source-hosts", "LAZULI_COPY_SOURCE_HOSTS", Kind::Text, COPY_SOURCE_HOSTS_DEFAULT),
     setting("copy-source-networks", "LAZULI_COPY_SOURCE_NETWORKS", Kind::Text, ""),
     setting("copy-source-ca-file", "LAZULI_COPY_SOURCE_CA_FILE", Kind::Text, ""),
+    setting("tls.certificate", "LAZULI_TLS_CERTIFICATE", Kind::Text, ""),
+    setting("tls.key", "LAZULI_TLS_KEY", Kind::Text, ""),
     setting("limits.connections", "LAZULI_LIMITS_CONNECTIONS", Kind::Count, "10000"),
     setting("limits.head-bytes", "LAZULI_LIMITS_HEAD_BYTES", Kind::Count, "65536"),
     setting("limits.headers", "LAZULI_LIMITS_HEADERS", Kind::Count, "256"),

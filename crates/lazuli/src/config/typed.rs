@@ -8,7 +8,7 @@ use std::time::Duration;
 use lazuli_api::{Rehydration, UnknownVersions};
 use lazuli_engine::Durability;
 use lazuli_fetch::{Guard, Roots};
-use lazuli_server::Limits;
+use lazuli_server::{Limits, Tls};
 use lazuli_tlog::Hash;
 
 use super::accounts::{self, Account, DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY};
@@ -51,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) log_filter: String,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) limits: Limits,
+    /// What the listeners of the services prove themselves with; they speak no TLS without it.
+    pub(crate) tls: Option<Tls>,
     /// How long archived blobs take to come back.
     pub(crate) rehydration: Rehydration,
     /// Where copy sources on other servers may be.
@@ -125,6 +127,7 @@ impl Config {
             log_filter: layers.last("log-filter").text.clone(),
             ready_file: ready_file.map(PathBuf::from),
             limits: layers.limits()?,
+            tls: layers.tls()?,
             rehydration: Rehydration {
                 standard: layers.seconds("rehydration.standard-seconds")?,
                 high: layers.seconds("rehydration.high-seconds")?,
@@ -254,6 +257,23 @@ impl Layers {
         Roots::from_pem_file(path.as_ref()).map_err(|error| wrong(key, self.last(key), error))
     }
 
+    /// The certificate and its key: both or neither.
+    fn tls(&self) -> Result<Option<Tls>, Failure> {
+        let missing = |key: &str, other: &str| {
+            wrong(key, self.last(key), format!("`{other}` is there, so it must not be empty"))
+        };
+        match (self.given("tls.certificate"), self.given("tls.key")) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(missing("tls.certificate", "tls.key")),
+            (Some(_), None) => Err(missing("tls.key", "tls.certificate")),
+            (Some(certificate), Some(key)) => {
+                Tls::from_pem_files(certificate.as_ref(), key.as_ref())
+                    .map(Some)
+                    .map_err(|error| wrong("tls.certificate", self.last("tls.certificate"), error))
+            }
+        }
+    }
+
     fn limits(&self) -> Result<Limits, Failure> {
         Ok(Limits {
             connections_max: self.size("limits.connections")?,
@@ -370,6 +390,25 @@ mod tests {
             let error = config(&[(name, text)]).unwrap_err();
             assert!(error.starts_with(&format!("error: {name}: `{text}` is no value")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let certificate = ("LAZULI_TLS_CERTIFICATE", certificate.to_str().unwrap());
+        let key = ("LAZULI_TLS_KEY", key.to_str().unwrap());
+        assert!(config(&[]).unwrap().tls.is_none());
+        assert!(config(&[certificate, key]).unwrap().tls.is_some());
+        let error = config(&[key]).unwrap_err();
+        assert_eq!(error, "error: `tls.certificate`: `tls.key` is there, so it must not be empty");
+        assert!(config(&[certificate]).unwrap_err().starts_with("error: `tls.key`: "));
+        let error = config(&[certificate, ("LAZULI_TLS_KEY", "/no/such.pem")]).unwrap_err();
+        assert!(error.starts_with("error: LAZULI_TLS_CERTIFICATE: "), "{error}");
+        assert!(error.contains("/no/such.pem: "), "{error}");
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::output;
 #[derive(Debug)]
 pub(super) struct Endpoints {
     account: String,
+    /// The protocol of the services; the admin listener's is always `http`.
+    protocol: &'static str,
     /// The services, by the names of their settings and of their endpoints in connection strings.
     services: Vec<Served>,
     admin: String,
@@ -39,12 +41,13 @@ impl Endpoints {
     pub(super) fn new(config: &Config, services: Vec<Served>, admin: SocketAddr) -> Self {
         let account =
             config.accounts.first().map(|account| account.name.clone()).unwrap_or_default();
-        Self { services, admin: format!("http://{}", reachable(admin)), account }
+        let protocol = if config.tls.is_some() { "https" } else { "http" };
+        Self { services, admin: format!("http://{}", reachable(admin)), account, protocol }
     }
 
     /// The address of a service as clients write it.
     fn url(&self, service: &Served) -> String {
-        format!("http://{}/{}", reachable(service.address), self.account)
+        format!("{}://{}/{}", self.protocol, reachable(service.address), self.account)
     }
 
     /// Writes the ready file and prints the endpoints, now that all listeners accept.
@@ -83,7 +86,7 @@ impl Endpoints {
     }
 
     fn text(&self, config: &Config) -> String {
-        let Self { account, admin, .. } = self;
+        let Self { account, admin, protocol, .. } = self;
         let (mut lines, mut endpoints) = (String::new(), String::new());
         for service in &self.services {
             let url = self.url(service);
@@ -100,7 +103,7 @@ impl Endpoints {
              admin  ready at {admin} (/health/live, /health/ready, /metrics)\n\
              \n\
              Connection string:\n\
-             DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};\
+             DefaultEndpointsProtocol={protocol};AccountName={account};AccountKey={key};\
              {endpoints}"
         )
     }

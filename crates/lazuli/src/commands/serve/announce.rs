@@ -191,6 +191,28 @@ mod tests {
     }
 
     #[test]
+    fn endpoints_with_a_certificate_are_https() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let certificate = file("cert.pem", made.cert.pem());
+        let key = file("key.pem", made.signing_key.serialize_pem());
+        let config = config(&[("LAZULI_TLS_CERTIFICATE", &certificate), ("LAZULI_TLS_KEY", &key)]);
+        let endpoints = endpoints(&config);
+        let (text, ready) = (endpoints.text(&config), endpoints.json());
+        let url = "https://127.0.0.1:1/devstoreaccount1";
+        assert!(text.contains(&format!("blob   ready at {url}\n")), "{text}");
+        assert!(text.contains("DefaultEndpointsProtocol=https;"), "{text}");
+        assert!(text.contains(&format!("BlobEndpoint={url};")), "{text}");
+        assert!(text.contains("admin  ready at http://127.0.0.1:2 "), "{text}");
+        assert_eq!((&ready["blob"], &ready["admin"]), (&json!(url), &json!("http://127.0.0.1:2")));
+    }
+
+    #[test]
     fn keys_that_are_not_public_are_not_printed() {
         let config = config(&[("LAZULI_ACCOUNTS", "devstoreaccount1:c2VjcmV0")]);
         let text = endpoints(&config).text(&config);

@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
         now: Timestamp::from_unix_seconds(1_760_000_000),
     };
     let keys = Keys(vec![AccountKey::new(b"nobody can guess this key")]);
-    if let Ok(principal) = authenticate(&request, &keys) {
+    if let Ok(principal) = authenticate(&request, &keys, None) {
         assert_eq!(principal, Principal::Anonymous, "a forged signature was taken");
     }
 });

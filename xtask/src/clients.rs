@@ -119,6 +119,29 @@ pub(crate) fn python_queues(log: &Path) -> Outcome {
     own_suite(python_command("queues.py"), log, (report::plain_counts, true))
 }
 
+/// Bearer tokens, roles and user delegation over TLS, with the Python SDKs and an issuer of its own.
+pub(crate) fn identities(log: &Path) -> Outcome {
+    let folder = workspace::scratch().join(format!("identities-{}", std::process::id()));
+    let mut issuer = python_command("issuer.py");
+    issuer.arg(&folder);
+    let prepared = process::run(&mut issuer, log, SUITE_LIMIT)
+        .and_then(|finished| finished.ok("making certificate, keys and configuration"));
+    if let Err(message) = prepared {
+        return Outcome::failed(message);
+    }
+    let config = folder.join("lazuli.toml");
+    let options = Options { data: None, blob_port: 0, logs: true };
+    let server = Server::start_with(options, &["--config", &config.to_string_lossy()]);
+    let mut command = python_command("identities.py");
+    command.env("LAZULI_IDENTITY", &folder);
+    let outcome = suite_against(server, command, log, report::plain_counts);
+    // What a failed suite signed with may help to find out why it failed.
+    if outcome.failed == 0 {
+        let _ = fs::remove_dir_all(&folder);
+    }
+    outcome
+}
+
 /// The JavaScript suite of queues.
 pub(crate) fn node_queues(log: &Path) -> Outcome {
     own_suite(node_command("queues.test.mjs"), log, (report::node_counts, true))

@@ -90,6 +90,12 @@ fn steps() -> Vec<Step> {
         step("conformance-js-tables", "the JavaScript SDK for tables", false, clients::node_tables),
         step("conformance-py-queues", "the Python SDK for queues", false, clients::python_queues),
         step("conformance-js-queues", "the JavaScript SDK for queues", false, clients::node_queues),
+        step(
+            "conformance-identities",
+            "bearer tokens, roles and user delegation over TLS",
+            false,
+            clients::identities,
+        ),
         step("kombu", "kombu and celery with queues as their broker", false, clients::celery),
         step("az", "the commands of az for queues and tables", false, clients::az),
         step(

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use http::Method;
 use http::header::{CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue};
-use lazuli_auth::{Principal, SasKind};
+use lazuli_auth::{Guid, Principal, SasKind};
 use lazuli_base::Timestamp;
 use lazuli_engine::Receipt;
 use lazuli_evidence::{OPENING_HEADER, RECEIPT_HEADER, headers_fit};
@@ -36,6 +36,7 @@ const CONDITIONS_MAX: usize = CONDITIONS.len() + SOURCE_CONDITIONS.len();
 pub(crate) struct Caller {
     scheme: &'static str,
     key: Option<usize>,
+    identity: Option<Guid>,
     policy: Option<String>,
 }
 
@@ -44,15 +45,18 @@ impl Caller {
     pub(crate) fn of(principal: &Principal) -> Self {
         let scheme = match principal {
             Principal::AccountKey { .. } => "shared-key",
+            Principal::Sas(grant) if grant.delegation.is_some() => "user-delegation-sas",
             Principal::Sas(grant) => match grant.kind {
                 SasKind::Account { .. } => "account-sas",
                 SasKind::Service(_) => "service-sas",
             },
             Principal::Session { .. } => "session",
+            Principal::Bearer(_) => "bearer",
             Principal::Anonymous => "anonymous",
         };
         let policy = principal.policy_id().map(str::to_owned);
-        Self { scheme, key: principal.key_index(), policy }
+        let identity = principal.object_id().cloned();
+        Self { scheme, key: principal.key_index(), identity, policy }
     }
 }
 
@@ -75,6 +79,7 @@ pub(crate) fn origin_of(
     Origin::new(&Facts {
         scheme: caller.scheme,
         key: caller.key,
+        identity: caller.identity.as_ref().map(Guid::as_str),
         policy: caller.policy.as_deref(),
         remote: head.remote,
         secure: head.secure,

@@ -24,6 +24,7 @@ pub mod get_container_acl;
 pub mod get_container_metadata;
 pub mod get_container_properties;
 pub mod get_page_ranges;
+pub mod get_user_delegation_key;
 pub mod incremental_copy_blob;
 pub mod lease_blob;
 pub mod lease_container;

@@ -2,12 +2,12 @@
 //! caller may read it. Of a source elsewhere, its server decides that.
 //!
 //! A source here is authorised by the token in its URL, by being public, or, for Copy Blob only, by
-//! being in the account whose key signed the request.
+//! being in the account whose key signed the request, or whose blobs the caller's roles let him read.
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/copy-blob#request-headers>
 
 use http::{HeaderMap, Method};
-use lazuli_auth::{AccessContext, AuthRequest, Principal, authenticate, authorise};
+use lazuli_auth::{AccessContext, AuthRequest, Permission, Principal, authenticate, authorise};
 use lazuli_base::Timestamp;
 use lazuli_model::conditions::Conditions;
 use lazuli_model::etag::ETag;
@@ -254,8 +254,11 @@ impl Call<'_> {
             version: self.head.version,
             now: self.head.now,
         };
-        let principal = authenticate(&auth, &*self.api.accounts)?;
-        let owned = self.granted.is_owner() && address.account == self.account();
+        let identities = self.api.identities.as_deref();
+        let principal = authenticate(&auth, &*self.api.accounts, identities)?;
+        let reads = || self.granted.require_on(container, Permission::Read).is_ok();
+        let owned = address.account == self.account()
+            && (self.granted.is_owner() || self.granted.bearer().is_some() && reads());
         if matches!(principal, Principal::Anonymous) && owned && own == OwnAccount::Suffices {
             return Ok(None);
         }
@@ -269,6 +272,8 @@ impl Call<'_> {
             service: self.head.service,
             requested_version: self.head.requested_version,
             public_access: access::public(row.as_ref()),
+            version: self.head.version,
+            tenant: self.api.tenant(),
         };
         authorise(&access::BLOB_READ, &principal, &context).map(|_| Some(caller))
     }

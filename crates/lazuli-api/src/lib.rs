@@ -13,6 +13,7 @@ mod client;
 mod copy_source;
 mod cors;
 pub mod decode;
+mod delegation_key;
 mod long_read;
 pub mod message;
 pub mod operations;
@@ -45,6 +46,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lazuli_auth::{Guid, Identities};
 use lazuli_base::{Clock, Entropy};
 use lazuli_engine::BoxFuture;
 use lazuli_fetch::{Fetcher, Guard, Roots};
@@ -62,6 +64,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Api {
     pub(crate) store: Store,
     pub(crate) accounts: Arc<Accounts>,
+    /// Whose bearer tokens are taken; nobody's without.
+    pub(crate) identities: Option<Arc<Identities>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) versions: UnknownVersions,
@@ -127,6 +131,7 @@ impl Api {
         Self {
             store,
             accounts,
+            identities: None,
             clock,
             entropy,
             versions,
@@ -141,6 +146,17 @@ impl Api {
     #[must_use]
     pub fn with_rehydration(self, rehydration: Rehydration) -> Self {
         Self { rehydration, ..self }
+    }
+
+    /// Takes the bearer tokens of these identities, and the tokens that their keys sign.
+    #[must_use]
+    pub fn with_identities(self, identities: Arc<Identities>) -> Self {
+        Self { identities: Some(identities), ..self }
+    }
+
+    /// Whose identities are taken.
+    pub(crate) fn tenant(&self) -> Option<Guid> {
+        self.identities.as_ref().map(|identities| identities.tenant().clone())
     }
 
     /// Has the reads of these accounts, too, answered only once their entries are durable. Means

@@ -257,7 +257,7 @@ impl Api {
             now: head.now,
         };
         let spec = &operation.spec.access;
-        let principal = authenticate(&auth, &*self.accounts)?;
+        let principal = authenticate(&auth, &*self.accounts, self.identities.as_deref())?;
         let anonymous = matches!(principal, lazuli_auth::Principal::Anonymous);
         let needs_container = principal.policy_id().is_some()
             || (anonymous && spec.anonymous != AnonymousAccess::Never);
@@ -275,6 +275,8 @@ impl Api {
             service: head.service,
             requested_version: head.requested_version,
             public_access: opened.public,
+            version: head.version,
+            tenant: self.tenant(),
         };
         match authorise(spec, &principal, &context) {
             Ok(granted) => Ok((granted, caller)),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use lazuli_auth::RoleAccess;
 use lazuli_model::Service;
 
 use crate::operations;
@@ -16,7 +17,9 @@ pub fn markdown() -> String {
     let mut out = String::from(
         "# Operations\n\n\
          Made from the declarations in `crates/lazuli-api/src/`; do not edit. \
-         `LAZULI_BLESS=1 cargo test -p lazuli-api --test reference` makes it anew.\n",
+         `LAZULI_BLESS=1 cargo test -p lazuli-api --test reference` makes it anew.\n\n\
+         What roles must permit is the data action of Azure, without \
+         `Microsoft.Storage/storageAccounts/`.\n",
     );
     for (service, name) in SERVICES {
         let operations = operations::of(service);
@@ -26,8 +29,8 @@ pub fn markdown() -> String {
         let _ = write!(
             out,
             "\n## {name} service\n\n\
-             | operation | level | request | success | state |\n\
-             | --- | --- | --- | --- | --- |\n"
+             | operation | level | request | roles must permit | success | state |\n\
+             | --- | --- | --- | --- | --- | --- |\n"
         );
         for operation in operations {
             row(&mut out, operation.spec);
@@ -51,7 +54,34 @@ fn row(out: &mut String, spec: &Spec) {
     };
     let (title, page) = (spec.title, spec.page);
     let success = success.join(", ");
-    let _ = writeln!(out, "| [{title}]({page}) | {level} | {request} | {success} | {state} |");
+    let roles = roles(spec.access.roles);
+    let _ = writeln!(
+        out,
+        "| [{title}]({page}) | {level} | {request} | {roles} | {success} | {state} |"
+    );
+}
+
+/// What the roles of an identity must permit.
+fn roles(access: RoleAccess) -> String {
+    let any_of = match access {
+        RoleAccess::AnyOf(any_of) | RoleAccess::Since(_, any_of) => any_of,
+        RoleAccess::Management(action) => return format!("`{action}`: no role has it here"),
+        RoleAccess::EachPart => return "what each part needs".to_owned(),
+        RoleAccess::Never => return "not for identities".to_owned(),
+    };
+    let sets: Vec<String> = any_of
+        .iter()
+        .map(|set| {
+            let names: Vec<String> =
+                set.iter().map(|action| format!("`{}`", action.name())).collect();
+            names.join(" and ")
+        })
+        .collect();
+    let since = match access {
+        RoleAccess::Since(version, _) => format!(" since {version}"),
+        _ => String::new(),
+    };
+    format!("{}{since}", sets.join(", or "))
 }
 
 fn selector(selector: &Selector) -> Option<String> {

@@ -9,6 +9,7 @@ pub mod entity_group_transaction;
 pub mod get_table_acl;
 pub mod get_table_service_properties;
 pub mod get_table_service_stats;
+pub mod get_user_delegation_key;
 pub mod insert_entity;
 pub mod insert_or_merge_entity;
 pub mod insert_or_replace_entity;

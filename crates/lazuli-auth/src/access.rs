@@ -7,14 +7,14 @@
 use lazuli_model::entity::{EntityKey, KeySpan};
 use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 
-use crate::challenge::no_authentication;
+use crate::action::Actions;
+use crate::challenge::{CHALLENGE, no_authentication};
 use crate::grant::{ResourceTypes, ResponseOverrides, SasKind, SasResource};
+use crate::guid::Guid;
+use crate::identity::Bearer;
 use crate::permission::{Permission, SasPermissions};
 use crate::policy::EffectiveGrant;
 use crate::refusal::{failed, unauthorised};
-
-/// The first request version whose anonymous refusals are bearer challenges.
-const CHALLENGE: ApiVersion = ApiVersion::new(2019, 12, 12);
 
 /// The permission to read blobs.
 const READ: SasPermissions = SasPermissions::of(&[Permission::Read]);
@@ -32,6 +32,24 @@ pub struct AccessSpec {
     pub service_sas: ServiceSas,
     /// Whether the operation may be called without authorisation.
     pub anonymous: AnonymousAccess,
+    /// What the roles of an identity must permit.
+    pub roles: RoleAccess,
+}
+
+/// What roles must permit for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleAccess {
+    /// All actions of one of these sets, on the addressed container, queue or table.
+    AnyOf(&'static [Actions]),
+    /// The same in this version and newer; identities may not call it in older ones.
+    Since(ApiVersion, &'static [Actions]),
+    /// An action, by its official name, that only roles of the management plane permit: none that an
+    /// identity can have here.
+    Management(&'static str),
+    /// Anything at all: what is inside the request is held against the roles part by part.
+    EachPart,
+    /// Identities may not call it.
+    Never,
 }
 
 /// Whether a service SAS may call an operation.
@@ -71,7 +89,7 @@ pub enum PublicAccess {
 }
 
 /// What the decision needs to know of the request besides its caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessContext {
     /// The service called.
     pub service: Service,
@@ -79,6 +97,10 @@ pub struct AccessContext {
     pub requested_version: Option<ApiVersion>,
     /// What the addressed container allows everybody.
     pub public_access: PublicAccess,
+    /// The version that decides the request's behaviour.
+    pub version: ApiVersion,
+    /// Whose identities are taken, for challenges; `None` without any.
+    pub tenant: Option<Guid>,
 }
 
 /// A caller, with the token's stored access policy merged in.
@@ -90,6 +112,8 @@ pub enum EffectivePrincipal {
     Sas(Box<EffectiveGrant>),
     /// A holder of a session of the addressed container.
     Session,
+    /// Somebody whom a bearer token names.
+    Bearer(Box<Bearer>),
     /// Somebody unknown.
     Anonymous,
 }
@@ -106,6 +130,8 @@ pub struct Granted {
     encryption_scope: Option<String>,
     /// Of a token for a table, its name in lower case and the keys the token reaches.
     table: Option<(String, KeySpan)>,
+    /// Whom a bearer token names.
+    bearer: Option<Box<Bearer>>,
 }
 
 impl Granted {
@@ -123,12 +149,31 @@ impl Granted {
             overrides: ResponseOverrides::default(),
             encryption_scope: None,
             table: None,
+            bearer: None,
         }
     }
 
     /// Whether the request is signed with an account key.
     pub fn is_owner(&self) -> bool {
         self.owner
+    }
+
+    /// Who calls, if a bearer token names him.
+    pub fn bearer(&self) -> Option<&Bearer> {
+        self.bearer.as_deref()
+    }
+
+    /// Refuses a caller without the permission on a container, queue or table that the address of
+    /// the request does not name.
+    ///
+    /// # Errors
+    /// Those of [`Granted::require`].
+    pub fn require_on(&self, resource: &str, permission: Permission) -> Result<(), Refusal> {
+        let Some(bearer) = &self.bearer else { return self.require(permission) };
+        if bearer.roles.on(Some(resource)).permissions().contains(permission) {
+            return Ok(());
+        }
+        Err(ErrorCode::AuthorizationPermissionMismatch.into())
     }
 
     /// Refuses a caller who brought no authorisation, where public access opens only a part of an
@@ -210,7 +255,9 @@ impl Granted {
 /// For a SAS 403 `AuthorizationFailure`, `AuthorizationServiceMismatch`,
 /// `AuthorizationResourceTypeMismatch`, `AuthorizationPermissionMismatch` (404 `ResourceNotFound`
 /// for tokens before 2015-04-05); without authorisation 401 `NoAuthenticationInformation` with a
-/// challenge, or in requests before 2019-12-12 and without version 404 `ResourceNotFound`.
+/// challenge, or in requests before 2019-12-12 and without version 404 `ResourceNotFound`; for an
+/// identity 403 `AuthorizationPermissionMismatch` and, where identities may not call, 403
+/// `AuthorizationFailure`.
 pub fn authorise(
     spec: &AccessSpec,
     principal: &EffectivePrincipal,
@@ -218,8 +265,9 @@ pub fn authorise(
 ) -> Result<Granted, Refusal> {
     match principal {
         EffectivePrincipal::Owner => Ok(Granted::owner()),
-        EffectivePrincipal::Sas(grant) => authorise_sas(spec, grant, context.service),
+        EffectivePrincipal::Sas(grant) => authorise_sas(spec, grant, context),
         EffectivePrincipal::Session => authorise_session(spec),
+        EffectivePrincipal::Bearer(bearer) => authorise_bearer(spec, bearer, context),
         EffectivePrincipal::Anonymous => authorise_anonymous(spec, context),
     }
 }
@@ -227,13 +275,13 @@ pub fn authorise(
 fn authorise_sas(
     spec: &AccessSpec,
     effective: &EffectiveGrant,
-    service: Service,
+    context: &AccessContext,
 ) -> Result<Granted, Refusal> {
     let grant = effective.grant();
     let refuse = |code| Err(unauthorised(grant.version, code));
     let callable = match &grant.kind {
         SasKind::Account { services, resource_types } => {
-            if !services.contains(service) {
+            if !services.contains(context.service) {
                 return refuse(ErrorCode::AuthorizationServiceMismatch);
             }
             if spec.account_sas && !resource_types.intersects(spec.resource_types) {
@@ -246,7 +294,11 @@ fn authorise_sas(
     if !callable {
         return refuse(ErrorCode::AuthorizationFailure);
     }
-    let permissions = effective.permissions();
+    let mut permissions = effective.permissions();
+    if let Some(delegation) = &grant.delegation {
+        spec.roles.check(delegation.here, context.version)?;
+        permissions = permissions.intersection(delegation.here.permissions());
+    }
     if !spec.any_of.iter().any(|needed| permissions.contains_all(*needed)) {
         return refuse(ErrorCode::AuthorizationPermissionMismatch);
     }
@@ -262,6 +314,37 @@ fn authorise_sas(
         },
         ..Granted::of(permissions)
     })
+}
+
+impl RoleAccess {
+    /// Whether roles that permit `held` suffice in a version.
+    fn check(self, held: Actions, version: ApiVersion) -> Result<(), Refusal> {
+        let any_of = match self {
+            Self::AnyOf(any_of) => any_of,
+            Self::Since(first, any_of) if version >= first => any_of,
+            Self::EachPart => return Ok(()),
+            Self::Management(_) => &[],
+            Self::Since(..) | Self::Never => return Err(ErrorCode::AuthorizationFailure.into()),
+        };
+        if any_of.iter().any(|needed| held.contains_all(*needed)) {
+            return Ok(());
+        }
+        Err(ErrorCode::AuthorizationPermissionMismatch.into())
+    }
+}
+
+fn authorise_bearer(
+    spec: &AccessSpec,
+    bearer: &Bearer,
+    context: &AccessContext,
+) -> Result<Granted, Refusal> {
+    // Whoever has no role in the account has nothing to ask part by part.
+    if bearer.roles.is_empty() {
+        return Err(ErrorCode::AuthorizationPermissionMismatch.into());
+    }
+    spec.roles.check(bearer.here, context.version)?;
+    let permissions = bearer.here.permissions();
+    Ok(Granted { bearer: Some(Box::new(bearer.clone())), ..Granted::of(permissions) })
 }
 
 /// A session reads blobs, and nothing else.
@@ -283,12 +366,12 @@ fn authorise_anonymous(spec: &AccessSpec, context: &AccessContext) -> Result<Gra
         ) => READ_AND_LIST,
         _ => return Err(refuse_anonymous(context)),
     };
-    Ok(Granted { anonymous: Some(*context), ..Granted::of(permissions) })
+    Ok(Granted { anonymous: Some(context.clone()), ..Granted::of(permissions) })
 }
 
 fn refuse_anonymous(context: &AccessContext) -> Refusal {
     match (context.requested_version, context.service) {
-        (Some(version), _) if version >= CHALLENGE => no_authentication(),
+        (Some(version), _) if version >= CHALLENGE => no_authentication(context.tenant.as_ref()),
         (None, Service::Blob | Service::Dfs)
             if context.public_access == PublicAccess::Forbidden =>
         {

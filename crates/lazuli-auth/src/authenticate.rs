@@ -10,13 +10,15 @@ use lazuli_base::Timestamp;
 use lazuli_model::{ApiVersion, Refusal, Service};
 
 use crate::access::EffectivePrincipal;
+use crate::bearer;
 use crate::canonical::Signable;
-use crate::challenge::bad_token;
 use crate::grant::{SasGrant, SasKind, SasResource};
+use crate::guid::Guid;
+use crate::identity::{Bearer, Identities};
 use crate::key::AccountKeys;
 use crate::policy::AccessPolicy;
 use crate::query::{Plus, Query};
-use crate::refusal::{failed, malformed_header};
+use crate::refusal::malformed_header;
 use crate::shared_key::{Credential, Scheme};
 use crate::{sas, session, shared_key};
 
@@ -78,6 +80,8 @@ pub enum Principal {
         /// The place of the key that the session's was derived from.
         key_index: usize,
     },
+    /// Somebody whom a bearer token names.
+    Bearer(Box<Bearer>),
     /// Somebody who brought no authorisation.
     Anonymous,
 }
@@ -87,7 +91,7 @@ impl Principal {
     pub fn policy_id(&self) -> Option<&str> {
         match self {
             Self::Sas(grant) => grant.policy_id.as_deref(),
-            Self::AccountKey { .. } | Self::Session { .. } | Self::Anonymous => None,
+            _ => None,
         }
     }
 
@@ -98,7 +102,7 @@ impl Principal {
                 SasKind::Service(SasResource::Table { table, .. }) => Some(table),
                 _ => None,
             },
-            Self::AccountKey { .. } | Self::Session { .. } | Self::Anonymous => None,
+            _ => None,
         }
     }
 
@@ -106,8 +110,17 @@ impl Principal {
     pub fn key_index(&self) -> Option<usize> {
         match self {
             Self::AccountKey { key_index } | Self::Session { key_index } => Some(*key_index),
-            Self::Sas(grant) => Some(grant.key_index),
-            Self::Anonymous => None,
+            Self::Sas(grant) if grant.delegation.is_none() => Some(grant.key_index),
+            Self::Sas(_) | Self::Bearer(_) | Self::Anonymous => None,
+        }
+    }
+
+    /// The object id of the identity that the request, or the key of its token, belongs to.
+    pub fn object_id(&self) -> Option<&Guid> {
+        match self {
+            Self::Bearer(bearer) => Some(&bearer.object_id),
+            Self::Sas(grant) => grant.delegation.as_ref().map(|delegation| &delegation.object_id),
+            Self::AccountKey { .. } | Self::Session { .. } | Self::Anonymous => None,
         }
     }
 
@@ -123,6 +136,7 @@ impl Principal {
         Ok(match self {
             Self::AccountKey { .. } => EffectivePrincipal::Owner,
             Self::Session { .. } => EffectivePrincipal::Session,
+            Self::Bearer(bearer) => EffectivePrincipal::Bearer(bearer),
             Self::Anonymous => EffectivePrincipal::Anonymous,
             Self::Sas(grant) => {
                 let effective = grant.with_policy(policy)?;
@@ -135,24 +149,26 @@ impl Principal {
 
 /// Verifies the request's signature, if it has one.
 ///
-/// An `Authorization` header wins over a shared access signature in the query.
+/// An `Authorization` header wins over a shared access signature in the query, unless that is bound
+/// to whom the header names. Without `identities` there are none.
 ///
 /// # Errors
 /// 403 `AuthenticationFailed` with `AuthenticationErrorDetail`; 400 `InvalidAuthenticationInfo` for
-/// a malformed header, 401 for a bearer token (none is accepted yet); 400 `InvalidHeaderValue` for
-/// a header that is signed and sent twice.
+/// a malformed header, 401 for a bearer token that is not accepted; 400 `InvalidHeaderValue` for a
+/// header that is signed and sent twice.
 pub fn authenticate(
     request: &AuthRequest<'_>,
     keys: &dyn AccountKeys,
+    identities: Option<&Identities>,
 ) -> Result<Principal, Refusal> {
+    let token = |query: &Query<'_>, user| {
+        let grant = sas::verify(request, query, keys, (identities, user))?;
+        Ok(Principal::Sas(Box::new(grant)))
+    };
     let query = Query::parse(request.query, Plus::Space);
     let mut headers = request.headers.get_all(AUTHORIZATION).iter();
     let Some(header) = headers.next() else {
-        return if query.contains("sig") {
-            sas::verify(request, &query, keys).map(|grant| Principal::Sas(Box::new(grant)))
-        } else {
-            Ok(Principal::Anonymous)
-        };
+        return if query.contains("sig") { token(&query, None) } else { Ok(Principal::Anonymous) };
     };
     if headers.next().is_some() {
         return Err(malformed_header("Authorization is sent twice"));
@@ -169,7 +185,12 @@ pub fn authenticate(
     } else if scheme.eq_ignore_ascii_case("Session") {
         return session::verify(request, &query, rest, keys);
     } else if scheme.eq_ignore_ascii_case("Bearer") {
-        return Err(refuse_bearer(request.secure));
+        let bearer = bearer::verify(request, rest, identities)?;
+        return if query.contains("sig") && query.contains("sduoid") {
+            token(&query, Some(&bearer))
+        } else {
+            Ok(Principal::Bearer(Box::new(bearer)))
+        };
     } else {
         return Err(malformed_header("the scheme of Authorization is not supported"));
     };
@@ -178,12 +199,4 @@ pub fn authenticate(
     let keys = keys.keys(request.account).unwrap_or_default();
     let key_index = shared_key::verify(request, &query, &credential, keys)?;
     Ok(Principal::AccountKey { key_index })
-}
-
-fn refuse_bearer(secure: bool) -> Refusal {
-    if secure {
-        bad_token("Bearer tokens are not supported by this server.")
-    } else {
-        failed("Authentication scheme Bearer is not allowed with HTTP.")
-    }
 }

@@ -8,6 +8,8 @@ use lazuli_base::Timestamp;
 use lazuli_model::entity::KeySpan;
 use lazuli_model::{ApiVersion, Service};
 
+use crate::action::Actions;
+use crate::guid::Guid;
 use crate::permission::SasPermissions;
 
 /// A verified shared access signature: what the token says by itself.
@@ -37,6 +39,17 @@ pub struct SasGrant {
     pub overrides: ResponseOverrides,
     /// `ses`: the encryption scope of writes (`sv` 2020-12-06 and newer).
     pub encryption_scope: Option<String>,
+    /// Whose key signed it, if it is a user delegation SAS.
+    pub delegation: Option<Delegation>,
+}
+
+/// The identity behind a user delegation SAS, beyond whose roles the token does not reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// `skoid`: the object id.
+    pub object_id: Guid,
+    /// What its roles permit on the resource of the token, now.
+    pub here: Actions,
 }
 
 /// What a shared access signature reaches.

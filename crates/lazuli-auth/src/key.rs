@@ -44,6 +44,12 @@ impl AccountKey {
         STANDARD.encode(hmac::sign(&self.0, string_to_sign))
     }
 
+    /// A key that follows from this one and a label: HKDF-Expand of RFC 5869 for 32 bytes, with this
+    /// key as the pseudorandom one.
+    pub(crate) fn expand(&self, label: &[u8]) -> Self {
+        Self::new(hmac::sign(&self.0, &[label, &[1]].concat()).as_ref())
+    }
+
     /// Whether `signature` (raw bytes) is this key's of `string_to_sign`, in constant time.
     pub(crate) fn verifies(&self, string_to_sign: &[u8], signature: &[u8]) -> bool {
         hmac::verify(&self.0, string_to_sign, signature).is_ok()

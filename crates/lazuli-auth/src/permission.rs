@@ -127,6 +127,18 @@ impl SasPermissions {
         })
     }
 
+    /// The set with one permission more.
+    #[must_use]
+    pub(crate) const fn with(self, permission: Permission) -> Self {
+        Self(self.0 | 1 << permission as u8)
+    }
+
+    /// The permissions that are in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether the permission is in the set.
     pub const fn contains(self, permission: Permission) -> bool {
         self.0 & (1 << permission as u8) != 0

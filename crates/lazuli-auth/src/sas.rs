@@ -13,14 +13,16 @@ use crate::grant::{
     AddressRange, Protocols, ResourceTypes, ResponseOverrides, SasGrant, SasKind, SasResource,
     Services,
 };
+use crate::identity::{Bearer, Identities};
 use crate::key::{AccountKeys, decode_signature, matching_key};
 use crate::permission::SasPermissions;
 use crate::query::Query;
 use crate::refusal::{failed, malformed_field, missing_field};
+use crate::sas_delegated as delegated;
 use crate::sas_layout as layout;
 
 /// Every parameter a token consists of, and the two that name what it is used on.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 37] = [
     "sv",
     "ss",
     "srt",
@@ -45,17 +47,31 @@ const FIELDS: [&str; 24] = [
     "srk",
     "epk",
     "erk",
+    "skoid",
+    "sktid",
+    "skt",
+    "ske",
+    "sks",
+    "skv",
+    "skdutid",
+    "sduoid",
+    "saoid",
+    "suoid",
+    "scid",
+    "srh",
+    "srq",
 ];
 
 /// A version each for tokens of blob versions and of directories.
 const VERSION_TOKENS: ApiVersion = ApiVersion::new(2019, 10, 10);
 const DIRECTORY_TOKENS: ApiVersion = ApiVersion::new(2020, 2, 10);
 
-/// Parses the token and verifies its signature.
+/// Parses the token and verifies its signature. `user` is whom a bearer token beside it names.
 pub(crate) fn verify(
     request: &AuthRequest<'_>,
     query: &Query<'_>,
     keys: &dyn AccountKeys,
+    (identities, user): (Option<&Identities>, Option<&Bearer>),
 ) -> Result<SasGrant, Refusal> {
     refuse_ambiguous(query)?;
     let text = query.value("sv").ok_or_else(|| missing_field("sv"))?;
@@ -63,9 +79,7 @@ pub(crate) fn verify(
         .filter(|version| *version >= layout::OLDEST)
         .ok_or_else(|| malformed_field("sv", text))?;
     if query.contains("skoid") {
-        return Err(failed(
-            "User delegation shared access signatures are not supported by this server.",
-        ));
+        return delegated::verify(request, query, version, (keys, identities, user));
     }
     let of_account = query.contains("ss") || query.contains("srt");
     let (mut grant, text) = match (of_account, query.contains("sr")) {
@@ -133,7 +147,24 @@ fn service_sas(
         return Err(failed("Shared access signatures of blobs are not supported by this service."));
     }
     let resource = signed_resource(request, query, version)?;
-    let (container, name, moment) = match &resource {
+    let (canonical, moment) = canonical_resource(request, version, &resource);
+    let text = layout::blob(version, &canonical, moment, query);
+    let mut grant = grant(query, version, SasKind::Service(resource))?;
+    grant.policy_id = query.value("si").map(str::to_owned);
+    if version >= layout::RESPONSE_HEADERS {
+        grant.overrides = overrides(query);
+    }
+    Ok((grant, text))
+}
+
+/// The canonical resource of a container or blob, and the snapshot or version that is signed beside
+/// it.
+pub(crate) fn canonical_resource<'a>(
+    request: &AuthRequest<'_>,
+    version: ApiVersion,
+    resource: &'a SasResource,
+) -> (String, &'a str) {
+    let (container, name, moment) = match resource {
         SasResource::Container { container } => (container, "", ""),
         SasResource::Blob { container, blob } => (container, blob.as_str(), ""),
         SasResource::Snapshot { container, blob, snapshot: moment }
@@ -145,14 +176,7 @@ fn service_sas(
             (name, "", "")
         }
     };
-    let canonical = layout::blob_resource(version, request.account, container, name);
-    let text = layout::blob(version, &canonical, moment, query);
-    let mut grant = grant(query, version, SasKind::Service(resource))?;
-    grant.policy_id = query.value("si").map(str::to_owned);
-    if version >= layout::RESPONSE_HEADERS {
-        grant.overrides = overrides(query);
-    }
-    Ok((grant, text))
+    (layout::blob_resource(version, request.account, container, name), moment)
 }
 
 /// A service SAS of the queue service. It is for the addressed queue: its signature tells whether it
@@ -164,14 +188,19 @@ fn queue_sas(
     query: &Query<'_>,
     version: ApiVersion,
 ) -> Result<(SasGrant, String), Refusal> {
-    let queue = request.container.ok_or_else(|| {
-        failed("The shared access signature is for a queue, and the address names none.")
-    })?;
+    let queue = addressed_queue(request)?;
     let text = layout::queue(version, request.account, queue, query);
     let kind = SasKind::Service(SasResource::Queue { queue: queue.to_owned() });
     let mut grant = grant(query, version, kind)?;
     grant.policy_id = query.value("si").map(str::to_owned);
     Ok((grant, text))
+}
+
+/// The queue that a token is used on.
+pub(crate) fn addressed_queue<'a>(request: &AuthRequest<'a>) -> Result<&'a str, Refusal> {
+    request.container.ok_or_else(|| {
+        failed("The shared access signature is for a queue, and the address names none.")
+    })
 }
 
 /// A service SAS of the table service. It names its table itself, for a transaction's address does
@@ -183,6 +212,19 @@ fn table_sas(
     query: &Query<'_>,
     version: ApiVersion,
 ) -> Result<(SasGrant, String), Refusal> {
+    let (table, span) = signed_table(request, query)?;
+    let text = layout::table(version, request.account, &table, query);
+    let kind = SasKind::Service(SasResource::Table { table, span });
+    let mut grant = grant(query, version, kind)?;
+    grant.policy_id = query.value("si").map(str::to_owned);
+    Ok((grant, text))
+}
+
+/// The table that a token names, in lower case, and the keys of it that it reaches.
+pub(crate) fn signed_table(
+    request: &AuthRequest<'_>,
+    query: &Query<'_>,
+) -> Result<(String, KeySpan), Refusal> {
     let table = query.value("tn").ok_or_else(|| missing_field("tn"))?.to_ascii_lowercase();
     if request.container.is_some_and(|addressed| !addressed.eq_ignore_ascii_case(&table)) {
         return Err(failed("The shared access signature is for another table."));
@@ -196,16 +238,12 @@ fn table_sas(
         (false, true) => Err(missing_field(partition)),
     };
     let span = KeySpan { first: bound("spk", "srk")?, last: bound("epk", "erk")? };
-    let text = layout::table(version, request.account, &table, query);
-    let kind = SasKind::Service(SasResource::Table { table, span });
-    let mut grant = grant(query, version, kind)?;
-    grant.policy_id = query.value("si").map(str::to_owned);
-    Ok((grant, text))
+    Ok((table, span))
 }
 
 /// The resource `sr` means on this request: the token's signature tells whether it is the one the
 /// token was made for.
-fn signed_resource(
+pub(crate) fn signed_resource(
     request: &AuthRequest<'_>,
     query: &Query<'_>,
     version: ApiVersion,
@@ -255,7 +293,11 @@ fn directory(path: &str, depth: usize) -> Option<&str> {
 }
 
 /// The fields every token has.
-fn grant(query: &Query<'_>, version: ApiVersion, kind: SasKind) -> Result<SasGrant, Refusal> {
+pub(crate) fn grant(
+    query: &Query<'_>,
+    version: ApiVersion,
+    kind: SasKind,
+) -> Result<SasGrant, Refusal> {
     let mut grant = SasGrant {
         // Until the signature is verified.
         key_index: 0,
@@ -269,6 +311,7 @@ fn grant(query: &Query<'_>, version: ApiVersion, kind: SasKind) -> Result<SasGra
         protocols: Protocols::default(),
         overrides: ResponseOverrides::default(),
         encryption_scope: None,
+        delegation: None,
     };
     // What a layout does not sign means nothing in its tokens.
     if version >= layout::ACCOUNT_SAS {
@@ -294,7 +337,7 @@ fn optional<T>(
     parse(text).map(Some).ok_or_else(|| malformed_field(name, text))
 }
 
-fn required<T>(
+pub(crate) fn required<T>(
     query: &Query<'_>,
     name: &str,
     parse: impl Fn(&str) -> Option<T>,
@@ -302,7 +345,7 @@ fn required<T>(
     optional(query, name, parse)?.ok_or_else(|| missing_field(name))
 }
 
-fn overrides(query: &Query<'_>) -> ResponseOverrides {
+pub(crate) fn overrides(query: &Query<'_>) -> ResponseOverrides {
     let value = |name| query.value(name).map(str::to_owned);
     ResponseOverrides {
         cache_control: value("rscc"),

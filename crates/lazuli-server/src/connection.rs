@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use lazuli_api::{Body, FullBody, RequestBody, Response, Spelling};
 use lazuli_base::Clock;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -20,6 +19,7 @@ use crate::exchange::Respond;
 use crate::head::{Framing, Head};
 use crate::inbound::{Inbound, Incoming, NoHead};
 use crate::outbound::{Manner, Outbound};
+use crate::sides::{ReadSide, WriteSide};
 use crate::vitals::{Cut, Vitals};
 
 /// How far the server has come in stopping.
@@ -44,9 +44,9 @@ pub(crate) struct Shared<R> {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// Serves requests on `stream` until it ends.
+/// Serves requests on a connection until it ends.
 pub(crate) async fn serve<R: Respond>(
-    stream: TcpStream,
+    sides: (ReadSide, WriteSide),
     remote: IpAddr,
     shared: Arc<Shared<R>>,
     stage: watch::Receiver<Stage>,
@@ -54,7 +54,7 @@ pub(crate) async fn serve<R: Respond>(
     let vitals = Arc::new(Vitals::new());
     let limits = &*shared.limits;
     let interval = limits.check_interval();
-    let mut conversation = pin!(converse(stream, remote, &shared, &vitals));
+    let mut conversation = pin!(converse(sides, remote, &shared, &vitals));
     let mut cutting = pin!(reached(stage.clone(), Stage::Cutting));
     let mut draining = pin!(reached(stage, Stage::Draining));
     let mut timer = pin!(tokio::time::sleep(interval));
@@ -99,13 +99,12 @@ enum After {
 
 /// Answers one request after the other.
 async fn converse<R: Respond>(
-    stream: TcpStream,
+    (reads, writes): (ReadSide, WriteSide),
     remote: IpAddr,
     shared: &Shared<R>,
     vitals: &Arc<Vitals>,
 ) {
     let limits = &*shared.limits;
-    let (reads, writes) = stream.into_split();
     let mut inbound = Inbound::new(reads, Arc::clone(vitals));
     let clock = Arc::clone(&shared.clock);
     let mut outbound = Outbound::new(writes, Arc::clone(vitals), limits, clock);
@@ -141,7 +140,7 @@ async fn converse<R: Respond>(
         inbound = match (after, sent) {
             (After::Next(inbound), Ok(true)) => inbound,
             (After::Unread(inbound), Ok(_)) => return linger(inbound, outbound, limits).await,
-            (_, Ok(_)) => return,
+            (_, Ok(_)) => return farewell(outbound, limits).await,
             (_, Err(error)) => {
                 tracing::debug!(%error, "response not sent");
                 return;
@@ -194,6 +193,12 @@ fn bare(status: StatusCode) -> Response {
         spelling: Spelling::default(),
         body: Body::Empty,
     }
+}
+
+/// Ends the sending side, so that a client can tell the end of an answer from a cut connection.
+async fn farewell(mut outbound: Outbound, limits: &Limits) {
+    // A client that does not take the end of the connection is not waited for.
+    let _ = tokio::time::timeout(limits.linger, outbound.shutdown()).await;
 }
 
 /// Ends the sending side and discards what the client still sends: closing a socket with unread

@@ -30,6 +30,8 @@ pub(crate) struct Storage {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) log: Option<Arc<dyn PublicLog>>,
+    /// Whether requests come over TLS.
+    pub(crate) secure: bool,
 }
 
 /// Who answers the requests of a listener.
@@ -70,7 +72,7 @@ impl Respond for Storage {
                 headers: head.headers,
                 spelling: head.spelling,
                 remote,
-                secure: false,
+                secure: self.secure,
                 body,
             };
             unpanicked(|| self.handler.handle(request)).await

@@ -1,19 +1,16 @@
 //! What a client sends: a buffer in front of the socket, from which heads and bodies are taken.
 
-use std::future::Future as _;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::StatusCode;
 use lazuli_api::BodyError;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::tcp::OwnedReadHalf;
 
 use crate::Limits;
 use crate::head::{self, Framing, Head};
+use crate::sides::ReadSide;
 use crate::vitals::Vitals;
 
 /// What the buffer starts with: room for a usual head and a small body.
@@ -34,7 +31,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The receiving side of a connection.
 pub(crate) struct Inbound {
-    stream: OwnedReadHalf,
+    stream: ReadSide,
     vitals: Arc<Vitals>,
     buffer: BytesMut,
     /// How much the next read asks for: twice as much after each that was filled.
@@ -51,7 +48,7 @@ pub(crate) enum NoHead {
 }
 
 impl Inbound {
-    pub(crate) fn new(stream: OwnedReadHalf, vitals: Arc<Vitals>) -> Self {
+    pub(crate) fn new(stream: ReadSide, vitals: Arc<Vitals>) -> Self {
         Self { stream, vitals, buffer: BytesMut::new(), wanted: READ_BYTES_MIN }
     }
 
@@ -60,13 +57,13 @@ impl Inbound {
         let room = self.buffer.capacity() - self.buffer.len();
         if room == 0 {
             // An idle connection holds no memory: room is made once there is something to read.
-            ready!(self.stream.as_ref().poll_read_ready(cx))?;
+            ready!(self.stream.poll_readable(cx))?;
         }
         if room < READ_BYTES_MIN {
             self.buffer.reserve(self.wanted);
         }
         let offered = self.buffer.capacity() - self.buffer.len();
-        let read = ready!(pin!(self.stream.read_buf(&mut self.buffer)).poll(cx))?;
+        let read = ready!(self.stream.poll_read(cx, &mut self.buffer))?;
         if read > 0 {
             self.vitals.received();
         }
@@ -123,17 +120,7 @@ impl Inbound {
 
     /// Sends `100 Continue`. Nothing else is sent on the connection while a body is awaited.
     fn poll_continue(&mut self, cx: &mut Context<'_>, sent: &mut usize) -> Poll<io::Result<()>> {
-        let stream = self.stream.as_ref();
-        while let Some(rest) = CONTINUE.get(*sent..).filter(|rest| !rest.is_empty()) {
-            ready!(stream.poll_write_ready(cx))?;
-            match stream.try_write(rest) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(bytes) => *sent += bytes,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Ready(Ok(()))
+        self.stream.poll_say(cx, CONTINUE, sent)
     }
 }
 

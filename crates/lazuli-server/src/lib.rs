@@ -1,4 +1,4 @@
-//! The network side of Lazuli: listeners, limits, metrics and the graceful stop.
+//! The network side of Lazuli: listeners, limits, TLS, metrics and the graceful stop.
 //!
 //! A [`Server`] speaks HTTP/1.1 (RFC 9112) and hands each request, its body unread, to a
 //! [`lazuli_api::Handler`]. Nothing here knows an operation: what a request means is the
@@ -18,6 +18,8 @@ mod outbound;
 mod pace;
 mod report;
 mod server;
+mod sides;
+mod tls;
 mod vitals;
 mod workers;
 
@@ -25,3 +27,4 @@ pub use admin::Health;
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use server::{Listener, Parts, Server, Stopped};
+pub use tls::{Tls, TlsError};

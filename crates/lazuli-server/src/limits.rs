@@ -11,7 +11,7 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Header lines of a request; more answer 431. 256.
     pub headers_max: usize,
-    /// From the first byte of a request's head to its last. 15 s.
+    /// From the first byte of a request's head to its last, and a whole TLS handshake. 15 s.
     pub head_read: Duration,
     /// How long a connection may stay open without a request. 2 min.
     pub idle: Duration,

@@ -4,7 +4,6 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Write as _};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -15,12 +14,11 @@ use lazuli_api::spelling::METADATA_PREFIX;
 use lazuli_api::{Body, Response, ResponseBody};
 use lazuli_base::Clock;
 use lazuli_wire::date::rfc1123;
-use tokio::io::AsyncWrite as _;
-use tokio::net::tcp::OwnedWriteHalf;
 
 use crate::Limits;
 use crate::pace::Pace;
 use crate::report::Report;
+use crate::sides::WriteSide;
 use crate::vitals::Vitals;
 
 /// Bodies up to this size are copied behind their head: one short buffer costs the kernel less than
@@ -56,7 +54,7 @@ enum Framing {
 
 /// The sending side of a connection.
 pub(crate) struct Outbound {
-    stream: OwnedWriteHalf,
+    stream: WriteSide,
     vitals: Arc<Vitals>,
     pace: Pace,
     clock: Arc<dyn Clock>,
@@ -65,7 +63,7 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     pub(crate) fn new(
-        stream: OwnedWriteHalf,
+        stream: WriteSide,
         vitals: Arc<Vitals>,
         limits: &Limits,
         clock: Arc<dyn Clock>,
@@ -100,7 +98,7 @@ impl Outbound {
 
     /// Ends this side of the connection.
     pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
-        poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await
+        poll_fn(|cx| self.stream.poll_shutdown(cx)).await
     }
 
     fn write_head(&mut self, response: &Response, framing: Framing, manner: Manner) {
@@ -210,22 +208,40 @@ impl Outbound {
             }
             bytes.advance(written);
         }
+        if self.stream.is_buffered() {
+            return poll_fn(|cx| self.poll_flush(cx)).await;
+        }
         Ok(())
+    }
+
+    /// Hands the socket what the session holds of the bytes written before.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.stream.poll_flush(cx);
+        match &flushed {
+            Poll::Pending => self.vitals.stalled(),
+            // The bytes were counted when the session took them.
+            Poll::Ready(Ok(())) => self.flowed(0),
+            Poll::Ready(Err(_)) => {}
+        }
+        flushed
+    }
+
+    /// Records that the client took `bytes`, and how long it did not.
+    fn flowed(&mut self, bytes: usize) {
+        let waited = self.vitals.flowed();
+        if !self.pace.moved(bytes as u64, waited) {
+            self.vitals.set_reads_too_slowly();
+        }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &impl Buf) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let count = bytes.chunks_vectored(&mut slices);
         let slices = slices.get(..count).unwrap_or_default();
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let written = self.stream.poll_write(cx, slices);
         match &written {
             Poll::Pending => self.vitals.stalled(),
-            Poll::Ready(Ok(bytes)) => {
-                let waited = self.vitals.flowed();
-                if !self.pace.moved(*bytes as u64, waited) {
-                    self.vitals.set_reads_too_slowly();
-                }
-            }
+            Poll::Ready(Ok(bytes)) => self.flowed(*bytes),
             Poll::Ready(Err(_)) => {}
         }
         written

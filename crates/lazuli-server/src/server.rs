@@ -15,6 +15,8 @@ use crate::admin::Health;
 use crate::connection::{self, Shared, Stage, reached};
 use crate::exchange::{Admin, Respond, Storage};
 use crate::metrics::OpenConnection;
+use crate::sides::{self, ReadSide, WriteSide};
+use crate::tls::Tls;
 use crate::workers::Workers;
 use crate::{Limits, Metrics};
 
@@ -68,6 +70,7 @@ pub struct Server {
     workers: Arc<Workers>,
     log: Option<Arc<dyn PublicLog>>,
     operator_log: Option<Arc<dyn OperatorLog>>,
+    tls: Option<Tls>,
 }
 
 /// How a stop ended.
@@ -98,7 +101,7 @@ impl Server {
         let limits = Arc::new(parts.limits.clone());
         let workers = Arc::new(Workers::start()?);
         let stage = watch::Sender::new(Stage::Serving);
-        Ok(Self { parts, limits, stage, workers, log: None, operator_log: None })
+        Ok(Self { parts, limits, stage, workers, log: None, operator_log: None, tls: None })
     }
 
     /// The same server, of which listeners that are served from now on show `log`: those of storage
@@ -115,6 +118,13 @@ impl Server {
         Self { operator_log: Some(log), ..self }
     }
 
+    /// The same server, whose listeners of storage services that are served from now on speak TLS
+    /// and nothing else. The admin listener does not.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
     /// Serves a storage service on `listener` from now on. To be called in a tokio runtime.
     pub fn serve(&self, listener: Listener, service: Service, handler: Arc<dyn Handler>) {
         let storage = Storage {
@@ -124,27 +134,38 @@ impl Server {
             clock: Arc::clone(&self.parts.clock),
             entropy: Arc::clone(&self.parts.entropy),
             log: self.log.clone(),
+            secure: self.tls.is_some(),
         };
-        self.answer(listener, storage, self.limits.connections_max);
+        let tls = self.tls.clone();
+        self.answer((listener, tls), storage, self.limits.connections_max);
     }
 
     /// Serves health and metrics on `listener` from now on. To be called in a tokio runtime.
     pub fn serve_admin(&self, listener: Listener, health: Arc<dyn Health>) {
         let metrics = Arc::clone(&self.parts.metrics);
         let (log, operator_log) = (self.log.clone(), self.operator_log.clone());
-        self.answer(listener, Admin { health, metrics, log, operator_log }, ADMIN_CONNECTIONS_MAX);
+        let admin = Admin { health, metrics, log, operator_log };
+        self.answer((listener, None), admin, ADMIN_CONNECTIONS_MAX);
     }
 
-    fn answer<R: Respond>(&self, listener: Listener, responder: R, connections_max: usize) {
+    fn answer<R: Respond>(
+        &self,
+        (listener, tls): (Listener, Option<Tls>),
+        responder: R,
+        connections_max: usize,
+    ) {
         let accepting = self.accepting(listener, connections_max);
         let (limits, clock) = (Arc::clone(&self.limits), Arc::clone(&self.parts.clock));
         let shared = Arc::new(Shared { responder, limits, clock });
         let stage = self.stage.subscribe();
         let workers = Arc::clone(&self.workers);
         tokio::spawn(accepting.run(move |stream, remote: SocketAddr, held| {
-            let (shared, stage) = (Arc::clone(&shared), stage.clone());
+            let (shared, stage, tls) = (Arc::clone(&shared), stage.clone(), tls.clone());
             workers.serve(stream, move |stream| async move {
-                connection::serve(stream, remote.ip(), shared, stage).await;
+                if let Some(sides) = sides_of(stream, tls.as_ref(), (&shared.limits, &stage)).await
+                {
+                    connection::serve(sides, remote.ip(), shared, stage).await;
+                }
                 drop(held);
             })
         }));
@@ -170,6 +191,20 @@ impl Server {
         self.stage.send_replace(Stage::Cutting);
         let _ = tokio::time::timeout(CUT_TIME, self.stage.closed()).await;
         Stopped::Forcibly
+    }
+}
+
+/// The sides of a connection, once its handshake is done if it is to have one; `None` without a
+/// good one, or if the server stops meanwhile.
+async fn sides_of(
+    stream: TcpStream,
+    tls: Option<&Tls>,
+    (limits, stage): (&Limits, &watch::Receiver<Stage>),
+) -> Option<(ReadSide, WriteSide)> {
+    let Some(tls) = tls else { return Some(sides::plain(stream)) };
+    tokio::select! {
+        stream = tls.accept(stream, limits) => stream.map(sides::secured),
+        () = reached(stage.clone(), Stage::Draining) => None,
     }
 }
 

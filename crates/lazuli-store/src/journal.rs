@@ -5,7 +5,7 @@
 //! seals drafts and gives them their place; without one they are stored as they are.
 //!
 //! ```text
-//!  1 principal    "key1" | "key2" | "anonymous"; sealed as a pseudonym of the month
+//!  1 principal    "key1" | "key2" | "anonymous" | object id; sealed as a pseudonym of the month
 //!  2 auth         [scheme, number of the key | null, stored access policy | null]
 //!  3 source       [network | "internal", "tls" | "plain" | null]
 //!  4 object       [container, blob | null, snapshot in ticks | null]

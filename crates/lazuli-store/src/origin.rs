@@ -25,6 +25,8 @@ pub struct Facts<'a> {
     pub scheme: &'static str,
     /// The place of the account key that signed, from 0; `None` if nobody did.
     pub key: Option<usize>,
+    /// The object id of the identity that acts, if it is one.
+    pub identity: Option<&'a str>,
     /// The stored access policy that the token names.
     pub policy: Option<&'a str>,
     /// The address it came from. Only its network is told.
@@ -167,9 +169,10 @@ impl Facts<'_> {
     /// Writes the value of a group; nothing if there is nothing to say.
     fn write(&self, group: Group, out: &mut Vec<u8>) {
         match group {
-            Group::Principal => match self.key {
-                Some(key) => shown(out, format_args!("key{}", key + 1)),
-                None => _ = Writer::new(out).text("anonymous"),
+            Group::Principal => match (self.identity, self.key) {
+                (Some(identity), _) => _ = Writer::new(out).text(identity),
+                (None, Some(key)) => shown(out, format_args!("key{}", key + 1)),
+                (None, None) => _ = Writer::new(out).text("anonymous"),
             },
             Group::Auth => {
                 Writer::new(out).array(3).text(self.scheme);
@@ -257,6 +260,7 @@ mod tests {
         let origin = Origin::new(&Facts {
             scheme: "service-sas",
             key: Some(1),
+            identity: None,
             policy: Some("p"),
             remote: IpAddr::from([10, 1, 2, 3]),
             secure: true,

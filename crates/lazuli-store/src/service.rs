@@ -37,6 +37,21 @@ impl Store {
         Ok(self.service_properties(service, account).await?.default_service_version)
     }
 
+    /// Enters in the journal that somebody was given a key to sign tokens with.
+    pub async fn note_delegation_key(
+        &self,
+        (operation, account): (&str, &str),
+    ) -> Result<(), Refusal> {
+        let mut attempts = Attempts::default();
+        loop {
+            let mut txn = self.begin();
+            txn.record(&Entry::new(Kind::Control, operation, account));
+            if self.commit(txn, &mut attempts).await? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Changes the settings that `patch` has; `operation` is the name of what asks for it.
     pub async fn set_service_properties(
         &self,

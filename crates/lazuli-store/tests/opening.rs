@@ -82,6 +82,7 @@ fn draft(asked: &Asked) -> bytes::Bytes {
     let origin = Origin::new(&Facts {
         scheme: "account-sas",
         key: Some(1),
+        identity: None,
         policy: asked.policy.as_deref(),
         remote: "2001:db8:aaaa::1".parse::<IpAddr>().unwrap(),
         secure: true,

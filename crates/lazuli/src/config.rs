@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 mod file;
+mod identity;
 pub(crate) mod settings;
 mod typed;
 
@@ -72,7 +73,7 @@ pub(crate) struct Flag {
 /// All settings with the values of all layers.
 #[derive(Debug)]
 pub(crate) struct Layers {
-    /// For each setting its values, the strongest last; accounts use all of them.
+    /// For each setting its values, the strongest last; accounts and roles use all of them.
     values: Vec<(&'static Setting, Vec<Value>)>,
 }
 
@@ -144,7 +145,9 @@ impl Layers {
             .iter()
             .map(|(setting, values)| {
                 let counting: &[Value] = match setting.kind {
-                    Kind::Accounts if values.len() > 1 => values.get(1..).unwrap_or_default(),
+                    Kind::Accounts | Kind::Assignments if values.len() > 1 => {
+                        values.get(1..).unwrap_or_default()
+                    }
                     _ => values.split_last().map_or(&[], |(last, _)| std::slice::from_ref(last)),
                 };
                 let texts: Vec<String> = counting

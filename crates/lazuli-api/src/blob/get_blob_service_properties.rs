@@ -21,7 +21,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::GET],
     effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "service"), Selector::Query("comp", "properties")],
-    access: access::SERVICE_READ,
+    access: access::BLOB_SERVICE_READ,
     query: &["timeout"],
     headers: &[],
     success: &[200],

@@ -21,7 +21,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::GET],
     effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "tags")],
-    access: access::BLOB_TAGS,
+    access: access::BLOB_TAGS_READ,
     query: &["timeout", "snapshot", "versionid"],
     headers: &[
         LEASE,

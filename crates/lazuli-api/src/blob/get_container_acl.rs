@@ -22,7 +22,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::GET, Method::HEAD],
     effect: Effect::Reads,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "acl")],
-    access: access::KEY_ONLY,
+    access: access::CONTAINER_GET_ACL,
     query: &["timeout"],
     headers: &[LEASE],
     success: &[200],

@@ -25,7 +25,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::GET],
     effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "list")],
-    access: access::SERVICE_LIST,
+    access: access::CONTAINERS_LIST,
     query: &["timeout", "prefix", "marker", "maxresults", "include"],
     headers: &[],
     success: &[200],

@@ -24,7 +24,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::PUT],
     effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "block"), Selector::HasHeader("x-ms-copy-source")],
-    access: access::BLOB_CREATE,
+    access: access::BLOB_BLOCKS,
     query: &["blockid", "timeout"],
     headers: &[
         SOURCE_CONDITIONS,

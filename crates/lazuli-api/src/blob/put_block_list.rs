@@ -29,7 +29,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::PUT],
     effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "blocklist")],
-    access: access::BLOB_CREATE,
+    access: access::BLOB_BLOCKS,
     query: &["timeout"],
     headers: &[
         CONDITIONS,

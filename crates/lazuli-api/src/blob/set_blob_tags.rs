@@ -23,7 +23,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::PUT],
     effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "tags")],
-    access: access::BLOB_TAGS,
+    access: access::BLOB_TAGS_WRITE,
     query: &["timeout", "versionid"],
     headers: &[
         LEASE,

@@ -22,7 +22,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::PUT],
     effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "container"), Selector::Query("comp", "acl")],
-    access: access::KEY_ONLY,
+    access: access::CONTAINER_SET_ACL,
     query: &["timeout"],
     headers: &[
         LEASE,

@@ -1,14 +1,15 @@
 //! The operations of the Queue service, in the order of the reference.
 
-use super::{Operation, not_built};
+use super::Operation;
 use crate::queue as service;
 
-/// The operations of the Queue service; the one not built last.
+/// The operations of the Queue service.
 pub static QUEUE: &[Operation] = &[
     operation!(list_queues::SPEC, list_queues::handle),
     operation!(get_queue_service_properties::SPEC, get_queue_service_properties::handle),
     operation!(set_queue_service_properties::SPEC, set_queue_service_properties::handle),
     operation!(get_queue_service_stats::SPEC, get_queue_service_stats::handle),
+    operation!(get_user_delegation_key::SPEC, get_user_delegation_key::handle),
     operation!(create_queue::SPEC, create_queue::handle),
     operation!(delete_queue::SPEC, delete_queue::handle),
     operation!(get_queue_metadata::SPEC, get_queue_metadata::handle),
@@ -21,8 +22,4 @@ pub static QUEUE: &[Operation] = &[
     operation!(delete_message::SPEC, delete_message::handle),
     operation!(update_message::SPEC, update_message::handle),
     operation!(clear_messages::SPEC, clear_messages::handle),
-    Operation {
-        spec: &service::get_user_delegation_key::SPEC,
-        handle: |call| Box::pin(std::future::ready(Err(not_built(call.spec)))),
-    },
 ];

@@ -8,6 +8,7 @@ pub static TABLE: &[Operation] = &[
     operation!(get_table_service_properties::SPEC, get_table_service_properties::handle),
     operation!(set_table_service_properties::SPEC, set_table_service_properties::handle),
     operation!(get_table_service_stats::SPEC, get_table_service_stats::handle),
+    operation!(get_user_delegation_key::SPEC, get_user_delegation_key::handle),
     operation!(query_tables::SPEC, query_tables::handle),
     operation!(query_tables::NAMED, query_tables::handle_named),
     operation!(create_table::SPEC, create_table::handle),

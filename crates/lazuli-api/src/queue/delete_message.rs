@@ -21,7 +21,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::DELETE],
     effect: Effect::Changes,
     selectors: &[Selector::NoQuery("comp")],
-    access: access::MESSAGE_PROCESS,
+    access: access::MESSAGE_DELETE,
     query: &["timeout", "popreceipt"],
     headers: &[],
     success: &[204],

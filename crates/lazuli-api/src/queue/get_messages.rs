@@ -22,7 +22,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::GET],
     effect: Effect::Changes,
     selectors: &[Selector::QueryNot("peekonly", "true"), Selector::NoQuery("comp")],
-    access: access::MESSAGE_PROCESS,
+    access: access::MESSAGE_GET,
     query: &["timeout", "numofmessages", "visibilitytimeout"],
     headers: &[],
     success: &[200],

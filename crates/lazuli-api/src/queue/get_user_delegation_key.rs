@@ -3,9 +3,12 @@
 //! <https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key>
 
 use http::Method;
+use lazuli_model::Refusal;
 
-use crate::access;
+use crate::call::Call;
+use crate::reply::Reply;
 use crate::spec::{Effect, Level, Selector, Spec, Status};
+use crate::{access, delegation_key};
 
 /// Get User Delegation Key.
 pub static SPEC: Spec = Spec {
@@ -20,10 +23,15 @@ pub static SPEC: Spec = Spec {
         Selector::Query("restype", "service"),
         Selector::Query("comp", "userdelegationkey"),
     ],
-    access: access::KEY_ONLY,
+    access: access::QUEUE_DELEGATION_KEY,
     query: &["timeout"],
     headers: &[&["content-type"]],
     success: &[200],
-    response: &[],
-    status: Status::NotYet("there are no bearer identities yet"),
+    response: &[&["content-type"]],
+    status: Status::Built,
 };
+
+/// Makes a key.
+pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
+    delegation_key::get(call).await
+}

@@ -21,7 +21,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::PUT],
     effect: Effect::Changes,
     selectors: &[Selector::Query("restype", "service"), Selector::Query("comp", "properties")],
-    access: access::SERVICE_WRITE,
+    access: access::QUEUE_SERVICE_WRITE,
     query: &["timeout"],
     headers: &[&["content-type"]],
     success: &[202],

@@ -130,7 +130,7 @@ fn part(call: &Call<'_>, request: &SubRequest) -> Result<(Part, Change), Refusal
         _ => return Err(ErrorCode::InvalidInput.into()),
     };
     let (action, needed) = action(&method, key.is_some(), condition)?;
-    needed.iter().try_for_each(|needed| call.granted.require(*needed))?;
+    needed.iter().try_for_each(|needed| call.granted.require_on(name, *needed))?;
     let table = TableName::parse(name)?;
     let kind = format::of_body(text("content-type")?, call.version())?;
     let change = change::of(action, key, (kind, &request.body))?;
@@ -180,12 +180,12 @@ async fn query(call: &Call<'_>, request: SubRequest) -> Result<Reply, Refusal> {
     if request.method != Method::GET {
         return Err(ErrorCode::InvalidInput.into());
     }
-    call.granted.require(Permission::Read)?;
     let host = headers::text(call.head.headers, "host")?;
     let is_account = |name: &str| call.api.accounts.contains(name);
     let address = address::resolve(&request.target, host, call.head.secure, is_account)?;
     let resource = resource(call, &request)?;
     let query = Query::parse(address.query)?;
+    call.granted.require_on(resource.names().0.unwrap_or_default(), Permission::Read)?;
     if let (Some((own, _)), (Some(table), _)) = (call.granted.table(), resource.names())
         && !own.eq_ignore_ascii_case(table)
     {

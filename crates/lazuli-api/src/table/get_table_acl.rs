@@ -21,7 +21,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::GET, Method::HEAD],
     effect: Effect::Reads,
     selectors: &[Selector::Query("comp", "acl")],
-    access: access::KEY_ONLY,
+    access: access::TABLE_GET_ACL,
     query: &["timeout"],
     headers: &[],
     success: &[200],

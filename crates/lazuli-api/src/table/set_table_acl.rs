@@ -21,7 +21,7 @@ pub static SPEC: Spec = Spec {
     methods: &[Method::PUT],
     effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "acl")],
-    access: access::KEY_ONLY,
+    access: access::TABLE_SET_ACL,
     query: &["timeout"],
     headers: &[&["content-type"]],
     success: &[204],

@@ -2,8 +2,8 @@
 
 use lazuli_auth::{
     AccessContext, AccessSpec, AccountSas, AnonymousAccess, EffectivePrincipal, Granted,
-    Permission, PublicAccess, ResourceTypes, SasPermissions, ServiceSas, ServiceSasToken,
-    account_sas, authorise, service_sas,
+    Permission, PublicAccess, ResourceTypes, RoleAccess, SasPermissions, ServiceSas,
+    ServiceSasToken, account_sas, authorise, service_sas,
 };
 use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 
@@ -20,6 +20,7 @@ const PUT: AccessSpec = AccessSpec {
     account_sas: true,
     service_sas: ServiceSas::Allowed,
     anonymous: AnonymousAccess::Never,
+    roles: RoleAccess::Never,
 };
 /// An operation like Create Container.
 const CREATE_CONTAINER: AccessSpec =
@@ -31,6 +32,8 @@ const BLOB: AccessContext = AccessContext {
     service: Service::Blob,
     requested_version: Some(ApiVersion::NEWEST),
     public_access: PublicAccess::Private,
+    version: ApiVersion::NEWEST,
+    tenant: None,
 };
 
 fn account_principal(services: &str, types: &str, letters: &str) -> EffectivePrincipal {
@@ -236,8 +239,12 @@ fn anonymous_refusals_depend_on_the_version() {
         ("", Service::Blob, PublicAccess::Forbidden, 409, PublicAccessNotPermitted),
         ("", Service::Table, PublicAccess::Private, 403, AuthenticationFailed),
     ] {
-        let context =
-            AccessContext { service, requested_version: ApiVersion::parse(version), public_access };
+        let context = AccessContext {
+            service,
+            requested_version: ApiVersion::parse(version),
+            public_access,
+            ..BLOB
+        };
         let refusal = authorise(&PUT, &EffectivePrincipal::Anonymous, &context).unwrap_err();
         assert_eq!((refusal.code(), refusal.status()), (expected, status), "{version}");
         let challenge = [(

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lazuli_auth::{
-    AccountKey, AccountKeys, AuthRequest, EffectivePrincipal, Principal, Scheme, Signable,
-    authenticate, parse_iso8601, sign_shared_key,
+    AccountKey, AccountKeys, AuthRequest, EffectivePrincipal, Identities, Principal, Scheme,
+    Signable, authenticate, parse_iso8601, sign_shared_key,
 };
 use lazuli_base::Timestamp;
 use lazuli_model::{ApiVersion, Refusal, Service};
@@ -133,7 +133,11 @@ impl Request {
     }
 
     pub(crate) fn authenticate(&self) -> Result<Principal, Refusal> {
-        authenticate(&self.as_auth(), &Keys::new())
+        authenticate(&self.as_auth(), &Keys::new(), None)
+    }
+
+    pub(crate) fn authenticate_with(&self, identities: &Identities) -> Result<Principal, Refusal> {
+        authenticate(&self.as_auth(), &Keys::new(), Some(identities))
     }
 
     /// Authenticates and checks the token's window; no stored access policy exists.

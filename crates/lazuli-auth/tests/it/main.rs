@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
 
 mod access;
+mod delegated;
 mod fixture;
+mod identity;
+mod issuer;
 mod junk;
 mod sas;
 mod shared_key;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Longer than any wait of a passing test.
@@ -15,9 +15,14 @@ pub(crate) async fn within<T>(wait: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, wait).await.expect("something that had to happen did not")
 }
 
+/// What a client speaks over: a socket, or TLS on one.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 /// A connection.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
@@ -41,8 +46,12 @@ impl Answer {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = within(TcpStream::connect(address)).await.unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self::over(within(TcpStream::connect(address)).await.unwrap())
+    }
+
+    /// A client that speaks over `stream`.
+    pub(crate) fn over(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: Vec::new() }
     }
 
     /// Connects, sends, and reads one response.
@@ -100,9 +109,19 @@ impl Client {
         answer
     }
 
+    /// Whether the server says that it has nothing more to send, instead of being gone.
+    pub(crate) async fn ends(&mut self) -> bool {
+        matches!(within(self.stream.read_buf(&mut self.buffer)).await, Ok(0))
+    }
+
     /// Everything until the server closes the connection.
     pub(crate) async fn rest(&mut self) -> String {
+        String::from_utf8(self.rest_bytes().await).unwrap()
+    }
+
+    /// The same, whatever it is.
+    pub(crate) async fn rest_bytes(&mut self) -> Vec<u8> {
         while self.read_more().await {}
-        String::from_utf8(std::mem::take(&mut self.buffer)).unwrap()
+        std::mem::take(&mut self.buffer)
     }
 }

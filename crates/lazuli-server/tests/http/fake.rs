@@ -11,7 +11,7 @@ use lazuli_api::{
 use lazuli_base::{ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::BoxFuture;
 use lazuli_model::{ErrorCode, Refusal, Service};
-use lazuli_server::{Health, Limits, Listener, Metrics, Parts, Server};
+use lazuli_server::{Health, Limits, Listener, Metrics, Parts, Server, Tls};
 use tokio::sync::{Notify, Semaphore};
 
 /// The events of the fake handler that tests wait for.
@@ -41,6 +41,7 @@ impl Fake {
                 let host = request.headers.get("host").and_then(|host| host.to_str().ok());
                 full(200, format!("{} {}", request.target, host.unwrap_or_default()))
             }
+            "/secure" => full(200, request.secure.to_string()),
             "/echo" => {
                 let announced = request.body.announced();
                 let mut got = Vec::new();
@@ -180,6 +181,11 @@ impl Fixture {
     /// Starts it with a log that the operator is shown.
     pub(crate) async fn start_for_operator(log: Arc<dyn OperatorLog>) -> Self {
         Self::start_as(Limits::default(), |server| server.with_operator_log(log)).await
+    }
+
+    /// Starts it with TLS on the listener of the storage service.
+    pub(crate) async fn start_with_tls(limits: Limits, tls: Tls) -> Self {
+        Self::start_as(limits, |server| server.with_tls(tls)).await
     }
 
     async fn start_as(limits: Limits, with: impl FnOnce(Server) -> Server) -> Self {

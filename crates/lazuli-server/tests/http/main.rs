@@ -9,3 +9,4 @@ mod lengths;
 mod protocol;
 mod public_log;
 mod stopping;
+mod tls;

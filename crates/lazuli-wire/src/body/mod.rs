@@ -17,6 +17,7 @@ pub mod session;
 pub mod signed_identifiers;
 pub mod stats;
 pub mod tags;
+pub mod user_delegation_key;
 
 use std::fmt::{Display, Write as _};
 

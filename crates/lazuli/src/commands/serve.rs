@@ -78,6 +78,13 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let api = api.with_rehydration(config.rehydration);
     let (guard, roots) = (config.copy_sources.clone(), config.copy_source_roots.clone());
     let api = api.with_fetcher(Fetcher::new(guard, roots));
+    let api = match &config.identities {
+        Some(identities) => api.with_identities(Arc::clone(identities)),
+        None => api,
+    };
+    if config.identities.is_some() && config.tls.is_none() {
+        tracing::warn!("identities are configured without `tls`: bearer tokens are refused");
+    }
     let copies = api.remote_copies();
     let metrics = Metrics::new(Some(Arc::clone(&engine.stats)));
     let metrics = match &transparency {
@@ -90,6 +97,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let server = server.or_fail("start the threads that serve connections")?;
     let server = match &transparency {
         Some(log) => server.with_public_log(log.public_log()).with_operator_log(log.operator_log()),
+        None => server,
+    };
+    let server = match &config.tls {
+        Some(tls) => server.with_tls(tls.clone()),
         None => server,
     };
     let stats = Arc::clone(&engine.stats);

@@ -37,6 +37,12 @@ fn parse(name: &str, text: &str) -> Result<Vec<Assignment>, Failure> {
     Ok(lines)
 }
 
+/// The key of the tables that say who has which role.
+const ASSIGNMENT: &str = "identity.assignment";
+
+/// The keys of such a table; the last one may be left out.
+const ASSIGNMENT_FIELDS: [&str; 4] = ["account", "principal", "role", "scope"];
+
 struct File<'a> {
     name: &'a str,
     text: &'a str,
@@ -63,6 +69,12 @@ impl File<'_> {
                 self.collect(&format!("{key}."), inner, lines)?;
                 continue;
             }
+            if let (DeValue::Array(items), ASSIGNMENT) = (value.get_ref(), key.as_str()) {
+                for item in items {
+                    lines.push(self.assignment(item)?);
+                }
+                continue;
+            }
             let Some(setting) = settings::find(&key) else {
                 return Err(self.unknown(&key, name.span().start));
             };
@@ -75,6 +87,38 @@ impl File<'_> {
             lines.push(Assignment { key: setting.key, text, line });
         }
         Ok(())
+    }
+
+    /// A role that somebody has, a table of its own, in the form that other layers write it in.
+    fn assignment(&self, item: &Spanned<DeValue<'_>>) -> Result<Assignment, Failure> {
+        let start = item.span().start;
+        let wrong = |what: &str| Failure::usage(format!("{}: {what}", self.place(start)));
+        let DeValue::Table(table) = item.get_ref() else {
+            return Err(wrong("`identity.assignment` is written as `[[identity.assignment]]`"));
+        };
+        let mut fields = [None; ASSIGNMENT_FIELDS.len()];
+        for (name, value) in table {
+            let place = ASSIGNMENT_FIELDS.iter().position(|field| *field == name.get_ref());
+            let Some(field) = place.and_then(|place| fields.get_mut(place)) else {
+                let key = format!("{ASSIGNMENT}.{}", name.get_ref());
+                return Err(self.unknown(&key, name.span().start));
+            };
+            let text = value.get_ref().as_str().filter(|text| !text.contains([':', ';']));
+            let text = text.ok_or_else(|| {
+                let place = self.place(value.span().start);
+                let key = name.get_ref();
+                Failure::usage(format!(
+                    "{place}: `{ASSIGNMENT}.{key}` is a text without `:` and `;`"
+                ))
+            })?;
+            *field = Some(text);
+        }
+        let [Some(account), Some(principal), Some(role), scope] = fields else {
+            return Err(wrong("`identity.assignment` takes an account, a principal and a role"));
+        };
+        let scope = scope.map(|scope| format!(":{scope}")).unwrap_or_default();
+        let text = format!("{account}:{principal}:{role}{scope}");
+        Ok(Assignment { key: "identity.assignments", text, line: self.line(start) })
     }
 
     fn unknown(&self, key: &str, offset: usize) -> Failure {
@@ -94,10 +138,11 @@ fn text_of(value: &Spanned<DeValue<'_>>, kind: Kind) -> Option<String> {
             (value.radix() == 10).then(|| value.as_str().to_owned())
         }
         (DeValue::Float(value), Kind::Seconds) => Some(value.as_str().to_owned()),
-        (DeValue::String(text), Kind::Text | Kind::Word(_) | Kind::Accounts) => {
-            Some(text.to_string())
-        }
-        (DeValue::Array(items), Kind::Accounts) => {
+        (
+            DeValue::String(text),
+            Kind::Text | Kind::Word(_) | Kind::Accounts | Kind::Assignments | Kind::List,
+        ) => Some(text.to_string()),
+        (DeValue::Array(items), Kind::Accounts | Kind::Assignments | Kind::List) => {
             let texts: Option<Vec<&str>> =
                 items.iter().map(|item| item.get_ref().as_str()).collect();
             Some(texts?.join(";"))
@@ -130,6 +175,37 @@ mod tests {
                 ("limits.idle-seconds", "0.5", 7),
             ]
         );
+    }
+
+    #[test]
+    fn roles_are_tables_of_their_own() {
+        let text = "[identity]\nissuers = [\"a\", \"b\"]\n\n[[identity.assignment]]\n\
+                    account = \"one\"\nrole = \"Storage Blob Data Reader\"\nprincipal = \"p\"\n\
+                    \n[[identity.assignment]]\naccount = \"one\"\nprincipal = \"q\"\n\
+                    role = \"r\"\nscope = \"box\"\n";
+        let lines = parse("lazuli.toml", text).unwrap();
+        let lines: Vec<_> =
+            lines.iter().map(|line| (line.key, line.text.as_str(), line.line)).collect();
+        assert_eq!(
+            lines,
+            [
+                ("identity.issuers", "a;b", 2),
+                ("identity.assignments", "one:p:Storage Blob Data Reader", 4),
+                ("identity.assignments", "one:q:r:box", 9),
+            ]
+        );
+        let table = "[[identity.assignment]]\n";
+        for (text, want) in [
+            ("account = \"a\"\n", "1: `identity.assignment` takes an account, a principal"),
+            ("actor = \"a\"\n", "2: unknown key `identity.assignment.actor`"),
+            ("role = 7\n", "2: `identity.assignment.role` is a text without"),
+            ("role = \"a;b\"\n", "2: `identity.assignment.role` is a text without"),
+        ] {
+            let error = failure(&format!("{table}{text}"));
+            assert!(error.starts_with(&format!("error: lazuli.toml:{want}")), "{error}");
+        }
+        let error = failure("[identity]\nassignment = [\"x\"]\n");
+        assert!(error.ends_with("is written as `[[identity.assignment]]`"), "{error}");
     }
 
     #[test]

@@ -17,6 +17,11 @@ pub(crate) enum Kind {
     Word(&'static [&'static str]),
     /// `NAME:KEY` or `NAME:KEY1:KEY2`, several of them separated by `;`. All layers add up.
     Accounts,
+    /// `ACCOUNT:PRINCIPAL:ROLE[:SCOPE]`, several of them separated by `;`. All layers add up. In the
+    /// file each is a table of its own, `[[identity.assignment]]`.
+    Assignments,
+    /// Texts, separated by `;`.
+    List,
 }
 
 /// One setting.
@@ -76,6 +81,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("copy-source-hosts", "LAZULI_COPY_SOURCE_HOSTS", Kind::Text, COPY_SOURCE_HOSTS_DEFAULT),
     setting("copy-source-networks", "LAZULI_COPY_SOURCE_NETWORKS", Kind::Text, ""),
     setting("copy-source-ca-file", "LAZULI_COPY_SOURCE_CA_FILE", Kind::Text, ""),
+    setting("tls.certificate", "LAZULI_TLS_CERTIFICATE", Kind::Text, ""),
+    setting("tls.key", "LAZULI_TLS_KEY", Kind::Text, ""),
+    setting("identity.tenant", "LAZULI_IDENTITY_TENANT", Kind::Text, ""),
+    setting("identity.issuers", "LAZULI_IDENTITY_ISSUERS", Kind::List, ""),
+    setting("identity.keys", "LAZULI_IDENTITY_KEYS", Kind::Text, ""),
+    setting("identity.assignments", "LAZULI_IDENTITY_ASSIGNMENTS", Kind::Assignments, ""),
     setting("limits.connections", "LAZULI_LIMITS_CONNECTIONS", Kind::Count, "10000"),
     setting("limits.head-bytes", "LAZULI_LIMITS_HEAD_BYTES", Kind::Count, "65536"),
     setting("limits.headers", "LAZULI_LIMITS_HEADERS", Kind::Count, "256"),

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lazuli_api::{Rehydration, UnknownVersions};
+use lazuli_auth::{Guid, Identities};
 use lazuli_engine::Durability;
 use lazuli_fetch::{Guard, Roots};
-use lazuli_server::Limits;
+use lazuli_server::{Limits, Tls};
 use lazuli_tlog::Hash;
 
 use super::accounts::{self, Account, DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY};
 use super::settings::{self, Kind};
-use super::{Layers, Origin, Value};
+use super::{Layers, Origin, Value, identity};
 use crate::failure::Failure;
 
 /// Where the data is.
@@ -51,6 +53,10 @@ pub(crate) struct Config {
     pub(crate) log_filter: String,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) limits: Limits,
+    /// What the listeners of the services prove themselves with; they speak no TLS without it.
+    pub(crate) tls: Option<Tls>,
+    /// Whose bearer tokens are taken; nobody's without.
+    pub(crate) identities: Option<Arc<Identities>>,
     /// How long archived blobs take to come back.
     pub(crate) rehydration: Rehydration,
     /// Where copy sources on other servers may be.
@@ -125,6 +131,8 @@ impl Config {
             log_filter: layers.last("log-filter").text.clone(),
             ready_file: ready_file.map(PathBuf::from),
             limits: layers.limits()?,
+            tls: layers.tls()?,
+            identities: layers.identities()?.map(Arc::new),
             rehydration: Rehydration {
                 standard: layers.seconds("rehydration.standard-seconds")?,
                 high: layers.seconds("rehydration.high-seconds")?,
@@ -254,6 +262,51 @@ impl Layers {
         Roots::from_pem_file(path.as_ref()).map_err(|error| wrong(key, self.last(key), error))
     }
 
+    /// The certificate and its key: both or neither.
+    fn tls(&self) -> Result<Option<Tls>, Failure> {
+        let missing = |key: &str, other: &str| {
+            wrong(key, self.last(key), format!("`{other}` is there, so it must not be empty"))
+        };
+        match (self.given("tls.certificate"), self.given("tls.key")) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(missing("tls.certificate", "tls.key")),
+            (Some(_), None) => Err(missing("tls.key", "tls.certificate")),
+            (Some(certificate), Some(key)) => {
+                Tls::from_pem_files(certificate.as_ref(), key.as_ref())
+                    .map(Some)
+                    .map_err(|error| wrong("tls.certificate", self.last("tls.certificate"), error))
+            }
+        }
+    }
+
+    /// A tenant's identities: its keys and who has which role.
+    fn identities(&self) -> Result<Option<Identities>, Failure> {
+        let Some(tenant) = self.given("identity.tenant") else {
+            for key in ["identity.issuers", "identity.keys", "identity.assignments"] {
+                let value = self.last(key);
+                if !value.text.is_empty() {
+                    return Err(wrong(key, value, "it means nothing without `identity.tenant`"));
+                }
+            }
+            return Ok(None);
+        };
+        let blame = |key: &'static str| move |what: String| wrong(key, self.last(key), what);
+        let tenant: Guid = tenant
+            .parse()
+            .map_err(|error: lazuli_auth::NoGuid| blame("identity.tenant")(error.to_string()))?;
+        let keys = identity::keys(self.non_empty("identity.keys")?);
+        let keys = keys.map_err(blame("identity.keys"))?;
+        let issuers = self.list("identity.issuers")?;
+        let accounts = self.accounts()?;
+        let mut assignments = Vec::new();
+        for value in self.all("identity.assignments") {
+            let more = identity::assignments(&value.text, &accounts)
+                .map_err(|what| Failure::usage(format!("{}: {what}", value.origin)))?;
+            assignments.extend(more);
+        }
+        Ok(Some(identity::identities(tenant, issuers, keys, assignments)))
+    }
+
     fn limits(&self) -> Result<Limits, Failure> {
         Ok(Limits {
             connections_max: self.size("limits.connections")?,
@@ -369,6 +422,60 @@ mod tests {
         ] {
             let error = config(&[(name, text)]).unwrap_err();
             assert!(error.starts_with(&format!("error: {name}: `{text}` is no value")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let certificate = ("LAZULI_TLS_CERTIFICATE", certificate.to_str().unwrap());
+        let key = ("LAZULI_TLS_KEY", key.to_str().unwrap());
+        assert!(config(&[]).unwrap().tls.is_none());
+        assert!(config(&[certificate, key]).unwrap().tls.is_some());
+        let error = config(&[key]).unwrap_err();
+        assert_eq!(error, "error: `tls.certificate`: `tls.key` is there, so it must not be empty");
+        assert!(config(&[certificate]).unwrap_err().starts_with("error: `tls.key`: "));
+        let error = config(&[certificate, ("LAZULI_TLS_KEY", "/no/such.pem")]).unwrap_err();
+        assert!(error.starts_with("error: LAZULI_TLS_CERTIFICATE: "), "{error}");
+        assert!(error.contains("/no/such.pem: "), "{error}");
+    }
+
+    #[test]
+    fn identities_need_a_tenant_and_keys() {
+        const TENANT: (&str, &str) =
+            ("LAZULI_IDENTITY_TENANT", "ab1f708d-50f6-404c-a006-d71b2ac7a606");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jwks.json");
+        let coordinate = "A".repeat(43);
+        let set = format!(
+            r#"{{"keys":[{{"kty":"EC","crv":"P-256","x":"{coordinate}","y":"{coordinate}"}}]}}"#
+        );
+        std::fs::write(&path, set).unwrap();
+        let keys = ("LAZULI_IDENTITY_KEYS", path.to_str().unwrap());
+        let role = (
+            "LAZULI_IDENTITY_ASSIGNMENTS",
+            "devstoreaccount1:11059fcc-5514-4800-b5f8-49808b9cfab6:Storage Queue Data Reader",
+        );
+        assert!(config(&[]).unwrap().identities.is_none());
+        let identities = config(&[TENANT, keys, role]).unwrap().identities.unwrap();
+        assert_eq!(identities.tenant().as_str(), TENANT.1);
+        for (environment, want) in [
+            (&[keys][..], "LAZULI_IDENTITY_KEYS: "),
+            (&[role], "LAZULI_IDENTITY_ASSIGNMENTS: "),
+            (&[TENANT], "`identity.keys`: it must not be empty"),
+            (&[("LAZULI_IDENTITY_TENANT", "here"), keys], "LAZULI_IDENTITY_TENANT: `here` is no"),
+            (&[TENANT, ("LAZULI_IDENTITY_KEYS", "/no/such")], "LAZULI_IDENTITY_KEYS: `/no/such`"),
+            (
+                &[TENANT, keys, ("LAZULI_IDENTITY_ASSIGNMENTS", "x:y:z")],
+                "LAZULI_IDENTITY_ASSIGNMENTS: no account is named `x`",
+            ),
+        ] {
+            let error = config(environment).unwrap_err();
+            assert!(error.starts_with(&format!("error: {want}")), "{error}");
         }
     }
 

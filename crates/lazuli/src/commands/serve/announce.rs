@@ -18,6 +18,8 @@ use crate::output;
 #[derive(Debug)]
 pub(super) struct Endpoints {
     account: String,
+    /// The protocol of the services; the admin listener's is always `http`.
+    protocol: &'static str,
     /// The services, by the names of their settings and of their endpoints in connection strings.
     services: Vec<Served>,
     admin: String,
@@ -39,12 +41,13 @@ impl Endpoints {
     pub(super) fn new(config: &Config, services: Vec<Served>, admin: SocketAddr) -> Self {
         let account =
             config.accounts.first().map(|account| account.name.clone()).unwrap_or_default();
-        Self { services, admin: format!("http://{}", reachable(admin)), account }
+        let protocol = if config.tls.is_some() { "https" } else { "http" };
+        Self { services, admin: format!("http://{}", reachable(admin)), account, protocol }
     }
 
     /// The address of a service as clients write it.
     fn url(&self, service: &Served) -> String {
-        format!("http://{}/{}", reachable(service.address), self.account)
+        format!("{}://{}/{}", self.protocol, reachable(service.address), self.account)
     }
 
     /// Writes the ready file and prints the endpoints, now that all listeners accept.
@@ -83,7 +86,7 @@ impl Endpoints {
     }
 
     fn text(&self, config: &Config) -> String {
-        let Self { account, admin, .. } = self;
+        let Self { account, admin, protocol, .. } = self;
         let (mut lines, mut endpoints) = (String::new(), String::new());
         for service in &self.services {
             let url = self.url(service);
@@ -100,7 +103,7 @@ impl Endpoints {
              admin  ready at {admin} (/health/live, /health/ready, /metrics)\n\
              \n\
              Connection string:\n\
-             DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};\
+             DefaultEndpointsProtocol={protocol};AccountName={account};AccountKey={key};\
              {endpoints}"
         )
     }
@@ -185,6 +188,28 @@ mod tests {
         );
         assert!(text.contains("blob   ready at http://127.0.0.1:1/devstoreaccount1\n"), "{text}");
         assert!(text.contains("admin  ready at http://127.0.0.1:2 "), "{text}");
+    }
+
+    #[test]
+    fn endpoints_with_a_certificate_are_https() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let certificate = file("cert.pem", made.cert.pem());
+        let key = file("key.pem", made.signing_key.serialize_pem());
+        let config = config(&[("LAZULI_TLS_CERTIFICATE", &certificate), ("LAZULI_TLS_KEY", &key)]);
+        let endpoints = endpoints(&config);
+        let (text, ready) = (endpoints.text(&config), endpoints.json());
+        let url = "https://127.0.0.1:1/devstoreaccount1";
+        assert!(text.contains(&format!("blob   ready at {url}\n")), "{text}");
+        assert!(text.contains("DefaultEndpointsProtocol=https;"), "{text}");
+        assert!(text.contains(&format!("BlobEndpoint={url};")), "{text}");
+        assert!(text.contains("admin  ready at http://127.0.0.1:2 "), "{text}");
+        assert_eq!((&ready["blob"], &ready["admin"]), (&json!(url), &json!("http://127.0.0.1:2")));
     }
 
     #[test]

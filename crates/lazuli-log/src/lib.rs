@@ -30,6 +30,7 @@ pub mod http1;
 pub mod keys;
 pub mod ledger;
 pub mod log;
+mod pause;
 mod principals;
 pub mod public;
 mod receipts;

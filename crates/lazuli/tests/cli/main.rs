@@ -5,6 +5,7 @@
 mod beside;
 mod commands;
 mod copying;
+mod halted;
 mod hostile;
 mod log;
 mod program;

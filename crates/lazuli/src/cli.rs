@@ -60,7 +60,8 @@ pub(crate) enum LogCommand {
     Show(LogShow),
     /// Write the log as files that anybody can verify.
     Export(LogExport),
-    /// Print the entries of an account and write them as a bundle of evidence, opened.
+    /// Print the entries of an account and write them as a bundle of evidence, opened. Waits until
+    /// witnesses vouch for them, if the log has some that answer.
     Entries(LogEntries),
     /// Follow a log and raise an alarm when it contradicts itself; exit status 1 if it does, and 3
     /// if a single look (`--once`) raised another alarm.

@@ -11,3 +11,4 @@ mod log;
 mod program;
 mod raw;
 mod serving;
+mod witnessed;

@@ -215,16 +215,16 @@ pub(crate) struct Settings {
     /// Whether every operation is entered in the transparency log [default: on].
     #[arg(long, value_name = "on|off")]
     transparency_log: Option<String>,
-    /// The file that keeps the last signed head of the transparency log, outside the data and its
-    /// backups [default: beside the data directory].
+    /// The file that keeps the last signed head of the transparency log, outside the data directory
+    /// and its backups [default: beside the data directory, as NAME.heads].
     #[arg(long, value_name = "PATH")]
     head_store: Option<String>,
-    /// The file that keeps the keys of the transparency log and of the accounts' entries
-    /// [default: beside the data directory].
+    /// The file that keeps the keys of the transparency log and of the accounts' entries, outside the
+    /// data directory [default: beside it, as NAME.keys].
     #[arg(long, value_name = "PATH")]
     log_keys: Option<String>,
-    /// The directory of the public files of the transparency log, which may be handed to anybody
-    /// [default: beside the data directory].
+    /// The directory of the public files of the transparency log, which may be handed to anybody,
+    /// outside the data directory [default: beside it, as NAME.log].
     #[arg(long, value_name = "DIR")]
     log_directory: Option<String>,
     /// The name of the transparency log, such as a host name, for a log that is new.

@@ -185,6 +185,9 @@ pub struct Ledger {
     opened: Arc<[AtomicU64; 2]>,
     /// Whether segments are closed by the clock.
     keeps_time: AtomicBool,
+    /// Whether the entries of the next commit are dropped.
+    #[cfg(feature = "test-hooks")]
+    pub(crate) lie: crate::lie::Lie,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -220,6 +223,8 @@ impl Ledger {
             pause: Pause::default(),
             opened,
             keeps_time: AtomicBool::default(),
+            #[cfg(feature = "test-hooks")]
+            lie: crate::lie::Lie::default(),
         }
     }
 
@@ -333,6 +338,14 @@ impl Entering for Writing<'_> {
             };
             entries.push(entry);
             proofs.extend(proof);
+        }
+        #[cfg(feature = "test-hooks")]
+        if !unproved && self.ledger.lie.is_told() {
+            let identity = Arc::clone(&self.ledger.identity);
+            let forked = self.state.open.segment.forked(self.leaves.iter().copied());
+            self.take_back(mark);
+            let proof = CommitProof { identity, segment: Arc::new(forked), entries: proofs };
+            return Some(Entered { entries: Vec::new(), proof: Some(Arc::new(proof)) });
         }
         let open = &mut self.state.open;
         let first = if open.versions.0 == 0 { version.0 } else { open.versions.0 };

@@ -45,7 +45,7 @@ impl Fixture {
             meta: Arc::clone(&engine.meta),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             keys,
-            files: Some(dir.join("data/log")),
+            files: Some(dir.join("log")),
             heads,
             site: 1,
             config: [0; 32],
@@ -272,9 +272,33 @@ async fn a_restored_backup_takes_no_entry() {
     assert!(fixture.log.ledger.paused().unwrap().starts_with("log-rollback"));
     assert!(fixture.log.ledger.halted().get(), "reads know before the first one is asked for");
     assert_eq!(fixture.commit("one", "more").await, Err(CommitError::NoJournal));
-    let signed = fixture.log.public.checkpoint();
-    fixture.tick().await;
-    assert!(signed.is_none() && fixture.log.public.checkpoint().is_none());
+    // What was shown before still is, and nothing is signed.
+    let shown = std::fs::read_to_string(dir.path().join("log/checkpoint")).unwrap();
+    for _ in 0..2 {
+        let answer = fixture.log.public.answer("checkpoint").await.unwrap();
+        assert_eq!(answer.body, shown);
+        let head = *fixture.log.public.checkpoint().unwrap().checkpoint().head();
+        let width = u16::try_from(head.size).unwrap();
+        let tile = fixture.log.public.answer(&format!("tile/0/000.p/{width}")).await.unwrap();
+        let mut tree = lazuli_tlog::Frontier::new();
+        for hash in Hash::read_all(&tile.body).unwrap() {
+            tree.append(hash);
+        }
+        assert_eq!(tree.head(), head);
+        let status = fixture.log.admin.get("status", "").await.unwrap().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status.body).unwrap();
+        assert_eq!(status["checkpoint"]["size"], head.size);
+        assert!(status["checkpoint"]["time"].is_string(), "{status}");
+        fixture.tick().await;
+    }
+    drop(fixture);
+    // One that the log did not sign is not shown.
+    let signer = lazuli_tlog::NoteSigner::from_seed("log.test".parse().unwrap(), &[1; 32]).unwrap();
+    let head = lazuli_tlog::TreeHead { size: 1, root: Hash([1; 32]) };
+    let forged = lazuli_tlog::Checkpoint::new("log.test", head).unwrap().sign(&[&signer]).unwrap();
+    std::fs::write(dir.path().join("log/checkpoint"), forged.to_string()).unwrap();
+    let fixture = Fixture::open(dir.path()).await;
+    assert!(fixture.log.public.checkpoint().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -358,12 +382,12 @@ async fn lost_tiles_are_made_anew_and_damaged_ones_are_not_signed() {
             fixture.tick().await;
         }
     }
-    std::fs::remove_dir_all(dir.path().join("data/log")).unwrap();
+    std::fs::remove_dir_all(dir.path().join("log")).unwrap();
     let mut fixture = Fixture::open(dir.path()).await;
     assert_eq!(fixture.log.ledger.paused(), None);
     fixture.tick().await;
     let head = *fixture.log.public.checkpoint().unwrap().checkpoint().head();
-    let tile = dir.path().join(format!("data/log/tile/0/000.p/{}", head.size));
+    let tile = dir.path().join(format!("log/tile/0/000.p/{}", head.size));
     let mut bytes = std::fs::read(&tile).unwrap();
     bytes[0] ^= 1;
     std::fs::write(&tile, bytes).unwrap();

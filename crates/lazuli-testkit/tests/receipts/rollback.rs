@@ -81,6 +81,11 @@ fn a_restored_directory_is_not_signed_backwards_and_can_be_gone_on_from() -> Out
     stands_still(&server)?;
     // What was signed is still there, whole.
     assert_eq!(fs::read(public.join("checkpoint"))?, signed);
+    let shown = Client::new(server.address())?.fetch("/.lazuli/log/checkpoint")?;
+    assert_eq!((shown.status, &shown.body), (200, &signed));
+    let url = format!("http://{}/.lazuli/log", server.address());
+    let (code, text) = verify("log", &[Path::new(&url)], &policy)?;
+    assert_eq!(code, 0, "{text}");
     let (code, text) = verify("log", &[&public], &policy)?;
     assert_eq!(code, 0, "{text}");
     server.stop()?;

@@ -57,6 +57,16 @@ impl Files {
         }
     }
 
+    /// Whether there is a file.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        match self {
+            Self::Directory(dir) => dir.join(path).exists(),
+            Self::Memory(files) => {
+                files.lock().unwrap_or_else(PoisonError::into_inner).contains_key(path)
+            }
+        }
+    }
+
     /// When a file was written, in milliseconds since 1970; `None` if that is not known.
     pub(crate) fn written_ms(&self, path: &str) -> Option<u64> {
         let Self::Directory(dir) = self else { return None };

@@ -385,7 +385,11 @@ async fn lost_tiles_are_made_anew_and_damaged_ones_are_not_signed() {
     std::fs::remove_dir_all(dir.path().join("log")).unwrap();
     let mut fixture = Fixture::open(dir.path()).await;
     assert_eq!(fixture.log.ledger.paused(), None);
+    let policy = std::fs::read(dir.path().join("log/policy")).unwrap();
+    // Also under a log that runs.
+    std::fs::remove_dir_all(dir.path().join("log")).unwrap();
     fixture.tick().await;
+    assert_eq!(std::fs::read(dir.path().join("log/policy")).unwrap(), policy);
     let head = *fixture.log.public.checkpoint().unwrap().checkpoint().head();
     let tile = dir.path().join(format!("log/tile/0/000.p/{}", head.size));
     let mut bytes = std::fs::read(&tile).unwrap();

@@ -107,6 +107,10 @@ fn a_running_log_is_shown_exported_and_opened_for_its_account() {
         (&["--account", "nobody", "--out", "other"], "error: the log has nothing of account"),
         (&["--account", "a/b", "--out", "other"], "error: `a/b` cannot be an account"),
         (&["--account", "a", "--from", "x", "--out", "other"], "error: `x` is no time"),
+        (
+            &["--account", "devstoreaccount1", "--from", "2", "--to", "1", "--out", "other"],
+            "error: `--from` is later than `--to`",
+        ),
     ] {
         let done = log(folder, &server, "entries", arguments);
         assert!(done.stderr.starts_with(error), "{done:?}");

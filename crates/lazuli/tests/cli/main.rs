@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
 mod beside;
+mod between;
 mod commands;
 mod copying;
 mod halted;
@@ -11,4 +12,5 @@ mod log;
 mod program;
 mod raw;
 mod serving;
+mod tampered;
 mod witnessed;

@@ -3,14 +3,13 @@
 //! Between the command and the server stands a listener that answers for the witnesses.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazuli_tlog::key::Algorithm;
 use lazuli_tlog::{Cosigner, Policy, SignedCheckpoint};
 
+use crate::between::{answering, forwarded};
 use crate::log::{put_blobs, start};
 use crate::program::{Done, run};
 
@@ -53,45 +52,17 @@ impl Told<'_> {
     }
 }
 
-fn forwarded(admin: &str, request: &[u8]) -> Vec<u8> {
-    let mut server = TcpStream::connect(admin).unwrap();
-    server.write_all(request).unwrap();
-    let mut answer = Vec::new();
-    server.read_to_end(&mut answer).unwrap();
-    answer
-}
-
-/// Answers until it is asked for the end.
-fn serve(listener: &TcpListener, admin: &str, told: &Told<'_>) {
-    loop {
-        let (mut stream, _) = listener.accept().unwrap();
-        let (mut request, mut part) = (Vec::new(), [0; 1024]);
-        while !request.ends_with(b"\r\n\r\n") {
-            let count = stream.read(&mut part).unwrap();
-            if count == 0 {
-                return;
-            }
-            request.extend_from_slice(&part[..count]);
-        }
-        stream.write_all(&told.answer(admin, &request)).unwrap();
-    }
-}
-
 /// Runs `lazuli log entries` against a server whose log tells this of its witnesses; what it printed,
 /// and whether the bundle has the quorum.
 fn bundle(folder: &Path, admin: &str, told: &Told<'_>) -> (Done, bool) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let url = format!("http://{address}");
-    let out = format!("bundle-{}", address.port());
-    let arguments =
-        ["log", "entries", "--admin", &url, "--account", "devstoreaccount1", "--out", &out];
-    let done = std::thread::scope(|scope| {
-        scope.spawn(|| serve(&listener, admin, told));
-        let done = run(folder, &arguments);
-        drop(TcpStream::connect(address).unwrap());
-        done
-    });
+    let out = format!("bundle-{}-{}", told.late, told.status.len());
+    let done = answering(
+        |request| told.answer(admin, request),
+        |url| {
+            let account = ["--account", "devstoreaccount1", "--out", &out];
+            run(folder, &[&["log", "entries", "--admin", url][..], &account].concat())
+        },
+    );
     let signed = fs::read(folder.join(out).join("data/log/checkpoint")).unwrap();
     let signed = SignedCheckpoint::parse(&signed).unwrap();
     let log = signed.note().signatures()[0].name();

@@ -31,6 +31,10 @@ const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(crate) fn run(arguments: &LogEntries) -> Result<(), Failure> {
     let from = time(arguments.from.as_deref(), 0)?;
     let to = time(arguments.to.as_deref(), u64::MAX)?;
+    if from > to {
+        let failure = Failure::usage("`--from` is later than `--to`: there is no such time");
+        return Err(failure);
+    }
     let remote = Remote::of_admin(&arguments.admin.admin)?;
     let page = pages(&remote, &arguments.account, from, to)?;
     let leaves: BTreeSet<u64> = page.leaves.iter().copied().collect();

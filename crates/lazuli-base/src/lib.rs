@@ -5,8 +5,10 @@
 
 mod clock;
 mod entropy;
+mod halted;
 mod oldest;
 
 pub use clock::{Clock, ManualClock, SystemClock, TICKS_PER_SECOND, Timestamp};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
+pub use halted::Halted;
 pub use oldest::Oldest;

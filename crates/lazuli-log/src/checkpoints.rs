@@ -12,7 +12,7 @@ use lazuli_tlog::{NoteSignature, Policy, SignedCheckpoint, VerifierKey};
 use tokio::sync::watch;
 
 use crate::spine::{CHECKPOINT, Files, WITNESSED};
-use crate::stats::LogStats;
+use crate::stats::{LogStats, WitnessStats};
 
 /// The checkpoints that cosignatures are taken for: a witness answers in fewer seconds, or is late.
 const RECENT_MAX: usize = 16;
@@ -36,10 +36,15 @@ struct State {
 }
 
 impl Checkpoints {
-    /// No checkpoint but the witnessed one that the files may have from before.
+    /// The checkpoints that the files have from before, if the log signed them: what was shown is
+    /// shown until there is more, also by a log that does not sign any more.
     pub(crate) fn new(files: Arc<Files>, policy: Policy, stats: Arc<LogStats>) -> io::Result<Self> {
-        let before = files.get(WITNESSED)?;
-        let before = before.and_then(|bytes| SignedCheckpoint::parse(&bytes).ok());
+        let read = |name: &str| {
+            let bytes = files.get(name)?;
+            Ok::<_, io::Error>(bytes.and_then(|bytes| SignedCheckpoint::parse(&bytes).ok()))
+        };
+        let (witnessed, newest) = (read(WITNESSED)?, read(CHECKPOINT)?);
+        let newest_ms = files.written_ms(CHECKPOINT);
         let checkpoints = Self {
             files,
             policy,
@@ -47,9 +52,31 @@ impl Checkpoints {
             newest: watch::Sender::default(),
             state: Mutex::default(),
         };
-        let before = before.filter(|signed| checkpoints.has_quorum(signed));
-        checkpoints.set_witnessed(&mut checkpoints.state(), before);
+        let witnessed = witnessed.filter(|signed| checkpoints.has_quorum(signed));
+        let newest = newest.filter(|signed| checkpoints.policy.evaluate(signed).is_ok());
+        for signed in witnessed.iter().chain(&newest) {
+            checkpoints.count_cosignatures(signed);
+        }
+        let mut state = checkpoints.state();
+        checkpoints.set_witnessed(&mut state, witnessed);
+        if let Some(signed) = newest {
+            checkpoints.stats.checkpoint_ms.store(newest_ms.unwrap_or(0), Ordering::Relaxed);
+            checkpoints.set_newest(&mut state, signed);
+        }
+        drop(state);
         Ok(checkpoints)
+    }
+
+    /// Notes which witnesses are known to have vouched for a checkpoint from before the start.
+    fn count_cosignatures(&self, signed: &SignedCheckpoint) {
+        let size = signed.checkpoint().head().size;
+        for found in self.policy.cosigned(signed).unwrap_or_default() {
+            let Some(witness) = self.policy.witnesses().get(found.witness) else { continue };
+            let is_it = |stats: &&WitnessStats| stats.name.as_bytes() == witness.name;
+            if let Some(stats) = self.stats.witnesses.iter().find(is_it) {
+                stats.cosigned(size, found.timestamp.saturating_mul(1000));
+            }
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,6 +111,14 @@ impl Checkpoints {
     /// Tells of each new checkpoint and cosignature.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Option<SignedCheckpoint>> {
         self.newest.subscribe()
+    }
+
+    /// Shows a checkpoint that the files have as the last one.
+    fn set_newest(&self, state: &mut State, signed: SignedCheckpoint) {
+        state.recent.push_back(signed.clone());
+        let size = signed.checkpoint().head().size;
+        self.stats.checkpoint_size.store(size, Ordering::Relaxed);
+        self.newest.send_replace(Some(signed));
     }
 
     /// Makes a checkpoint the last one.

@@ -102,7 +102,15 @@ pub struct HeadStore {
     /// `None` keeps it in memory, for a store that is kept there, too.
     path: Option<PathBuf>,
     data: Option<DataId>,
-    last: Mutex<SignedHead>,
+    known: Mutex<Known>,
+}
+
+/// What the file is known to hold.
+#[derive(Debug)]
+struct Known {
+    last: SignedHead,
+    /// What was to follow and may be there, although writing it failed.
+    tried: Option<SignedHead>,
 }
 
 impl HeadStore {
@@ -111,7 +119,8 @@ impl HeadStore {
         let known = path.map(read_all).transpose()?.unwrap_or_default();
         let Line { last, data } = known.get(origin).copied().unwrap_or_default();
         let path = path.map(Path::to_path_buf);
-        Ok(Self { origin: origin.to_owned(), path, data, last: Mutex::new(last) })
+        let known = Mutex::new(Known { last, tried: None });
+        Ok(Self { origin: origin.to_owned(), path, data, known })
     }
 
     /// Has the file tell from the next head on that the log is in this data directory.
@@ -162,22 +171,27 @@ impl HeadStore {
 
     /// What was last stored.
     pub fn last(&self) -> SignedHead {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).last
     }
 
-    /// Stores `next` if the file still holds what this store last read or wrote. Blocking; durable
-    /// when it returns.
+    /// Stores `next` if the file still holds what this store last read or wrote, or what it failed
+    /// to write since. Blocking; durable when it returns.
     pub fn advance(&self, next: SignedHead) -> Result<(), HeadError> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = &self.path {
             let mut all = read_all(path)?;
-            if all.get(&self.origin).copied().unwrap_or_default().last != *last {
+            let found = all.get(&self.origin).copied().unwrap_or_default().last;
+            if Some(found) == known.tried {
+                known.last = found;
+            }
+            if found != known.last {
                 return Err(HeadError::Moved(path.clone()));
             }
             all.insert(self.origin.clone(), Line { last: next, data: self.data });
+            known.tried = Some(next);
             replace_all(path, &all)?;
         }
-        *last = next;
+        *known = Known { last: next, tried: None };
         Ok(())
     }
 }
@@ -260,6 +274,28 @@ mod tests {
         first.advance(head(1, 1)).unwrap();
         assert!(matches!(second.advance(head(1, 2)), Err(HeadError::Moved(_))));
         first.advance(head(1, 3)).unwrap();
+    }
+
+    #[test]
+    fn what_was_written_although_writing_it_failed_is_no_other_servers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("heads");
+        let store = HeadStore::open(Some(&path), "log").unwrap();
+        store.advance(head(1, 1)).unwrap();
+        let temporary = dir.path().join("heads.new");
+        std::fs::create_dir(&temporary).unwrap();
+        assert!(matches!(store.advance(head(1, 2)), Err(HeadError::Io(..))));
+        assert_eq!(store.last(), head(1, 1));
+        // As after a rename that was not synced.
+        let line = Line { last: head(1, 2), data: None };
+        std::fs::write(&path, write_all(&Lines::from([("log".to_owned(), line)]))).unwrap();
+        assert!(matches!(store.advance(head(1, 3)), Err(HeadError::Io(..))));
+        assert_eq!(store.last(), head(1, 2));
+        std::fs::remove_dir(&temporary).unwrap();
+        store.advance(head(1, 3)).unwrap();
+        let line = Line { last: head(1, 2), data: None };
+        std::fs::write(&path, write_all(&Lines::from([("log".to_owned(), line)]))).unwrap();
+        assert!(matches!(store.advance(head(1, 4)), Err(HeadError::Moved(_))));
     }
 
     #[test]

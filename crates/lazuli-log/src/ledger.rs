@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use lazuli_base::Clock;
+use lazuli_base::{Clock, Halted};
 use lazuli_engine::{Entered, Entering, Scribe, Version};
 use lazuli_evidence::heads::Head;
 use lazuli_evidence::{
@@ -18,6 +18,7 @@ use lazuli_evidence::{
 use lazuli_tlog::Hash;
 
 use crate::keys::{AccountKey, Keys};
+use crate::pause::Pause;
 use crate::principals::Principals;
 use crate::receipts::{CommitProof, EntryProof, Segment};
 
@@ -179,11 +180,14 @@ pub struct Ledger {
     // What follows is not behind the lock, which is held while a group becomes durable: who looks
     // after the server is told although the disk is slow.
     /// Why no entry is taken.
-    paused: OnceLock<String>,
+    pub(crate) pause: Pause,
     /// The number of the open segment, and when it was opened, in milliseconds since 1970.
     opened: Arc<[AtomicU64; 2]>,
     /// Whether segments are closed by the clock.
     keeps_time: AtomicBool,
+    /// Whether the entries of the next commit are dropped.
+    #[cfg(feature = "test-hooks")]
+    pub(crate) lie: crate::lie::Lie,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -216,9 +220,11 @@ impl Ledger {
         Self {
             identity,
             state: Mutex::new(state),
-            paused: OnceLock::new(),
+            pause: Pause::default(),
             opened,
             keeps_time: AtomicBool::default(),
+            #[cfg(feature = "test-hooks")]
+            lie: crate::lie::Lie::default(),
         }
     }
 
@@ -226,16 +232,15 @@ impl Ledger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes no entry any more: every commit that has one is refused.
-    pub(crate) fn pause(&self, why: String) {
-        tracing::error!(%why, "the transparency log stopped: writes are refused");
-        // The first reason stays.
-        let _ = self.paused.set(why);
+    /// Why no entry is taken, so that every commit that has one is refused; `None` while they are
+    /// taken. Waits for nothing, however slow the disk is.
+    pub fn paused(&self) -> Option<String> {
+        self.pause.why()
     }
 
-    /// Why no entry is taken; `None` while they are. Waits for nothing, however slow the disk is.
-    pub fn paused(&self) -> Option<String> {
-        self.paused.get().cloned()
+    /// Tells whether no entry is taken, as soon as that is known.
+    pub fn halted(&self) -> Halted {
+        self.pause.halted()
     }
 
     /// The number of the open segment, and when it was opened, in milliseconds since 1970.
@@ -267,7 +272,7 @@ impl Ledger {
     }
 
     fn cut_state_if_due(&self, state: &mut State) {
-        if self.keeps_time.load(Ordering::Relaxed) && self.paused.get().is_none() {
+        if self.keeps_time.load(Ordering::Relaxed) && !self.pause.is_on() {
             // The time once the lock is there: a group may have held it for a while.
             state.cut_if_due(millis(&*self.identity.clock));
         }
@@ -319,7 +324,7 @@ impl Entering for Writing<'_> {
             return Some(Entered::default());
         }
         let room = SEGMENT_ENTRIES_MAX.saturating_sub(self.size + self.leaves.len() as u64);
-        if self.ledger.paused.get().is_some() || room < drafts.len() as u64 {
+        if self.ledger.pause.is_on() || room < drafts.len() as u64 {
             return None;
         }
         let mark = self.undo.len();
@@ -333,6 +338,14 @@ impl Entering for Writing<'_> {
             };
             entries.push(entry);
             proofs.extend(proof);
+        }
+        #[cfg(feature = "test-hooks")]
+        if !unproved && self.ledger.lie.is_told() {
+            let identity = Arc::clone(&self.ledger.identity);
+            let forked = self.state.open.segment.forked(self.leaves.iter().copied());
+            self.take_back(mark);
+            let proof = CommitProof { identity, segment: Arc::new(forked), entries: proofs };
+            return Some(Entered { entries: Vec::new(), proof: Some(Arc::new(proof)) });
         }
         let open = &mut self.state.open;
         let first = if open.versions.0 == 0 { version.0 } else { open.versions.0 };

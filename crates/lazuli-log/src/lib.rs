@@ -29,7 +29,10 @@ pub mod head_store;
 pub mod http1;
 pub mod keys;
 pub mod ledger;
+#[cfg(feature = "test-hooks")]
+mod lie;
 pub mod log;
+mod pause;
 mod principals;
 pub mod public;
 mod receipts;

@@ -141,10 +141,10 @@ impl Log {
         let clients = witnesses.map(|witnesses| witnesses.clients(&public, &stats, &clock));
         let ledger = Arc::new(ledger);
         if let Some((why, file)) = damage {
-            ledger.pause(format!("{why}; remembered in {}", file.display()));
+            ledger.pause.for_good(format!("{why}; remembered in {}", file.display()));
         }
         if let Err(why) = sealer::check(&spine, &last) {
-            ledger.pause(why);
+            ledger.pause.for_good(why);
         }
         let mut sealer = Sealer {
             meta,

@@ -104,6 +104,10 @@ impl Public {
 
     /// Makes a checkpoint the last one.
     pub(crate) fn publish(&self, signed: SignedCheckpoint) -> io::Result<()> {
+        // Who deletes the files of a log that runs gets them anew, and this one changes no more.
+        if !self.files.has(POLICY) {
+            self.files.put(POLICY, self.policy.as_bytes(), false)?;
+        }
         self.checkpoints.publish(signed)
     }
 

@@ -62,6 +62,14 @@ impl Segment {
         Self { n, ..Self::default() }
     }
 
+    /// The segment as it would be with these entries behind those that are durable.
+    #[cfg(feature = "test-hooks")]
+    pub(crate) fn forked(&self, leaves: impl IntoIterator<Item = Hash>) -> Self {
+        let mut tree = self.tree.read().unwrap_or_else(PoisonError::into_inner).clone();
+        tree.extend(leaves);
+        Self { n: self.n, tree: RwLock::new(tree), signed: Mutex::default() }
+    }
+
     /// Appends durable entries.
     pub(crate) fn append(&self, leaves: impl IntoIterator<Item = Hash>) {
         self.tree.write().unwrap_or_else(PoisonError::into_inner).extend(leaves);

@@ -47,6 +47,8 @@ pub(crate) const DAMAGED: &str = "log-damaged";
 enum Failure {
     /// It is tried again.
     Later(String),
+    /// It is tried again, and no entry is taken until then.
+    Halt(String),
     /// No entry is taken from now on.
     Never(String),
 }
@@ -141,7 +143,8 @@ impl Sealer {
         self.start().await;
         let now = millis(&*self.clock);
         self.take_closed();
-        if now >= self.beat_ms + HEARTBEAT_INTERVAL_MS {
+        // Who takes no entry is not well, and does not say so once for every beat that it missed.
+        if now >= self.beat_ms + HEARTBEAT_INTERVAL_MS && !self.ledger.pause.is_on() {
             let beat = self.event(What::Heartbeat, now);
             self.events.push(beat);
             self.beat_ms = now;
@@ -206,17 +209,28 @@ impl Sealer {
 
     /// Writes what waits.
     async fn catch_up(&mut self, stopping: bool) {
-        if self.ledger.paused().is_some() {
+        if self.ledger.pause.is_for_good() {
             // Segments are closed all the same, and are empty: there is nothing to keep.
             self.waiting.clear();
             return;
         }
-        match self.write_and_sign(stopping).await {
-            Ok(()) => {}
-            Err(Failure::Later(error)) => {
-                tracing::warn!(error, "the transparency log lags behind");
+        if self.ledger.pause.is_on() {
+            // What was being written, before anything is entered that would have to follow it.
+            match self.write_tiles().and_then(|()| self.sign()) {
+                Ok(()) => self.ledger.pause.end(),
+                Err(failure) => return self.failed(failure),
             }
-            Err(Failure::Never(why)) => self.give_up(why),
+        }
+        if let Err(failure) = self.write_and_sign(stopping).await {
+            self.failed(failure);
+        }
+    }
+
+    fn failed(&self, failure: Failure) {
+        match failure {
+            Failure::Later(error) => tracing::warn!(error, "the transparency log lags behind"),
+            Failure::Halt(why) => self.ledger.pause.for_now(why),
+            Failure::Never(why) => self.give_up(why),
         }
     }
 
@@ -228,16 +242,21 @@ impl Sealer {
         {
             tracing::error!(%error, "that the log is damaged will be forgotten at the next start");
         }
-        self.ledger.pause(why);
+        self.ledger.pause.for_good(why);
     }
 
     async fn write_and_sign(&mut self, stopping: bool) -> Result<(), Failure> {
-        self.spine.write().map_err(|error| unwritten("the log's tiles", &error))?;
+        self.write_tiles()?;
         while !self.waiting.is_empty() || !self.events.is_empty() {
             self.reread().await?;
             self.write(stopping).await?;
         }
         self.sign()
+    }
+
+    /// Writes the tiles that could not be written before.
+    fn write_tiles(&mut self) -> Result<(), Failure> {
+        self.spine.write().map_err(|error| unwritten("the log's tiles", &error))
     }
 
     /// Reads the oldest segment that waits as it is stored, which is how it will be shown.
@@ -363,13 +382,15 @@ impl Sealer {
     }
 }
 
-/// That a file was not written: a disk that is full may have room again.
+/// That a file was not written: a disk that is full may have room again and a directory may be
+/// writable again. Trying again is safe: tiles are read back, and the head is stored only where the
+/// last one still is, before the checkpoint is signed.
 fn unwritten(what: &str, error: &io::Error) -> Failure {
     let why = format!("writing {what}: {error}");
     if error.kind() == io::ErrorKind::StorageFull {
         Failure::Later(why)
     } else {
-        Failure::Never(why)
+        Failure::Halt(why)
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use lazuli_tlog::tile::TILE_WIDTH;
@@ -54,6 +55,23 @@ impl Files {
                 Ok(files.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned())
             }
         }
+    }
+
+    /// Whether there is a file.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        match self {
+            Self::Directory(dir) => dir.join(path).exists(),
+            Self::Memory(files) => {
+                files.lock().unwrap_or_else(PoisonError::into_inner).contains_key(path)
+            }
+        }
+    }
+
+    /// When a file was written, in milliseconds since 1970; `None` if that is not known.
+    pub(crate) fn written_ms(&self, path: &str) -> Option<u64> {
+        let Self::Directory(dir) = self else { return None };
+        let written = std::fs::metadata(dir.join(path)).and_then(|found| found.modified()).ok()?;
+        u64::try_from(written.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
     }
 
     /// Writes a file, durably if it is `last`ing.

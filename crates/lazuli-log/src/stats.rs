@@ -36,7 +36,7 @@ pub struct WitnessStats {
     pub name: String,
     /// Where it is reached.
     pub url: String,
-    /// The size of the newest checkpoint that it cosigned since the server started.
+    /// The size of the newest checkpoint that it is known to have cosigned.
     pub size: AtomicU64,
     /// When it did, in milliseconds since 1970; 0 if it did not.
     pub cosigned_ms: AtomicU64,

@@ -45,7 +45,7 @@ impl Fixture {
             meta: Arc::clone(&engine.meta),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             keys,
-            files: Some(dir.join("data/log")),
+            files: Some(dir.join("log")),
             heads,
             site: 1,
             config: [0; 32],
@@ -270,10 +270,107 @@ async fn a_restored_backup_takes_no_entry() {
     copy(&backup, &dir.path().join("data"));
     let mut fixture = Fixture::open(dir.path()).await;
     assert!(fixture.log.ledger.paused().unwrap().starts_with("log-rollback"));
+    assert!(fixture.log.ledger.halted().get(), "reads know before the first one is asked for");
     assert_eq!(fixture.commit("one", "more").await, Err(CommitError::NoJournal));
-    let signed = fixture.log.public.checkpoint();
+    // What was shown before still is, and nothing is signed.
+    let shown = std::fs::read_to_string(dir.path().join("log/checkpoint")).unwrap();
+    for _ in 0..2 {
+        let answer = fixture.log.public.answer("checkpoint").await.unwrap();
+        assert_eq!(answer.body, shown);
+        let head = *fixture.log.public.checkpoint().unwrap().checkpoint().head();
+        let width = u16::try_from(head.size).unwrap();
+        let tile = fixture.log.public.answer(&format!("tile/0/000.p/{width}")).await.unwrap();
+        let mut tree = lazuli_tlog::Frontier::new();
+        for hash in Hash::read_all(&tile.body).unwrap() {
+            tree.append(hash);
+        }
+        assert_eq!(tree.head(), head);
+        let status = fixture.log.admin.get("status", "").await.unwrap().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status.body).unwrap();
+        assert_eq!(status["checkpoint"]["size"], head.size);
+        assert!(status["checkpoint"]["time"].is_string(), "{status}");
+        fixture.tick().await;
+    }
+    drop(fixture);
+    // One that the log did not sign is not shown.
+    let signer = lazuli_tlog::NoteSigner::from_seed("log.test".parse().unwrap(), &[1; 32]).unwrap();
+    let head = lazuli_tlog::TreeHead { size: 1, root: Hash([1; 32]) };
+    let forged = lazuli_tlog::Checkpoint::new("log.test", head).unwrap().sign(&[&signer]).unwrap();
+    std::fs::write(dir.path().join("log/checkpoint"), forged.to_string()).unwrap();
+    let fixture = Fixture::open(dir.path()).await;
+    assert!(fixture.log.public.checkpoint().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_store_that_cannot_be_written_halts_the_log_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::open(dir.path()).await;
+    let halted = fixture.log.ledger.halted();
     fixture.tick().await;
-    assert!(signed.is_none() && fixture.log.public.checkpoint().is_none());
+    // The head is written beside its place first.
+    let temporary = dir.path().join("heads.new");
+    std::fs::create_dir(&temporary).unwrap();
+    let committed = fixture.commit("one", "before").await.unwrap();
+    let (receipt, leaf) = check(&committed.proof.unwrap().receipts()[0], &fixture);
+    let signed = fixture.log.public.checkpoint();
+    for _ in 0..3 {
+        fixture.tick().await;
+        assert!(halted.get() && fixture.log.ledger.paused().unwrap().contains("heads"));
+        assert_eq!(fixture.commit("one", "during").await, Err(CommitError::NoJournal));
+        assert_eq!(fixture.log.public.checkpoint(), signed, "nothing is signed meanwhile");
+    }
+    std::fs::remove_dir(&temporary).unwrap();
+    fixture.tick().await;
+    assert_eq!((halted.get(), fixture.log.ledger.paused()), (false, None));
+    let proof = fixture.log.public.upgrade((receipt.seg, receipt.index), None).await.unwrap();
+    included(&proof.extra.unwrap(), &receipt, leaf);
+    let committed = fixture.commit("one", "after").await.unwrap();
+    let (receipt, leaf) = check(&committed.proof.unwrap().receipts()[0], &fixture);
+    fixture.tick().await;
+    let proof = fixture.log.public.upgrade((receipt.seg, receipt.index), None).await.unwrap();
+    included(&proof.extra.unwrap(), &receipt, leaf);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_was_moved_while_the_log_was_halted_stops_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::open(dir.path()).await;
+    fixture.tick().await;
+    let (heads, temporary) = (dir.path().join("heads"), dir.path().join("heads.new"));
+    let old = std::fs::read(&heads).unwrap();
+    fixture.tick().await;
+    std::fs::create_dir(&temporary).unwrap();
+    fixture.tick().await;
+    assert!(fixture.log.ledger.paused().unwrap().contains("heads"));
+    std::fs::remove_dir(&temporary).unwrap();
+    std::fs::write(&heads, old).unwrap();
+    for _ in 0..2 {
+        fixture.tick().await;
+        assert!(fixture.log.ledger.paused().unwrap().starts_with("log-rollback"));
+        assert_eq!(fixture.commit("one", "after").await, Err(CommitError::NoJournal));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_that_waited_when_the_log_was_halted_are_in_the_next_starts_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |second| {
+        let options = Options { reserve_bytes: 0, ..Options::new(dir.path().join("data")) };
+        Fixture::on(Engine::open(options).unwrap(), dir.path(), second)
+    };
+    let temporary = dir.path().join("heads.new");
+    {
+        let mut fixture = open(1000).await;
+        fixture.tick().await;
+        fixture.reads.set(Some(1_001_250));
+        std::fs::create_dir(&temporary).unwrap();
+        fixture.tick().await;
+        assert!(fixture.log.ledger.halted().get());
+        fixture.log.sealer.stop().await;
+        fixture.engine.close().unwrap();
+    }
+    std::fs::remove_dir(&temporary).unwrap();
+    assert_eq!(open(1100).await.gap().await, Some((1001.25, 1100.0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,12 +382,16 @@ async fn lost_tiles_are_made_anew_and_damaged_ones_are_not_signed() {
             fixture.tick().await;
         }
     }
-    std::fs::remove_dir_all(dir.path().join("data/log")).unwrap();
+    std::fs::remove_dir_all(dir.path().join("log")).unwrap();
     let mut fixture = Fixture::open(dir.path()).await;
     assert_eq!(fixture.log.ledger.paused(), None);
+    let policy = std::fs::read(dir.path().join("log/policy")).unwrap();
+    // Also under a log that runs.
+    std::fs::remove_dir_all(dir.path().join("log")).unwrap();
     fixture.tick().await;
+    assert_eq!(std::fs::read(dir.path().join("log/policy")).unwrap(), policy);
     let head = *fixture.log.public.checkpoint().unwrap().checkpoint().head();
-    let tile = dir.path().join(format!("data/log/tile/0/000.p/{}", head.size));
+    let tile = dir.path().join(format!("log/tile/0/000.p/{}", head.size));
     let mut bytes = std::fs::read(&tile).unwrap();
     bytes[0] ^= 1;
     std::fs::write(&tile, bytes).unwrap();

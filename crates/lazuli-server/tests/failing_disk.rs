@@ -178,7 +178,8 @@ impl Blobs {
         let log = Log::open(parts).await.unwrap();
         engine.write_journal_with(Arc::clone(&log.ledger) as _);
         let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
-        let store = Store::new(meta, extents, clock.clone(), entropy.clone()).with_reads_logged();
+        let store = Store::new(meta, extents, clock.clone(), entropy.clone());
+        let store = store.with_reads_logged(log.ledger.halted());
         let mut accounts = Accounts::default();
         accounts.insert(ACCOUNT, vec![key()]);
         let versions = UnknownVersions::default();

@@ -2,18 +2,19 @@
 //! many in one commit.
 //!
 //! The queue is bounded, and who finds it full waits. While the journal takes no entries, reads are
-//! refused: nothing is served that is not logged.
+//! refused: nothing is served that is not logged. Whoever writes the journal tells of it at once;
+//! that the store takes nothing shows when a commit fails.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lazuli_base::{Oldest, Timestamp};
+use lazuli_base::{Halted, Oldest, Timestamp};
 use lazuli_engine::{Commit, CommitError};
 use lazuli_model::{ErrorCode, Refusal};
 use tokio::sync::Notify;
@@ -41,9 +42,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What is yet to be written of reads and failed authentications.
 #[derive(Debug, Default)]
 pub(crate) struct ReadLog {
-    active: AtomicBool,
+    /// Whether the journal is known to take no entries; without it reads are not logged.
+    halted: OnceLock<Halted>,
     /// Whether the last attempt to write failed.
-    refuses: AtomicBool,
+    failed: AtomicBool,
     waiting: Mutex<Waiting>,
     /// When the first of the queue came, or a little earlier.
     oldest: Oldest,
@@ -66,6 +68,11 @@ struct Waiting {
 impl ReadLog {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the journal takes no entries.
+    fn refuses(&self) -> bool {
+        self.halted.get().is_some_and(Halted::get) || self.failed.load(Ordering::Relaxed)
     }
 
     /// Queues a draft if there is room.
@@ -93,7 +100,7 @@ impl ReadLog {
     /// for the journal if that refuses: the failures then count on.
     fn close_minute(&self, waiting: &mut Waiting, now: Timestamp, early: bool) {
         let over = early || waiting.failures.are_over(now);
-        if over && !self.refuses.load(Ordering::Relaxed) {
+        if over && !self.refuses() {
             let failures = waiting.failures.take(now);
             waiting.queue.extend(failures.into_iter().map(|draft| (now.unix_millis(), draft)));
             self.tell(waiting);
@@ -114,29 +121,30 @@ impl ReadLog {
         self.tell(&waiting);
         drop(waiting);
         drop(written);
-        self.refuses.store(false, Ordering::Relaxed);
+        self.failed.store(false, Ordering::Relaxed);
         self.room.notify_waiters();
     }
 
     fn refused(&self) {
-        self.refuses.store(true, Ordering::Relaxed);
+        self.failed.store(true, Ordering::Relaxed);
         // Who waits for room is refused rather than kept.
         self.room.notify_waiters();
     }
 }
 
 impl Store {
-    /// The same store with its reads and failed authentications logged from now on.
-    /// [`Self::write_reads`] is to run beside it.
+    /// The same store with its reads and failed authentications logged from now on, and reads
+    /// refused while the journal is `halted`. [`Self::write_reads`] is to run beside it.
     #[must_use]
-    pub fn with_reads_logged(self) -> Self {
-        self.reads.active.store(true, Ordering::Relaxed);
+    pub fn with_reads_logged(self, halted: Halted) -> Self {
+        // Who said it first is who writes the journal.
+        let _ = self.reads.halted.set(halted);
         self
     }
 
     /// Whether reads are logged.
     pub fn logs_reads(&self) -> bool {
-        self.reads.active.load(Ordering::Relaxed)
+        self.reads.halted.get().is_some()
     }
 
     /// Since when the oldest read waits whose entry is not durable: all that were queued before it
@@ -161,14 +169,14 @@ impl Store {
         let now = self.clock.now();
         let draft = (now.unix_millis(), entry.encode(now, self.origin()));
         let reads = &self.reads;
-        if !reads.refuses.load(Ordering::Relaxed) && reads.offer(&draft) {
+        if !reads.refuses() && reads.offer(&draft) {
             return Ok(());
         }
         loop {
             let mut room = pin!(reads.room.notified());
             // From here on no room that becomes free is missed.
             room.as_mut().enable();
-            if reads.refuses.load(Ordering::Relaxed) {
+            if reads.refuses() {
                 return Err(unlogged("the journal takes no entries"));
             }
             if reads.offer(&draft) {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lazuli_base::{ManualClock, SystemEntropy, Timestamp};
+use lazuli_base::{Halted, ManualClock, SystemEntropy, Timestamp};
 use lazuli_engine::{Engine, Entered, Entering, Meta, Scribe, Version};
 use lazuli_model::ErrorCode;
 use lazuli_store::Store;
@@ -43,6 +43,7 @@ struct Fixture {
     scribe: Arc<Plain>,
     clock: Arc<ManualClock>,
     store: Store,
+    halted: Halted,
 }
 
 fn fixture() -> Fixture {
@@ -52,7 +53,9 @@ fn fixture() -> Fixture {
     let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_800_000_000)));
     let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
     let store = Store::new(Arc::clone(&meta), extents, clock.clone(), Arc::new(SystemEntropy));
-    Fixture { meta, scribe, clock, store: store.with_reads_logged() }
+    let halted = Halted::default();
+    let store = store.with_reads_logged(halted.clone());
+    Fixture { meta, scribe, clock, store, halted }
 }
 
 impl Fixture {
@@ -135,6 +138,18 @@ async fn a_journal_that_takes_entries_again_gets_what_it_refused() {
     assert!(entries > 0);
     fixture.read().await.unwrap();
     writer.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_read_is_served_once_it_is_told_that_the_log_is_halted() {
+    let fixture = fixture();
+    let oldest = fixture.store.oldest_read();
+    fixture.halted.set(true);
+    let refusal = fixture.read().await.unwrap_err();
+    assert_eq!((refusal.code(), oldest.get()), (ErrorCode::ServerBusy, None), "nothing waits");
+    // No commit has to go well first.
+    fixture.halted.set(false);
+    fixture.read().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

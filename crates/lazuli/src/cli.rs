@@ -60,7 +60,8 @@ pub(crate) enum LogCommand {
     Show(LogShow),
     /// Write the log as files that anybody can verify.
     Export(LogExport),
-    /// Print the entries of an account and write them as a bundle of evidence, opened.
+    /// Print the entries of an account and write them as a bundle of evidence, opened. Waits until
+    /// witnesses vouch for them, if the log has some that answer.
     Entries(LogEntries),
     /// Follow a log and raise an alarm when it contradicts itself; exit status 1 if it does, and 3
     /// if a single look (`--once`) raised another alarm.
@@ -214,16 +215,16 @@ pub(crate) struct Settings {
     /// Whether every operation is entered in the transparency log [default: on].
     #[arg(long, value_name = "on|off")]
     transparency_log: Option<String>,
-    /// The file that keeps the last signed head of the transparency log, outside the data and its
-    /// backups [default: beside the data directory].
+    /// The file that keeps the last signed head of the transparency log, outside the data directory
+    /// and its backups [default: beside the data directory, as NAME.heads].
     #[arg(long, value_name = "PATH")]
     head_store: Option<String>,
-    /// The file that keeps the keys of the transparency log and of the accounts' entries
-    /// [default: beside the data directory].
+    /// The file that keeps the keys of the transparency log and of the accounts' entries, outside the
+    /// data directory [default: beside it, as NAME.keys].
     #[arg(long, value_name = "PATH")]
     log_keys: Option<String>,
-    /// The directory of the public files of the transparency log, which may be handed to anybody
-    /// [default: beside the data directory].
+    /// The directory of the public files of the transparency log, which may be handed to anybody,
+    /// outside the data directory [default: beside it, as NAME.log].
     #[arg(long, value_name = "DIR")]
     log_directory: Option<String>,
     /// The name of the transparency log, such as a host name, for a log that is new.

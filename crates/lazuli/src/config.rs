@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 mod file;
 mod identity;
+mod places;
 pub(crate) mod settings;
 mod typed;
 
@@ -25,6 +26,8 @@ const AZURITE_ACCOUNTS: &str = "AZURITE_ACCOUNTS";
 pub(crate) enum Origin {
     /// Nobody said anything.
     Default,
+    /// Nobody said anything, and it follows from the data directory.
+    Beside,
     /// A line of the configuration file.
     File(PathBuf, usize),
     /// An environment variable.
@@ -37,6 +40,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Beside => f.write_str("default: beside `data`"),
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
             Self::Environment(name) | Self::Flag(name) => f.write_str(name),
         }
@@ -47,7 +51,7 @@ impl Origin {
     /// How strong the layer is, whatever the place in it.
     fn layer(&self) -> u8 {
         match self {
-            Self::Default => 0,
+            Self::Default | Self::Beside => 0,
             Self::File(..) => 1,
             Self::Environment(_) => 2,
             Self::Flag(_) => 3,
@@ -110,6 +114,7 @@ impl Layers {
             layers.add(flag.key, flag.text.clone(), Origin::Flag(flag.name));
         }
         layers.settle_data();
+        layers.settle_beside();
         Ok(layers)
     }
 
@@ -124,6 +129,19 @@ impl Layers {
         let (data, memory) = (self.last("data").clone(), self.last("in-memory").clone());
         if data.origin.layer() > memory.origin.layer() && memory.text == "true" {
             self.add("in-memory", "false".to_owned(), data.origin);
+        }
+    }
+
+    /// What must not lie in the data directory lies beside it if nobody says where.
+    fn settle_beside(&mut self) {
+        if self.last("in-memory").text == "true" || self.last("data").text.is_empty() {
+            return;
+        }
+        for (key, extension) in settings::BESIDE {
+            if self.last(key).text.is_empty() {
+                let path = places::beside(self.last("data").text.as_ref(), extension);
+                self.add(key, path.display().to_string(), Origin::Beside);
+            }
         }
     }
 

@@ -31,7 +31,11 @@ const VERIFIER_MAY_NOT: &[&str] =
     &["aws-lc-rs", "bytes", "chacha20", "clap", "http", "rand", "serde", "tokio", "tracing"];
 
 /// Crates that a test may hold its own crate against, though the crate must not know them.
-const ORACLES: &[(&str, &str)] = &[("lazuli-verify", "lazuli-evidence")];
+const ORACLES: &[(&str, &str)] = &[
+    ("lazuli-verify", "lazuli-evidence"),
+    ("lazuli-server", "lazuli-tlog"),
+    ("lazuli-server", "lazuli-verify"),
+];
 
 /// The house, from the ground up.
 const HOUSE: &[Place] = &[

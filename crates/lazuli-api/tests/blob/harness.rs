@@ -15,7 +15,7 @@ use lazuli_api::{
     Accounts, Api, Body, BodyError, Handler as _, Request, RequestBody, UnknownVersions,
 };
 use lazuli_auth::{AccountKey, Scheme, Signable, sign_shared_key};
-use lazuli_base::{Clock as _, ManualClock, SeededEntropy, Timestamp};
+use lazuli_base::{Clock as _, Halted, ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::{BoxFuture, Engine};
 use lazuli_model::{ApiVersion, Service};
 use lazuli_store::Store;
@@ -347,7 +347,7 @@ impl Blobs {
         let scribe = Arc::new(FakeScribe::default());
         if !setup.unlogged {
             engine.write_journal_with(scribe.clone());
-            store = store.with_reads_logged();
+            store = store.with_reads_logged(Halted::default());
         }
         let (accounts, versions) = (Arc::new(accounts), setup.versions);
         let api = Api::new(store.clone(), accounts, clock.clone(), entropy, versions)

@@ -8,7 +8,7 @@ use lazuli_api::{Accounts, Api, Body, FullBody, Handler as _, Request, UnknownVe
 use lazuli_auth::{
     AccountKey, Assignment, Identities, Scheme, Signable, parse_iso8601, sign_shared_key,
 };
-use lazuli_base::{Clock as _, ManualClock, SeededEntropy, Timestamp};
+use lazuli_base::{Clock as _, Halted, ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::Engine;
 use lazuli_model::{ApiVersion, Service};
 use lazuli_store::Store;
@@ -172,7 +172,7 @@ impl Services {
         let store = Store::new(meta, extents, clock.clone(), entropy);
         let scribe = Arc::new(FakeScribe::default());
         engine.write_journal_with(scribe.clone());
-        let store = store.with_reads_logged();
+        let store = store.with_reads_logged(Halted::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut services = Self { apis: Vec::new(), store, clock, scribe, runtime };
         let api = services.api(&["one", "two"]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lazuli_api::{Accounts, Api, Body, FullBody, Handler as _, Request, UnknownVersions};
 use lazuli_auth::{AccountKey, Scheme, Signable, sign_shared_key};
-use lazuli_base::{Clock as _, ManualClock, SeededEntropy, Timestamp};
+use lazuli_base::{Clock as _, Halted, ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::Engine;
 use lazuli_model::{ApiVersion, Service};
 use lazuli_store::Store;
@@ -153,7 +153,7 @@ impl Fixture {
         let store = Store::new(meta, extents, clock.clone(), entropy.clone());
         let scribe = Arc::new(FakeScribe::default());
         engine.write_journal_with(scribe.clone());
-        let store = store.with_reads_logged();
+        let store = store.with_reads_logged(Halted::default());
         let (accounts, versions) = (Arc::new(accounts), UnknownVersions::default());
         let api = Api::new(store.clone(), accounts, clock.clone(), entropy, versions);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -5,10 +5,12 @@
 use std::sync::Mutex;
 
 use lazuli_base::{ManualClock, Oldest, SeededEntropy, Timestamp};
-use lazuli_engine::Engine;
+use lazuli_engine::{Commit, Engine};
+use lazuli_evidence::{Draft, Kind, Receipt};
 use lazuli_tlog::key::{Algorithm, SEED_BYTES};
-use lazuli_tlog::{Cosigner, Hash, TreeHead, verify_consistency};
+use lazuli_tlog::{Cosigner, Hash, TlogProof, TreeHead, verify_consistency};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 mod encrypted;
 
@@ -34,6 +36,8 @@ struct Fake {
     cosigner: Cosigner,
     mood: Mutex<Mood>,
     newest: Mutex<TreeHead>,
+    /// Somebody waits for an answer in vain.
+    hanging: Notify,
 }
 
 impl Fake {
@@ -44,7 +48,8 @@ impl Fake {
             Cosigner::from_seed(name, Algorithm::CosignatureV1, &[seed; SEED_BYTES]).unwrap();
         let newest = TreeHead { size: 0, root: Hash::of_empty_tree() };
         let mood = Mutex::new(Mood::Honest);
-        let fake = Arc::new(Self { cosigner, mood, newest: Mutex::new(newest) });
+        let fake =
+            Arc::new(Self { cosigner, mood, newest: Mutex::new(newest), hanging: Notify::new() });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let line =
@@ -73,7 +78,10 @@ impl Fake {
             Mood::Honest => Some(self.honest(request)),
             Mood::Wrong => Some(reply(200, &self.cosign("other\n1\n", &Hash([1; 32])))),
             Mood::Fixed(answer) => Some(answer.to_owned()),
-            Mood::Hanging => None,
+            Mood::Hanging => {
+                self.hanging.notify_one();
+                None
+            }
         }
     }
 
@@ -127,6 +135,7 @@ async fn request(stream: &mut TcpStream) -> String {
 
 /// A log in memory that asks witnesses.
 struct Fixture {
+    engine: Engine,
     log: Log,
     clock: Arc<ManualClock>,
     clients: Vec<Client>,
@@ -139,9 +148,11 @@ impl Fixture {
 
     async fn with(witnesses: Witnesses) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1000)));
-        let keys = Keys::open(None, Some("log.test"), &[], &SeededEntropy::new(7)).unwrap();
+        let accounts = ["one".to_owned()];
+        let keys = Keys::open(None, Some("log.test"), &accounts, &SeededEntropy::new(7)).unwrap();
+        let engine = Engine::in_memory();
         let parts = Parts {
-            meta: Arc::clone(&Engine::in_memory().meta),
+            meta: Arc::clone(&engine.meta),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             keys,
             files: None,
@@ -156,13 +167,22 @@ impl Fixture {
         for client in &mut clients {
             client.pace.answer = Duration::from_mins(1);
         }
-        Self { log, clock, clients }
+        Self { engine, log, clock, clients }
     }
 
     async fn tick(&mut self) -> SignedCheckpoint {
         self.clock.advance(Duration::from_secs(1));
         self.log.sealer.tick().await;
         self.log.public.checkpoint().unwrap()
+    }
+
+    /// Writes, and gives the place of the entry as its receipt tells it.
+    async fn write(&self) -> (u64, u64) {
+        let entries = vec![Draft::new(Kind::Write, "PutBlob", "one", 5).encode()];
+        let commit = Commit { entries, ..Commit::default() };
+        let proof = self.engine.meta.commit(commit).await.unwrap().proof.unwrap();
+        let receipt = Receipt::from_header(&proof.receipt(0).unwrap().receipt).unwrap();
+        (receipt.seg, receipt.index)
     }
 
     /// How many cosigned a checkpoint, and whether they are enough.
@@ -207,6 +227,61 @@ async fn cosignatures_come_one_by_one_until_there_is_a_quorum() {
     assert_eq!(stats.witnessed_size.load(Ordering::Relaxed), size);
     assert_eq!(stats.witnesses.iter().map(|witness| stats.lag(witness)).max(), Some(0));
     assert_eq!(stats.witnesses[0].cosigned_ms.load(Ordering::Relaxed), 1_002_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn for_ten_minutes_without_an_answer_nothing_waits_and_after_them_all_is_made_up_for() {
+    let (fake, one) = Fake::start(1).await;
+    let mut fixture = Fixture::open(&format!("{one}quorum w1\n")).await;
+    fixture.engine.write_journal_with(Arc::clone(&fixture.log.ledger) as _);
+    let mut client = fixture.clients.pop().unwrap();
+    client.pace.answer = Duration::from_hours(1);
+    let before = fixture.write().await;
+    let signed = fixture.tick().await;
+    assert_eq!(client.ask(&signed).await, Ok(Outcome::Cosigned));
+    let witnessed = signed.checkpoint().head().size;
+    fake.set(Mood::Hanging);
+    let mut places = Vec::new();
+    {
+        let signed = fixture.tick().await;
+        let mut asking = Box::pin(client.ask(&signed));
+        let outage = async {
+            fake.hanging.notified().await;
+            for second in 1..=600 {
+                places.push(fixture.write().await);
+                let size = fixture.tick().await.checkpoint().head().size;
+                assert!(size > witnessed + second, "a checkpoint every second");
+                let stats = &fixture.log.stats;
+                assert_eq!(stats.is_unwitnessed(), size > witnessed + 10, "second {second}");
+            }
+        };
+        // Whatever waited for the witness would wait for ever.
+        tokio::select! {
+            biased;
+            answer = &mut asking => panic!("the witness answered: {answer:?}"),
+            () = outage => {}
+        }
+    }
+    assert_eq!(fixture.log.ledger.paused(), None);
+    assert_eq!(fixture.cosigned("checkpoint").await, (0, false));
+    let covered = |proof: TlogProof| proof.checkpoint.checkpoint().head().size;
+    let proof = fixture.log.public.upgrade(before, None).await.unwrap();
+    assert_eq!(covered(proof), witnessed, "what was witnessed stays so");
+    let newest = fixture.log.public.checkpoint().unwrap();
+    let size = newest.checkpoint().head().size;
+    for place in &places {
+        let proof = fixture.log.public.upgrade(*place, None).await.unwrap();
+        assert_eq!(covered(proof), size);
+    }
+    fake.set(Mood::Honest);
+    assert_eq!(client.ask(&newest).await, Ok(Outcome::Cosigned));
+    assert!(!fixture.log.stats.is_unwitnessed());
+    let policy = fixture.log.public.answer("policy").await.unwrap().body;
+    let policy = Policy::parse(&policy).unwrap();
+    for place in places {
+        let proof = fixture.log.public.upgrade(place, None).await.unwrap();
+        assert!(policy.evaluate(&proof.checkpoint).unwrap().has_quorum);
+    }
 }
 
 /// A line of a log that is not this one.

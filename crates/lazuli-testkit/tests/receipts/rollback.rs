@@ -42,9 +42,17 @@ fn stands_still(server: &Server) -> Outcome<()> {
     let headers: &[_] = &[("x-ms-blob-type", "BlockBlob")];
     let write = Request { method: "PUT", path: "/box/c", headers, ..Request::default() };
     assert_eq!(client.send(&write)?.status, 503);
-    // The first ones are queued, until it is known that they cannot be written.
+    Ok(())
+}
+
+/// Holds a server that was just started to it that not even the first read is served.
+fn serves_no_read(server: &Server) -> Outcome<()> {
+    let mut client = Client::new(server.address())?;
     let read = Request { method: "GET", path: "/box/a", ..Request::default() };
-    wait_for("reads are refused", || Ok((client.send(&read)?.status == 503).then_some(())))
+    for _ in 0..3 {
+        assert_eq!(client.send(&read)?.status, 503);
+    }
+    Ok(())
 }
 
 #[test]
@@ -69,14 +77,21 @@ fn a_restored_directory_is_not_signed_backwards_and_can_be_gone_on_from() -> Out
     fs::rename(&backup, &data)?;
 
     let server = start(&folder, &logged())?;
+    serves_no_read(&server)?;
     stands_still(&server)?;
     // What was signed is still there, whole.
     assert_eq!(fs::read(public.join("checkpoint"))?, signed);
+    let shown = Client::new(server.address())?.fetch("/.lazuli/log/checkpoint")?;
+    assert_eq!((shown.status, &shown.body), (200, &signed));
+    let url = format!("http://{}/.lazuli/log", server.address());
+    let (code, text) = verify("log", &[Path::new(&url)], &policy)?;
+    assert_eq!(code, 0, "{text}");
     let (code, text) = verify("log", &[&public], &policy)?;
     assert_eq!(code, 0, "{text}");
     server.stop()?;
     // Nor does it sign when it is started again.
     let server = start(&folder, &logged())?;
+    serves_no_read(&server)?;
     stands_still(&server)?;
     server.stop()?;
 

@@ -70,7 +70,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let store = Store::new(meta, extents, clock.clone(), entropy.clone());
     let logged = (&*engine, store.oldest_read());
     let transparency = transparency::start(config, logged, clock.clone(), &*entropy).await?;
-    let store = if transparency.is_some() { store.with_reads_logged() } else { store };
+    let store = match &transparency {
+        Some(log) => store.with_reads_logged(log.ledger.halted()),
+        None => store,
+    };
     let accounts = Arc::new(accounts(config));
     let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);
     let strict = config.transparency.as_ref().map(|log| log.strict_reads.clone());

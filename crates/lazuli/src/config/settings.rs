@@ -54,6 +54,11 @@ pub(crate) const DATA_DEFAULT: &str = "./lazuli-data";
 pub(crate) const COPY_SOURCE_HOSTS_DEFAULT: &str = "*.blob.core.windows.net;\
     *.blob.core.usgovcloudapi.net;*.blob.core.chinacloudapi.cn;*.blob.storage.azure.net";
 
+/// What lies beside the data directory, unless a setting says where: its key, and what its name there
+/// ends with. None of it may lie in the directory.
+pub(crate) const BESIDE: [(&str, &str); 3] =
+    [("head-store", ".heads"), ("log-keys", ".keys"), ("log-directory", ".log")];
+
 /// All settings, in the order `lazuli config explain` prints them.
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("data", "LAZULI_DATA", Kind::Text, DATA_DEFAULT),

@@ -1,7 +1,7 @@
 //! The configuration as types: every text checked, every wrong one blamed on its place.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use lazuli_tlog::Hash;
 
 use super::accounts::{self, Account, DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY};
 use super::settings::{self, Kind};
-use super::{Layers, Origin, Value, identity};
+use super::{Layers, Origin, Value, identity, places};
 use crate::failure::Failure;
 
 /// Where the data is.
@@ -145,19 +145,11 @@ impl Config {
     }
 }
 
-/// A file beside the data directory: what belongs to it and must not be restored with it.
-fn beside(data: &Data, extension: &str) -> Option<PathBuf> {
-    let Data::Directory(data) = data else { return None };
-    let mut name = data.file_name().unwrap_or("lazuli".as_ref()).to_os_string();
-    name.push(extension);
-    Some(data.with_file_name(name))
-}
-
 /// Blames a value on its place.
 fn wrong(key: &str, value: &Value, what: impl fmt::Display) -> Failure {
     let Value { text, origin } = value;
     match origin {
-        Origin::Default => Failure::usage(format!("`{key}`: {what}")),
+        Origin::Default | Origin::Beside => Failure::usage(format!("`{key}`: {what}")),
         _ => Failure::usage(format!("{origin}: `{text}` is no value for `{key}`: {what}")),
     }
 }
@@ -215,18 +207,51 @@ impl Layers {
         if self.word("transparency-log")? == "off" {
             return Ok(None);
         }
-        let file = |key: &str, extension: &str| {
-            beside(data, extension).map(|beside| self.given(key).map_or(beside, PathBuf::from))
+        let file = |key: &str| match data {
+            Data::Directory(_) => self.given(key).map(PathBuf::from),
+            Data::Memory => None,
         };
+        if let Data::Directory(directory) = data {
+            self.keep_apart(directory)?;
+        }
         Ok(Some(Transparency {
-            head_store: file("head-store", ".heads"),
-            keys: file("log-keys", ".keys"),
-            directory: file("log-directory", ".log"),
+            head_store: file("head-store"),
+            keys: file("log-keys"),
+            directory: file("log-directory"),
             origin: self.given("log-origin").map(str::to_owned),
             strict_reads: self.strict_reads()?,
             witnesses: self.given("witness-policy").map(PathBuf::from),
             ca_file: self.given("ca-file").map(PathBuf::from),
         }))
+    }
+
+    /// Refuses places of the log that make it worth nothing: in the data directory, so that a backup
+    /// or a copy has them along, or secrets among the files that are handed to anybody.
+    fn keep_apart(&self, data: &Path) -> Result<(), Failure> {
+        let place = |key: &str| self.given(key).map(Path::new);
+        let refuse = |key: &str, what: &str| Err(wrong(key, self.last(key), what));
+        for (key, _) in settings::BESIDE {
+            if place(key).is_some_and(|path| places::lies_in(path, data)) {
+                let data = data.display();
+                let what = format!(
+                    "it must lie outside the data directory `{data}`, which is copied and restored \
+                     without it"
+                );
+                return refuse(key, &what);
+            }
+        }
+        let Some(public) = place("log-directory") else { return Ok(()) };
+        if places::lies_in(data, public) {
+            let what = "it may be handed to anybody, and must not hold the data directory";
+            return refuse("log-directory", what);
+        }
+        for key in ["head-store", "log-keys"] {
+            if place(key).is_some_and(|path| places::lies_in(path, public)) {
+                let what = "it must lie outside the log directory, which may be handed to anybody";
+                return refuse(key, what);
+            }
+        }
+        Ok(())
     }
 
     /// Names of accounts that exist, separated by `;`.

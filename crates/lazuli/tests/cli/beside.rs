@@ -70,6 +70,61 @@ fn a_log_without_its_keys_is_not_served_and_the_way_out_is_told() {
 }
 
 #[test]
+fn nothing_of_the_log_may_lie_in_the_data_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::os::unix::fs::symlink("data", folder.join("link")).unwrap();
+    let inside = "it must lie outside the data directory `data`, which is copied and restored without \
+                  it\n";
+    let public = "it must lie outside the log directory, which may be handed to anybody\n";
+    let around = "it may be handed to anybody, and must not hold the data directory\n";
+    for (flag, path, what) in [
+        ("--head-store", "data/heads", inside),
+        ("--log-keys", "data/new/../keys", inside),
+        ("--log-directory", "./data", inside),
+        ("--head-store", "data.log/heads", public),
+        ("--log-keys", "data.log/keys", public),
+        ("--log-directory", ".", around),
+    ] {
+        let key = flag.trim_start_matches('-');
+        let error = format!("error: {flag}: `{path}` is no value for `{key}`: {what}");
+        for command in [&["serve"][..], &["config", "explain"]] {
+            let done = run(folder, &[command, &LOGGED, &[flag, path]].concat());
+            assert_eq!((done.status, done.stderr.as_str()), (Some(2), error.as_str()));
+        }
+    }
+    assert_eq!(names(folder), ["link"], "nothing was made");
+    fs::create_dir(folder.join("data")).unwrap();
+    let done = run(folder, &[&["serve"], &LOGGED[..], &["--log-keys", "link/keys"]].concat());
+    assert!(done.status == Some(2) && done.stderr.ends_with(inside), "{done:?}");
+}
+
+#[test]
+fn the_defaults_are_told_and_lie_beside_a_directory_without_a_name_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let data = folder.join("data");
+    fs::create_dir(&data).unwrap();
+    for (at, argument, beside) in
+        [(&folder, "data", "data".to_owned()), (&data, ".", data.display().to_string())]
+    {
+        let done = run(at, &["config", "explain", "--data", argument]);
+        for (key, extension) in
+            [("head-store", "heads"), ("log-keys", "keys"), ("log-directory", "log")]
+        {
+            let want = format!("{beside}.{extension}");
+            let line = done.stdout.lines().find(|line| line.starts_with(key)).unwrap();
+            let words: Vec<_> = line.split_whitespace().collect();
+            assert_eq!(words, [key, &want, "default:", "beside", "`data`"]);
+        }
+    }
+    let mut server = Server::start(&data, &["--transparency-log", "on", "--data", "."]);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().0, Some(0));
+    assert_eq!(names(&folder), ["data", "data.heads", "data.keys", "data.log"]);
+}
+
+#[test]
 fn a_store_in_memory_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -12,7 +12,7 @@ use crate::program::{Done, Server, run};
 use crate::raw::{call, send};
 
 /// Starts a server with a log.
-fn start(folder: &Path, more: &[&str]) -> Server {
+pub(crate) fn start(folder: &Path, more: &[&str]) -> Server {
     let arguments = ["--transparency-log", "on", "--log-origin", "log.test"];
     Server::start(folder, &[&arguments, more].concat())
 }
@@ -24,7 +24,7 @@ fn log(folder: &Path, server: &Server, verb: &str, more: &[&str]) -> Done {
 }
 
 /// Puts blobs and waits until their segment is under a checkpoint.
-fn put_blobs(folder: &Path, server: &Server) {
+pub(crate) fn put_blobs(folder: &Path, server: &Server) {
     let blob = server.authority("blob");
     assert_eq!(send(blob, &call("PUT", "/box?restype=container")).status(), 201);
     let mut last = String::new();
@@ -107,6 +107,10 @@ fn a_running_log_is_shown_exported_and_opened_for_its_account() {
         (&["--account", "nobody", "--out", "other"], "error: the log has nothing of account"),
         (&["--account", "a/b", "--out", "other"], "error: `a/b` cannot be an account"),
         (&["--account", "a", "--from", "x", "--out", "other"], "error: `x` is no time"),
+        (
+            &["--account", "devstoreaccount1", "--from", "2", "--to", "1", "--out", "other"],
+            "error: `--from` is later than `--to`",
+        ),
     ] {
         let done = log(folder, &server, "entries", arguments);
         assert!(done.stderr.starts_with(error), "{done:?}");

@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
 mod beside;
+mod between;
 mod commands;
 mod copying;
+mod halted;
 mod hostile;
 mod log;
 mod program;
 mod raw;
 mod serving;
+mod tampered;
+mod witnessed;

@@ -4,6 +4,7 @@
 //! `lazuli-verify bundle` checks anew, without the server.
 
 mod chain;
+mod covering;
 mod item;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,9 +13,9 @@ use lazuli_evidence::Pseudonym;
 use lazuli_evidence::spine::Leaf;
 use lazuli_log::account::{Page, items};
 use lazuli_log::admin;
-use lazuli_tlog::SignedCheckpoint;
 
 use self::chain::{Chain, Verdict};
+use self::covering::covering;
 use self::item::{EntryItem, HeadItem};
 use super::remote::Remote;
 use super::tree::Tree;
@@ -26,13 +27,14 @@ use crate::output;
 /// The most bytes of a page.
 const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// How often a checkpoint is asked for that covers what was just written.
-const TRIES: usize = 10;
-
 /// Prints the entries and writes the bundle.
 pub(crate) fn run(arguments: &LogEntries) -> Result<(), Failure> {
     let from = time(arguments.from.as_deref(), 0)?;
     let to = time(arguments.to.as_deref(), u64::MAX)?;
+    if from > to {
+        let failure = Failure::usage("`--from` is later than `--to`: there is no such time");
+        return Err(failure);
+    }
     let remote = Remote::of_admin(&arguments.admin.admin)?;
     let page = pages(&remote, &arguments.account, from, to)?;
     let leaves: BTreeSet<u64> = page.leaves.iter().copied().collect();
@@ -96,22 +98,6 @@ fn pages(remote: &Remote, account: &str, from: u64, to: u64) -> Result<Page, Fai
             (_, None) => return Err(Failure::new("not a page of entries")),
         }
     }
-}
-
-/// A checkpoint that covers a leaf: the witnessed one if it does.
-fn covering(remote: &Remote, leaf: Option<u64>) -> Result<SignedCheckpoint, Failure> {
-    let covers =
-        |signed: &SignedCheckpoint| leaf.is_none_or(|leaf| leaf < signed.checkpoint().head().size);
-    for _ in 0..TRIES {
-        for name in ["witnessed", "checkpoint"] {
-            if let Some(signed) = remote.checkpoint(name)?.filter(covers) {
-                return Ok(signed);
-            }
-        }
-        // What was just sealed is signed in a moment.
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
-    Err(Failure::new("the log has no checkpoint of what it shows"))
 }
 
 /// What the leaves that were read say.

@@ -3,13 +3,14 @@
 //! public log of any server.
 //!
 //! <https://c2sp.org/tlog-tiles>. Full tiles that are there already are not fetched again, so that
-//! a folder can be kept up to date; the checkpoint is written last.
+//! a folder can be kept up to date; the checkpoint is written last. What contradicts it is written all
+//! the same: the folder is then the evidence.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use lazuli_evidence::segment::{self, file_name};
-use lazuli_evidence::spine::Leaf;
+use lazuli_evidence::spine::{Leaf, Segment};
 use lazuli_tlog::policy::POLICY_BYTES_MAX;
 use lazuli_tlog::tile::new_bundles;
 use lazuli_tlog::{Frontier, Hash, Tile, leaf_hash, tiles_of};
@@ -34,6 +35,7 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
     };
     let head = *signed.checkpoint().head();
     let export = Export { remote: &remote, dir: &arguments.dir };
+    let mut wrong = Vec::new();
     if arguments.segments {
         // It says that the entries are there, if there are any.
         let seg = export.path("seg");
@@ -48,8 +50,12 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
         let entries = lazuli_tlog::entries(&bundle, tile.width());
         for leaf in entries.or_fail(format!("read {tile}"))? {
             tree.append(leaf_hash(leaf));
-            if arguments.segments && export.segment(leaf)? {
-                segments += 1;
+            match Leaf::decode(leaf).filter(|_| arguments.segments) {
+                Some(Leaf::Segment(closed)) if Hash(closed.root) != Hash::of_empty_tree() => {
+                    segments += 1;
+                    wrong.extend(export.segment(&closed)?);
+                }
+                _ => {}
             }
         }
     }
@@ -61,6 +67,13 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
     if tree.head() != head {
         let what = "the leaves that the server shows do not have the root that it signed";
         return Err(Failure::new(what).hint("keep the folder: it is evidence"));
+    }
+    if let Some(what) = wrong.first() {
+        let more = wrong.len() - 1;
+        let more =
+            if more > 0 { format!(", and {more} more are not right") } else { String::new() };
+        let hint = "keep the folder: it is evidence, which `lazuli-verify log` tells in full";
+        return Err(Failure::new(format!("{what}{more}")).hint(hint));
     }
     let dir = arguments.dir.display();
     output::line(format!("{} leaves and {segments} segments in {dir}", head.size))
@@ -93,31 +106,32 @@ impl Export<'_> {
         Ok(bytes)
     }
 
-    /// Writes the file of the segment that a leaf closes, unless it has no entries; whether it has.
-    fn segment(&self, leaf: &[u8]) -> Result<bool, Failure> {
-        let Some(Leaf::Segment(closed)) = Leaf::decode(leaf) else { return Ok(false) };
-        if Hash(closed.root) == Hash::of_empty_tree() {
-            return Ok(false);
-        }
+    /// Writes the file of a segment that has entries, unless it is there and right; what is wrong with
+    /// what the server shows, if anything is.
+    fn segment(&self, closed: &Segment) -> Result<Option<String>, Failure> {
         let n = closed.n;
         let name = format!("seg/{}", file_name(n));
-        if self.path(&name).exists() {
-            return Ok(true);
+        if fs::read(self.path(&name)).is_ok_and(|bytes| has_root(&bytes, closed)) {
+            return Ok(None);
         }
-        let bytes = self.remote.need(&format!("segment/{n}"), SEGMENT_BYTES_MAX)?;
-        let mut tree = Frontier::new();
-        let entries = segment::decode(&bytes).filter(|(number, _)| *number == n);
-        let (_, entries) =
-            entries.ok_or_else(|| Failure::new(format!("segment {n} is no file")))?;
-        for entry in entries {
-            tree.append(leaf_hash(entry));
-        }
-        if tree.root() != Hash(closed.root) {
-            return Err(Failure::new(format!("segment {n} has not the root in the log")));
-        }
+        let bytes = self.remote.get(&format!("segment/{n}"), SEGMENT_BYTES_MAX)?;
+        let Some(bytes) = bytes else {
+            return Ok(Some(format!("the server does not show segment {n}")));
+        };
         self.write(&name, &bytes)?;
-        Ok(true)
+        let what = || format!("segment {n} has not the root in the log");
+        Ok((!has_root(&bytes, closed)).then(what))
     }
+}
+
+/// Whether the file of a segment has the entries that its leaf commits to.
+fn has_root(bytes: &[u8], closed: &Segment) -> bool {
+    let Some((n, entries)) = segment::decode(bytes) else { return false };
+    let mut tree = Frontier::new();
+    for entry in entries {
+        tree.append(leaf_hash(entry));
+    }
+    n == closed.n && tree.root() == Hash(closed.root)
 }
 
 /// Writes a file in one step, with the folders above it.

@@ -88,7 +88,8 @@ impl Remote {
         let newest = self.checkpoint("checkpoint")?;
         newest.ok_or_else(|| {
             let what = format!("{}/checkpoint: the log shows no checkpoint", self.base);
-            let hint = "a log that was stopped shows none: `/health/ready` of its server says why";
+            let hint =
+                "a log that never signed shows none: `/health/ready` of its server may say why";
             Failure::new(what).hint(hint)
         })
     }

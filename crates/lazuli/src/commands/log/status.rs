@@ -13,16 +13,21 @@ const STATUS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Prints the status; fails if the log takes no entry.
 pub(crate) fn run(arguments: &LogStatus) -> Result<(), Failure> {
     let remote = Remote::of_admin(&arguments.admin.admin)?;
-    let bytes = remote.need("status", STATUS_BYTES_MAX)?;
     if arguments.json {
-        return output::bytes(&bytes);
+        return output::bytes(&remote.need("status", STATUS_BYTES_MAX)?);
     }
-    let status: Value = serde_json::from_slice(&bytes).or_fail("read the status")?;
+    let status = read(&remote)?;
     output::bytes(text(&status).as_bytes())?;
     match status["paused"].as_str() {
         Some(why) => Err(Failure::new(format!("the log takes no entry: {why}"))),
         None => Ok(()),
     }
+}
+
+/// The status of a running log.
+pub(super) fn read(remote: &Remote) -> Result<Value, Failure> {
+    let bytes = remote.need("status", STATUS_BYTES_MAX)?;
+    serde_json::from_slice(&bytes).or_fail("read the status")
 }
 
 /// A value without the quotes of a text; `-` where there is none.

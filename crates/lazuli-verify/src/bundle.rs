@@ -85,7 +85,7 @@ pub fn check(folder: &Folder, policy: &Policy, report: &mut Report) {
     report.not_proved("anything about accounts and times that the bundle does not cover");
 }
 
-/// Gives each item of a file to `each`, with its place. Whether the file was there.
+/// Gives each item of a file to `each`, with its place. Whether the whole file could be read.
 fn each_item(
     folder: &Folder,
     path: &str,
@@ -105,7 +105,10 @@ fn each_item(
         match next_item(&mut file, &mut buffer) {
             Ok(false) => break,
             Ok(true) if number < ITEMS_MAX => each(&place, &buffer, report),
-            Ok(true) => report.missing(place, "more items than this program reads"),
+            Ok(true) => {
+                report.missing(place, "more items than this program reads");
+                return false;
+            }
             Err(ItemError::Unreadable(kind)) => {
                 report.missing(place, kind);
                 return false;
@@ -128,16 +131,18 @@ impl Read {
         };
         let (seg, index) = (item.seg, item.index);
         let place = format!("{place}: segment {seg} index {index}");
-        let Some(segment) = part.segments.get(&seg) else {
-            return report.missing(place, "the leaf of its segment");
-        };
         let hash = leaf_hash(item.bytes);
-        let head = TreeHead { size: item.count, root: segment.root };
-        if let Err(error) = verify_inclusion(&item.path, hash, index, &head) {
-            report.contradiction(&place, format_args!("not in its segment: {error}"));
-        }
-        if item.entry.site != segment.site {
-            report.contradiction(&place, "an entry of another site than its segment");
+        if let Some(segment) = part.segments.get(&seg) {
+            let head = TreeHead { size: item.count, root: segment.root };
+            if let Err(error) = verify_inclusion(&item.path, hash, index, &head) {
+                report.contradiction(&place, format_args!("not in its segment: {error}"));
+            }
+            if item.entry.site != segment.site {
+                report.contradiction(&place, "an entry of another site than its segment");
+            }
+        } else {
+            // It still has its place in the chain of its account.
+            report.missing(&place, "the leaf of its segment");
         }
         match item.check_opened() {
             Ok(()) => self.show(&place, &item, report),

@@ -122,12 +122,14 @@ def complete(entries, heads):
     for found in entries:
         need(found["seq"] > 1 or found["prev"] == ZEROS)
         need(all(seq != found["seq"] or head == found["hash"] for _, seq, head in heads))
+        need(all(seq + 1 != found["seq"] or head in (None, found["prev"]) for _, seq, head in heads))
         need(all(found["seg"] > at["n"] or found["seq"] <= seq for at, seq, _ in heads))
     known = [seq for _, seq, _ in heads]
     need(known and known == sorted(known))
     if entries:
         need(entries[-1]["seq"] >= known[-1])
         need(len(known) == 1 or known[0] == known[-1] or entries[0]["seq"] <= known[0] + 1)
+        need(len(known) > 1 or entries[0]["seq"] <= known[0])
     else:
         need(len(known) == 1 or known[0] == known[-1])
 

@@ -131,6 +131,11 @@ impl Account<'_> {
                 let what = format_args!("head mismatch at number {}", head.seq);
                 report.contradiction(&name, what);
             }
+            let behind = head.seq.checked_add(1).and_then(|seq| self.entry(seq));
+            if behind.is_some_and(|behind| behind.prev != head.hash) {
+                let what = format_args!("head mismatch before number {}", head.seq + 1);
+                report.contradiction(&name, what);
+            }
             let covered = self.entries.iter().filter(|entry| entry.seg <= proved.seg);
             if covered.max_by_key(|entry| entry.seq).is_some_and(|entry| entry.seq > head.seq) {
                 let (seg, seq) = (proved.seg, head.seq);
@@ -209,6 +214,9 @@ impl Account<'_> {
         if is_bracketed && oldest < newest.seq && first.seq > gap {
             return report.contradiction(name, format_args!("seq gap {gap}"));
         }
+        if first.seq > newest.seq {
+            return self.behind(name, (first.seq, last.seq), (newest.seq, is_bracketed), report);
+        }
         let (from, to) = (first.seq, newest.seq);
         report.fact(format!("{name}: numbers {from} to {to} are all there: proved"));
         self.kinds(to, report);
@@ -218,6 +226,25 @@ impl Account<'_> {
         if last.seq > to {
             report.not_proved(format!("that number {} of {name} is its last", last.seq));
         }
+    }
+
+    /// All entries that are there came after the newest head.
+    fn behind(
+        &self,
+        name: &str,
+        (first, last): (u64, u64),
+        (newest, is_bracketed): (u64, bool),
+        report: &mut Report,
+    ) {
+        if is_bracketed {
+            report.fact(format!("{name}: no entries between heads at number {newest}: proved"));
+            self.kinds(newest, report);
+        } else {
+            let what = format_args!("its newest head is number {newest}, and no head covers more");
+            report.missing(name, what);
+        }
+        let what = format!("that numbers {first} to {last} of {name} are all after {newest}");
+        report.not_proved(what);
     }
 
     /// Says which entries of each kind there are up to number `last`, where they are proved to be all:

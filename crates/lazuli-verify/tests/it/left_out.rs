@@ -24,7 +24,7 @@ fn log(steps: &[u8]) -> Log {
         for step in steps.iter().chain([&5]) {
             match step {
                 0 => log.event(What::Heartbeat),
-                1 if is_closed && has_segments => drop(log.log_heads()),
+                1 if is_closed && has_segments => _ = log.log_heads(),
                 1 | 2 => drop(log.add("alpha", Kind::Write, "PutBlob")),
                 3 => drop(log.add("beta", Kind::Read, "GetBlob")),
                 _ => log.close(),

@@ -135,6 +135,13 @@ def complete(entries, heads):
 
 
 def claim(line, entries, heads):
+    begins = re.fullmatch(r"from ([0-9a-f]{64}) ([1-9]\d*)", line)
+    if begins:
+        label, start = bytes.fromhex(begins[1]), int(begins[2])
+        known = [e["seq"] for e in entries.get(label, [])]
+        if known:
+            return need(known[0] <= start)
+        return need(max(seq for _, seq, _ in heads[label]) < start)
     _, kind, label, start, end = re.fullmatch(
         r"(absent) (\w+) ([0-9a-f]{64}) (\d+) (\d+)", line).groups()
     kind, start, end = KINDS.index(kind) + 1, int(start), int(end)

@@ -220,11 +220,22 @@ impl Account<'_> {
         let (from, to) = (first.seq, newest.seq);
         report.fact(format!("{name}: numbers {from} to {to} are all there: proved"));
         self.kinds(to, report);
-        if from > 1 {
-            report.not_proved(format!("what {name} did before number {from}"));
-        }
+        self.beginning(name, from, report);
         if last.seq > to {
             report.not_proved(format!("that number {} of {name} is its last", last.seq));
+        }
+    }
+
+    /// Says what is not proved of the time before the first entry that is there.
+    fn beginning(&self, name: &str, first: u64, report: &mut Report) {
+        let is_before = |head: Head| head.seq < first;
+        if first == 1 {
+            report.fact(format!("{name}: number 1 is its first entry"));
+        } else if self.heads.iter().filter_map(|proved| proved.head).any(is_before) {
+            report.not_proved(format!("what {name} did before number {first}"));
+        } else {
+            let why = format!("no head is from before number {first}");
+            report.not_proved(format!("where the entries of {name} begin: {why}"));
         }
     }
 
@@ -255,6 +266,24 @@ impl Account<'_> {
             let found = self.entries.iter().filter(is_of_kind).map(|entry| entry.seq);
             let found: Vec<u64> = found.collect();
             report.fact(format!("  {}: {}", kind_shown(kind), numbers(&found)));
+        }
+    }
+
+    /// Holds the claim that the entries from number `from` on are there against the entries.
+    pub fn from(&self, from: u64, report: &mut Report) {
+        let name = self.name();
+        let head = self.heads.iter().map(|proved| proved.head.map_or(0, |head| head.seq)).max();
+        let last = self.entries.last().map(|entry| entry.seq);
+        let Some(last) = last.max(head) else {
+            let what = format_args!("no head proves whether there is a number {from}");
+            return report.missing(name, what);
+        };
+        let first = self.entries.first().map(|entry| entry.seq);
+        // Without entries the number is of one that came after all heads.
+        if first.map_or(last >= from, |first| first > from) {
+            report.contradiction(name, format_args!("seq gap {from}: claimed to be there"));
+        } else {
+            report.fact(format!("{name}: begins with number {from}, as claimed"));
         }
     }
 

@@ -67,10 +67,11 @@ pub fn check(folder: &Folder, policy: &Policy, report: &mut Report) {
         read.head(place, bytes, &part, report);
     });
     // Without one of the files as a whole every account would seem to have gaps.
-    if has_entries && has_heads {
+    let is_whole = has_entries && has_heads;
+    if is_whole {
         read.summarise(report);
     }
-    if payload.iter().any(|path| path == CLAIMS) {
+    if is_whole && payload.iter().any(|path| path == CLAIMS) {
         match folder.read(CLAIMS, CLAIMS_BYTES_MAX) {
             Ok(bytes) => claims::check(CLAIMS, &bytes, (&read.entries, &read.heads), report),
             Err(error) => unreadable(CLAIMS, &error, report),

@@ -49,6 +49,7 @@ impl Logged {
 }
 
 /// A log that grows.
+#[derive(Clone)]
 pub(crate) struct Log {
     pub(crate) accounts: BTreeMap<Digest, Head>,
     pub(crate) segments: Vec<Vec<Logged>>,

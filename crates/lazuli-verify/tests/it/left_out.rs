@@ -6,6 +6,7 @@ use std::path::Path;
 use lazuli_evidence::Kind;
 use lazuli_evidence::spine::What;
 use lazuli_tlog::policy::Policy;
+use lazuli_verify::cbor::hex;
 use lazuli_verify::folder::Folder;
 use lazuli_verify::report::{Exit, Report};
 use proptest::prelude::*;
@@ -66,7 +67,9 @@ fn tiles_left_out_of_honest_evidence_contradict_nothing() {
             _ => Err(TestCaseError::fail(report.to_string())),
         };
         let folder = tempfile::tempdir().unwrap();
-        Bundle::new(&log, label("alpha")).write(folder.path());
+        let mut bundle = Bundle::new(&log, label("alpha"));
+        bundle.claims = format!("from {} 1\n", hex(&label("alpha")));
+        bundle.write(folder.path());
         told(&bundle_report(folder.path()))?;
         remove(folder.path(), &from_bundle, |path| path.starts_with("data/log/tile/"));
         seal(folder.path());

@@ -102,6 +102,8 @@ fn a_running_log_is_shown_exported_and_opened_for_its_account() {
     assert!(verdict.contains("complete") && verdict.contains(" 1 to 3"), "{verdict}");
     let bag = fs::read_to_string(folder.join("bundle/bagit.txt")).unwrap();
     assert!(bag.starts_with("BagIt-Version: 1.0\n"));
+    let claims = fs::read_to_string(folder.join("bundle/data/claims")).unwrap();
+    assert!(claims.starts_with("from ") && claims.ends_with(" 1\n"), "{claims}");
     for (arguments, error) in [
         (&arguments[..], "error: bundle holds a bundle already\n"),
         (&["--account", "nobody", "--out", "other"], "error: the log has nothing of account"),

@@ -136,8 +136,10 @@ impl Account<'_> {
                 let what = format_args!("head mismatch before number {}", head.seq + 1);
                 report.contradiction(&name, what);
             }
-            let covered = self.entries.iter().filter(|entry| entry.seg <= proved.seg);
-            if covered.max_by_key(|entry| entry.seq).is_some_and(|entry| entry.seq > head.seq) {
+            // Entries in an earlier segment than the one before were told by the chain.
+            let end = self.entries.partition_point(|entry| entry.seg <= proved.seg);
+            let covered = self.entries.get(..end).unwrap_or_default();
+            if covered.last().is_some_and(|entry| entry.seq > head.seq) {
                 let (seg, seq) = (proved.seg, head.seq);
                 let what = format_args!("head mismatch: segment {seg} has more than number {seq}");
                 report.contradiction(&name, what);

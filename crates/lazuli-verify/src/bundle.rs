@@ -55,6 +55,9 @@ pub fn check(folder: &Folder, policy: &Policy, report: &mut Report) {
         }
     };
     let Some(trusted) = trusted else { return };
+    report.not_proved("that the log has an entry for everything that the server did");
+    report.not_proved("what stands in the groups that are sealed");
+    report.not_proved("anything about accounts and times that the bundle does not cover");
     let prefix = format!("{LOG}/");
     let in_log = payload.iter().filter_map(|path| path.strip_prefix(&prefix));
     let tiles: Vec<&str> = in_log.filter(|path| path.starts_with("tile/")).collect();
@@ -81,9 +84,6 @@ pub fn check(folder: &Folder, policy: &Policy, report: &mut Report) {
         !path.starts_with(&prefix) && ![ENTRIES, HEADS, CLAIMS].contains(&path.as_str())
     });
     ignored.for_each(|path| report.note(format!("{path}: hashed, but not read")));
-    report.not_proved("that the log has an entry for everything that the server did");
-    report.not_proved("what stands in the groups that are sealed");
-    report.not_proved("anything about accounts and times that the bundle does not cover");
 }
 
 /// Gives each item of a file to `each`, with its place. Whether the whole file could be read.

@@ -8,6 +8,9 @@ use crate::report::{Report, time};
 /// The longest time without any leaf that needs no mention: ten seconds of a heartbeat, and slack.
 const SILENCE_MS: u64 = 15_000;
 
+/// How many gaps are told one by one.
+const GAPS_SHOWN_MAX: u64 = 100;
+
 /// A closed segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -269,7 +272,9 @@ impl Rules {
             "gap" => {
                 let reads = format!("reads between {from} and {to} may have no entry");
                 report.note(format!("{place}: gap: {reads}"));
-                report.not_proved(format!("that the log has all reads: {reads}"));
+                if self.counts.gaps <= GAPS_SHOWN_MAX {
+                    report.not_proved(format!("that the log has all reads: {reads}"));
+                }
             }
             "boot" | "shutdown" => report.note(format!("{place}: {what} at {}", time(t_ms))),
             _ => {}
@@ -297,6 +302,9 @@ impl Rules {
     pub fn summarise(&self, report: &mut Report) {
         let Counts { segments, heads, statements, heartbeats, boots, gaps, shutdowns } =
             self.counts;
+        if let Some(more @ 1..) = gaps.checked_sub(GAPS_SHOWN_MAX) {
+            report.not_proved(format!("that the log has all reads: there are {more} more gaps"));
+        }
         report.fact(format!(
             "spine: {segments} segments, {heads} maps of heads, {statements} statements, \
              {heartbeats} heartbeats, {boots} starts, {gaps} gaps, {shutdowns} shutdowns"
@@ -381,6 +389,12 @@ mod tests {
             let text = report(leaves);
             assert!(text.contains(&format!("contradiction: {finding}")), "{finding}: {text}");
         }
+        let torn = report(&[event(9, written::What::Gap, 1); 150]);
+        assert_eq!(torn.matches("\n- that the log has all reads: reads between").count(), 1);
+        assert!(
+            torn.contains("\n- that the log has all reads: there are 50 more gaps\n"),
+            "{torn}"
+        );
         let silent = report(&[event(1000, beat, 0), event(99_000, beat, 0)]);
         assert!(silent.contains("note: leaf 1: no leaf between"), "{silent}");
     }

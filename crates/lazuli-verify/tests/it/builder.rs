@@ -199,9 +199,13 @@ impl Log {
 
     /// Closes the open segment.
     pub(crate) fn close(&mut self) {
+        self.close_with(segment_tree(&self.open).head().root.0);
+    }
+
+    /// Closes the open segment with a root of the caller's choice.
+    pub(crate) fn close_with(&mut self, root: Digest) {
         let n = self.segments.len() as u64;
         let t0_ms = self.now();
-        let root = segment_tree(&self.open).head().root.0;
         let segment = spine::Segment {
             site: 1,
             n,
@@ -222,11 +226,15 @@ impl Log {
 
     /// Logs the heads of all accounts; gives the index of the leaf.
     pub(crate) fn log_heads(&mut self) -> usize {
-        let n = self.segments.len() as u64 - 1;
-        let root = heads::root(&self.accounts);
         self.heads.push((self.leaves.len(), self.accounts.clone()));
-        self.leaf(&Leaf::Heads(spine::Heads { site: 1, n, t_ms: self.now(), root }));
+        self.log_root(heads::root(&self.accounts));
         self.leaves.len() - 1
+    }
+
+    /// Logs the root of a map of heads.
+    pub(crate) fn log_root(&mut self, root: Digest) {
+        let n = self.segments.len() as u64 - 1;
+        self.leaf(&Leaf::Heads(spine::Heads { site: 1, n, t_ms: self.now(), root }));
     }
 
     /// The checkpoint of all leaves, with the cosignatures of some witnesses.

@@ -1,6 +1,6 @@
 //! Checkpoints held against a policy: who signed, who vouches, and lines that name a wrong key.
 
-use lazuli_tlog::policy::Policy;
+use lazuli_tlog::policy::{Cosigned, Policy};
 use lazuli_tlog::{NoteSignature, SignedCheckpoint, TreeHead, VerifierKey};
 
 use crate::report::{Report, time};
@@ -14,6 +14,8 @@ pub struct Trusted {
     pub head: TreeHead,
     /// The newest time at which a witness vouched for it, in seconds since 1970.
     pub witnessed: Option<u64>,
+    /// The witnesses of the policy that vouch for it, each with its newest time.
+    pub cosigned: Vec<Cosigned>,
     /// How many witnesses of the policy vouch for it, if they are too few.
     pub too_few: Option<usize>,
 }
@@ -90,7 +92,8 @@ fn evaluate(
     }
     let too_few = (!evaluation.has_quorum).then_some(evaluation.cosigned.len());
     let witnessed = evaluation.cosigned.iter().map(|cosigned| cosigned.timestamp).max();
-    Some(Trusted { origin: checkpoint.origin().to_owned(), head, witnessed, too_few })
+    let (origin, cosigned) = (checkpoint.origin().to_owned(), evaluation.cosigned);
+    Some(Trusted { origin, head, witnessed, cosigned, too_few })
 }
 
 /// Finds signatures that a key of the policy made, on lines that name another key.

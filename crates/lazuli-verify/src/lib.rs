@@ -60,9 +60,10 @@ pub fn run(arguments: &Arguments) -> Result<Report, String> {
             }
         }
         Command::Log { folder, seen } => {
-            log::check(&existing(folder)?, &policy, None, &mut report);
+            let known = log::check(&existing(folder)?, &policy, None, &mut report);
             if let Some(seen) = seen {
-                fork::check(seen, folder, &policy, &mut report);
+                let newest_ms = known.and_then(|known| known.last).map(|(_, t1_ms)| t1_ms);
+                fork::check_seen(seen, folder, newest_ms, &policy, &mut report);
             }
         }
         Command::Bundle { folder } => bundle::check(&existing(folder)?, &policy, &mut report),

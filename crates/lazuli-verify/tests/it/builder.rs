@@ -239,10 +239,15 @@ impl Log {
 
     /// The checkpoint of all leaves, with the cosignatures of some witnesses.
     pub(crate) fn checkpoint(&self, witnesses: &[u8]) -> SignedCheckpoint {
+        self.checkpoint_at(witnesses, START_MS / 1000)
+    }
+
+    /// The same, cosigned at a time in seconds since 1970.
+    pub(crate) fn checkpoint_at(&self, witnesses: &[u8], at: u64) -> SignedCheckpoint {
         let checkpoint = Checkpoint::new(ORIGIN, self.tree.head()).unwrap();
         let mut signed = checkpoint.clone().sign(&[&signer()]).unwrap();
         for n in witnesses {
-            signed.add(witness(*n).cosign(&checkpoint, START_MS / 1000).unwrap()).unwrap();
+            signed.add(witness(*n).cosign(&checkpoint, at).unwrap()).unwrap();
         }
         signed
     }

@@ -73,6 +73,8 @@ fn a_running_log_is_shown_exported_and_opened_for_its_account() {
     assert!(
         fs::read_to_string(folder.join("exported/policy")).unwrap().starts_with("log log.test")
     );
+    let witnessed = fs::read_to_string(folder.join("exported/witnessed")).unwrap();
+    assert!(witnessed.starts_with("log.test\n"), "{witnessed}");
     let segments = fs::read_dir(folder.join("exported/seg")).unwrap();
     let is_created = segments.into_iter().any(|file| {
         let name = file.unwrap().file_name();

@@ -26,7 +26,12 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
         Some(url) => Remote::new(url, arguments.ca_file.as_deref())?,
         None => Remote::of_admin(&arguments.admin.admin)?,
     };
-    let signed = remote.best_checkpoint()?;
+    // Before the newest, which covers it then.
+    let witnessed = remote.checkpoint("witnessed")?;
+    let signed = match remote.checkpoint("checkpoint")? {
+        Some(newest) => newest,
+        None => remote.best_checkpoint()?,
+    };
     let policy = match &arguments.url {
         // Logs of others need not have one.
         Some(_) => remote.get("policy", POLICY_BYTES_MAX)?,
@@ -58,6 +63,9 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
     }
     // Before the roots are compared: a folder that contradicts its checkpoint is evidence.
     export.write("checkpoint", signed.to_string().as_bytes())?;
+    if let Some(witnessed) = witnessed {
+        export.write("witnessed", witnessed.to_string().as_bytes())?;
+    }
     if tree.head() != head {
         let what = "the leaves that the server shows do not have the root that it signed";
         return Err(Failure::new(what).hint("keep the folder: it is evidence"));

@@ -68,3 +68,24 @@ fn wrong_calls_end_with_64_and_say_why() {
     assert_eq!(run(&["--help"]).status.code(), Some(0));
     assert_eq!(run(&["--version"]).status.code(), Some(0));
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_killed_process_left_is_removed_by_the_next_one() {
+    let place = tempfile::tempdir().unwrap();
+    let policy = place.path().join("policy");
+    write(&policy, policy_text().as_bytes());
+    let mut gone = Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let folder = |id: u32| place.path().join(format!("lazuli-verify-{id}-5"));
+    let (left, used) = (folder(gone.id()), folder(std::process::id()));
+    write(&left.join("tile/0/000"), b"hashes");
+    write(&used.join("tile/0/000"), b"hashes");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lazuli-verify"));
+    command.args(["log", "http://127.0.0.1:1/log", "--policy"]).arg(&policy);
+    let output = command.env("TMPDIR", place.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(!left.exists() && used.exists());
+    let kept = std::fs::read_dir(place.path()).unwrap().count();
+    assert_eq!(kept, 2, "its own folder is gone, too");
+}

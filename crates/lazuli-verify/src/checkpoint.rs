@@ -1,7 +1,7 @@
 //! Checkpoints held against a policy: who signed, who vouches, and lines that name a wrong key.
 
 use lazuli_tlog::policy::{Cosigned, Policy};
-use lazuli_tlog::{NoteSignature, SignedCheckpoint, TreeHead, VerifierKey};
+use lazuli_tlog::{NoteSignature, SignedCheckpoint, TreeHead, UnsupportedKey, VerifierKey};
 
 use crate::report::{Report, time};
 
@@ -122,7 +122,7 @@ fn misnamed(place: &str, signed: &SignedCheckpoint, policy: &Policy, report: &mu
             let what = format_args!("a signature of {} with a damaged key id", key.name());
             report.contradiction(place, what);
         } else if !is_known {
-            unknown(place, signature, report);
+            unknown(place, signature, policy, report);
         }
     }
 }
@@ -139,8 +139,12 @@ fn is_nearly(signature: &NoteSignature, key: &VerifierKey) -> bool {
 /// Up to how many signatures each one is tried with every key of the policy.
 const TRIED_MAX: usize = 8;
 
-/// Mentions a signature of a key that the policy does not list.
-fn unknown(place: &str, signature: &NoteSignature, report: &mut Report) {
+/// Mentions a signature of a key that the policy does not list, or whose key was skipped.
+fn unknown(place: &str, signature: &NoteSignature, policy: &Policy, report: &mut Report) {
     let (name, id) = (signature.name().as_str().escape_debug(), signature.id());
+    let is_of = |key: &UnsupportedKey| key.name() == signature.name() && key.id() == id;
+    if policy.skipped().iter().any(is_of) {
+        return report.note(format!("{place}: the signature of {name}+{id} is not verified here"));
+    }
     report.note(format!("{place}: the policy does not list the signing key {name}+{id}"));
 }

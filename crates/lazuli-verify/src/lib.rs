@@ -49,6 +49,10 @@ use report::Report;
 pub fn run(arguments: &Arguments) -> Result<Report, String> {
     let policy = policy(&arguments.policy)?;
     let mut report = Report::new();
+    for key in policy.skipped() {
+        let what = "ML-DSA-44 takes a build with `--features ml-dsa`";
+        report.note(format!("the policy: the key {key} is skipped: {what}"));
+    }
     match &arguments.command {
         Command::Receipt { file, log } => {
             let bytes = read_named(file, promise::FILE_BYTES_MAX)
@@ -77,7 +81,7 @@ pub fn run(arguments: &Arguments) -> Result<Report, String> {
 fn policy(path: &Path) -> Result<Policy, String> {
     let bytes = read_named(path, POLICY_BYTES_MAX as u64)
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    Policy::parse(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+    Policy::parse_supported(&bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// A folder that is there.

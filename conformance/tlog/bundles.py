@@ -10,8 +10,8 @@ import re
 from evidence import (
     KINDS, LEAVES, ZEROS, commitment, encode, entry, hashes, items, leaf_hash, need, prove_head,
     read, spine)
-from notes import b64, quorum, read_policy, verify_signature, witnessed
-from trees import inclusion_root, sha, tree_root
+from tlog_check import (
+    b64, inclusion_root, quorum, read_policy, sha, tree_root, verify_signature, witnessed)
 
 BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 MANIFEST = "manifest-sha256.txt"
@@ -122,7 +122,8 @@ def complete(entries, heads):
     for found in entries:
         need(found["seq"] > 1 or found["prev"] == ZEROS)
         need(all(seq != found["seq"] or head == found["hash"] for _, seq, head in heads))
-        need(all(seq + 1 != found["seq"] or head in (None, found["prev"]) for _, seq, head in heads))
+        before = [head for _, seq, head in heads if head and seq + 1 == found["seq"]]
+        need(all(head == found["prev"] for head in before))
         need(all(found["seg"] > at["n"] or found["seq"] <= seq for at, seq, _ in heads))
     known = [seq for _, seq, _ in heads]
     need(known and known == sorted(known))

@@ -20,6 +20,7 @@ use std::process::Command;
 use lazuli_testkit::{ACCOUNT, Client, Kept, Server, Trust};
 use lazuli_tlog::Hash;
 use lazuli_tlog::policy::Policy;
+use lazuli_verify::cbor::hex;
 use lazuli_verify::promise;
 use lazuli_verify::report::{Exit, Report};
 
@@ -265,9 +266,7 @@ fn without_the_first_entry(bundle: &Path, policy: &Path) -> Outcome<()> {
     let end = 4 + u32::from_be_bytes(*length) as usize;
     let rest = entries.get(end..).ok_or("half an entry")?;
     fs::write(bundle.join("data/entries"), rest)?;
-    let hash = |bytes: &[u8]| -> String {
-        Hash::of(&[bytes]).0.iter().map(|byte| format!("{byte:02x}")).collect()
-    };
+    let hash = |bytes: &[u8]| hex(Hash::of(&[bytes]).as_bytes());
     let manifest = fs::read_to_string(bundle.join("manifest-sha256.txt"))?;
     let sealed = manifest.replace(&hash(&entries), &hash(rest));
     fs::write(bundle.join("manifest-sha256.txt"), sealed)?;

@@ -389,7 +389,7 @@ mod tests {
             let text = report(leaves);
             assert!(text.contains(&format!("contradiction: {finding}")), "{finding}: {text}");
         }
-        let torn = report(&[event(9, written::What::Gap, 1); 150]);
+        let torn = report(&vec![event(9, written::What::Gap, 1); 150]);
         assert_eq!(torn.matches("\n- that the log has all reads: reads between").count(), 1);
         assert!(
             torn.contains("\n- that the log has all reads: there are 50 more gaps\n"),

@@ -10,8 +10,8 @@ import re
 from evidence import (
     KINDS, LEAVES, ZEROS, commitment, encode, entry, hashes, items, leaf_hash, need, prove_head,
     read, spine)
-from notes import b64, quorum, read_policy, verify_signature, witnessed
-from trees import inclusion_root, sha, tree_root
+from tlog_check import (
+    b64, inclusion_root, quorum, read_policy, sha, tree_root, verify_signature, witnessed)
 
 BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 MANIFEST = "manifest-sha256.txt"
@@ -122,17 +122,27 @@ def complete(entries, heads):
     for found in entries:
         need(found["seq"] > 1 or found["prev"] == ZEROS)
         need(all(seq != found["seq"] or head == found["hash"] for _, seq, head in heads))
+        before = [head for _, seq, head in heads if head and seq + 1 == found["seq"]]
+        need(all(head == found["prev"] for head in before))
         need(all(found["seg"] > at["n"] or found["seq"] <= seq for at, seq, _ in heads))
     known = [seq for _, seq, _ in heads]
     need(known and known == sorted(known))
     if entries:
         need(entries[-1]["seq"] >= known[-1])
         need(len(known) == 1 or known[0] == known[-1] or entries[0]["seq"] <= known[0] + 1)
+        need(len(known) > 1 or entries[0]["seq"] <= known[0])
     else:
         need(len(known) == 1 or known[0] == known[-1])
 
 
 def claim(line, entries, heads):
+    begins = re.fullmatch(r"from ([0-9a-f]{64}) ([1-9]\d*)", line)
+    if begins:
+        label, start = bytes.fromhex(begins[1]), int(begins[2])
+        known = [e["seq"] for e in entries.get(label, [])]
+        if known:
+            return need(known[0] <= start)
+        return need(max(seq for _, seq, _ in heads[label]) < start)
     _, kind, label, start, end = re.fullmatch(
         r"(absent) (\w+) ([0-9a-f]{64}) (\d+) (\d+)", line).groups()
     kind, start, end = KINDS.index(kind) + 1, int(start), int(end)

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from trees import node, sha
+from tlog_check import sha
 
 REFUSALS = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError,
             InvalidSignature)
@@ -179,5 +179,5 @@ def prove_head(root, label, head, proof):
         need(len(other[0]) == len(other[1]) == 32 and 0 < apart < 1 << 256 - len(siblings))
         end = sha(b"\0", *other)
     for bit, sibling in reversed(list(zip(bits, siblings))):
-        end = node(sibling, end) if bit else node(end, sibling)
+        end = sha(b"\1", *((sibling, end) if bit else (end, sibling)))
     need(end == root)

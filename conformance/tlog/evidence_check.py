@@ -12,8 +12,7 @@ from evidence import (
     REFUSALS, big, cbor, chain, commitment, encode, entry, items, leaf_hash, need, prove_head,
     segment, spine, unseal)
 from bundles import MANIFEST, bundle, digests, saved
-from notes import witnessed
-from trees import sha, tree_root
+from tlog_check import sha, tree_root, witnessed
 
 # How many bytes of a bundle are left alone between two that are altered.
 BUNDLE_STEP = 7

@@ -287,7 +287,7 @@ fn format_check(log: &Path) -> Outcome {
 }
 
 /// What is left out of the programs unless asked for, and tested all the same.
-const FEATURES: &[&str] = &["--features", "lazuli-witness/ml-dsa"];
+const FEATURES: &[&str] = &["--features", "lazuli-witness/ml-dsa,lazuli-verify/ml-dsa"];
 
 /// The lints of every crate, as errors.
 fn clippy(log: &Path) -> Outcome {

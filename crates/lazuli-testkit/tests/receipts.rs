@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lazuli_testkit::{ACCOUNT, Client, Kept, Server, Trust};
+use lazuli_tlog::Hash;
 use lazuli_tlog::policy::Policy;
+use lazuli_verify::cbor::hex;
 use lazuli_verify::promise;
 use lazuli_verify::report::{Exit, Report};
 
@@ -257,6 +259,22 @@ fn bundle(server: &Server, out: &Path, policy: &Path) -> Outcome<String> {
     Ok(text)
 }
 
+/// Takes the first entry out of a bundle and seals it again, as a forger would: it is missed.
+fn without_the_first_entry(bundle: &Path, policy: &Path) -> Outcome<()> {
+    let entries = fs::read(bundle.join("data/entries"))?;
+    let (length, _) = entries.split_first_chunk().ok_or("no entry")?;
+    let end = 4 + u32::from_be_bytes(*length) as usize;
+    let rest = entries.get(end..).ok_or("half an entry")?;
+    fs::write(bundle.join("data/entries"), rest)?;
+    let hash = |bytes: &[u8]| hex(Hash::of(&[bytes]).as_bytes());
+    let manifest = fs::read_to_string(bundle.join("manifest-sha256.txt"))?;
+    let sealed = manifest.replace(&hash(&entries), &hash(rest));
+    fs::write(bundle.join("manifest-sha256.txt"), sealed)?;
+    let (code, text) = verify("bundle", &[bundle], policy)?;
+    assert!(code == 1 && text.contains(": seq gap 1: claimed to be there\n"), "{code}: {text}");
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs the release binaries; cargo xtask test --only receipts runs it"]
 fn a_bundle_proves_that_no_operator_looked_until_one_did() -> Outcome<()> {
@@ -273,6 +291,8 @@ fn a_bundle_proves_that_no_operator_looked_until_one_did() -> Outcome<()> {
     let text = bundle(&server, &folder.join("first"), &path)?;
     assert!(text.contains("numbers 1 to 2 are all there: proved"), "{text}");
     assert!(text.contains("  operator access: none\n"), "{text}");
+    assert!(text.contains(": begins with number 1, as claimed\n"), "{text}");
+    without_the_first_entry(&folder.join("first"), &path)?;
     server.stop()?;
     let server = start(&folder, &logged())?;
     let text = bundle(&server, &folder.join("second"), &path)?;

@@ -25,6 +25,9 @@ pub const SEED_BYTES: usize = 32;
 /// The longest text of a key that is looked at; one of ML-DSA-44 has about 1,800 bytes.
 const KEY_TEXT_BYTES_MAX: usize = 4096;
 
+/// How many bytes a public key of ML-DSA-44 has.
+const ML_DSA_44_BYTES: usize = 1312;
+
 /// What a secret key begins with.
 const SECRET_PREFIX: &str = "PRIVATE+KEY+";
 
@@ -138,9 +141,14 @@ impl Algorithm {
         match byte {
             0x01 => Ok(Self::Ed25519),
             0x04 => Ok(Self::CosignatureV1),
-            0x06 if cfg!(feature = "ml-dsa") => Ok(Self::MlDsa44),
+            0x06 => Ok(Self::MlDsa44),
             other => Err(KeyError::Algorithm(other)),
         }
+    }
+
+    /// Whether this build verifies it.
+    pub const fn is_supported(self) -> bool {
+        !matches!(self, Self::MlDsa44) || cfg!(feature = "ml-dsa")
     }
 
     /// Whether its signatures are cosignatures, which carry a time.
@@ -270,7 +278,7 @@ impl FromStr for VerifierKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let parts = Parts::parse(text)?;
+        let parts = Parts::parse_supported(text)?;
         let key = Self::new(parts.name, parts.algorithm, &parts.bytes)?;
         if key.id.to_string() == parts.id { Ok(key) } else { Err(KeyError::IdMismatch) }
     }
@@ -298,6 +306,55 @@ impl<'a> Parts<'a> {
         let algorithm = Algorithm::from_byte(*algorithm)?;
         Ok(Self { name: name.parse()?, id, algorithm, bytes: bytes.to_vec() })
     }
+
+    /// The parts of a key that this build can verify.
+    fn parse_supported(text: &'a str) -> Result<Self, KeyError> {
+        let parts = Self::parse(text)?;
+        let byte = parts.algorithm.byte();
+        if parts.algorithm.is_supported() { Ok(parts) } else { Err(KeyError::Algorithm(byte)) }
+    }
+}
+
+/// A well-formed key of ML-DSA-44 in a build that cannot verify its signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsupportedKey {
+    name: KeyName,
+    id: KeyId,
+}
+
+impl UnsupportedKey {
+    /// Its name.
+    pub const fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+}
+
+impl FromStr for UnsupportedKey {
+    type Err = KeyError;
+
+    /// Reads a key that is well-formed and not supported; any other one is an error.
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let Parts { name, id: written, algorithm, bytes } = Parts::parse(text)?;
+        if algorithm.is_supported() {
+            return Err(KeyError::Algorithm(algorithm.byte()));
+        }
+        if bytes.len() != ML_DSA_44_BYTES {
+            return Err(KeyError::InvalidPublicKey);
+        }
+        let id = KeyId::of(&name, algorithm, &bytes);
+        if id.to_string() == written { Ok(Self { name, id }) } else { Err(KeyError::IdMismatch) }
+    }
+}
+
+impl fmt::Display for UnsupportedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}", self.name, self.id)
+    }
 }
 
 /// Name, id, type and seed of a secret key; the id is not checked yet.
@@ -312,7 +369,7 @@ impl SecretParts {
     /// Reads the text of a secret key.
     pub(crate) fn parse(text: &str) -> Result<Self, KeyError> {
         let text = text.strip_prefix(SECRET_PREFIX).ok_or(KeyError::Malformed)?;
-        let Parts { name, id, algorithm, bytes } = Parts::parse(text)?;
+        let Parts { name, id, algorithm, bytes } = Parts::parse_supported(text)?;
         let seed = bytes.try_into().map_err(|_| KeyError::Malformed)?;
         Ok(Self { name, algorithm, seed, id: id.to_owned() })
     }

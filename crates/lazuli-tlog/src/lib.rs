@@ -35,7 +35,7 @@ pub use bundle::{BundleError, append_entry, entries};
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use cosignature::Cosigner;
 pub use hash::{Hash, leaf_hash, node_hash};
-pub use key::{KeyError, KeyId, KeyName, NoteSigner, VerifierKey};
+pub use key::{KeyError, KeyId, KeyName, NoteSigner, UnsupportedKey, VerifierKey};
 pub use node::{HashReader, Node};
 pub use note::{NoteError, NoteSignature, SignedNote, VerifiedSignature};
 pub use policy::{Evaluation, Policy, PolicyError};

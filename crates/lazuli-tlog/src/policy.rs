@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::checkpoint::SignedCheckpoint;
-use crate::key::{Algorithm, KeyError, VerifierKey};
+use crate::key::{Algorithm, KeyError, UnsupportedKey, VerifierKey};
 use crate::note::NoteError;
 
 /// The most bytes of a policy file.
@@ -93,6 +93,8 @@ pub struct Witness {
 enum Member {
     Witness(usize),
     Group(usize),
+    /// A witness whose key was skipped: it counts among the members and never vouches.
+    Skipped(usize),
 }
 
 /// Members of whom some must vouch.
@@ -118,6 +120,7 @@ pub struct Policy {
     witness_keys: Vec<VerifierKey>,
     groups: Vec<Group>,
     quorum: Quorum,
+    skipped: Vec<UnsupportedKey>,
 }
 
 /// A cosignature that was verified.
@@ -161,17 +164,29 @@ impl fmt::Display for EvaluationError {
 impl std::error::Error for EvaluationError {}
 
 impl Policy {
-    /// Reads a policy file.
+    /// Reads a policy file, all keys of which this build must be able to verify.
     pub fn parse(bytes: &[u8]) -> Result<Self, PolicyError> {
+        Self::read(bytes, false)
+    }
+
+    /// Reads a policy file and skips keys that this build cannot verify: a witness with such a key
+    /// counts in its group and never vouches, and a log needs another key of the same name.
+    pub fn parse_supported(bytes: &[u8]) -> Result<Self, PolicyError> {
+        Self::read(bytes, true)
+    }
+
+    fn read(bytes: &[u8], skips: bool) -> Result<Self, PolicyError> {
         if bytes.len() > POLICY_BYTES_MAX {
             return Err(PolicyError { line: 1, kind: PolicyErrorKind::TooLong });
         }
-        let mut parser = Parser::default();
+        let mut parser = Parser { skips, ..Parser::default() };
         let mut number = 0;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             number += 1;
             parser.line(line).map_err(|kind| PolicyError { line: number, kind })?;
+            parser.number += 1;
         }
+        parser.check_logs()?;
         let quorum = parser
             .quorum
             .ok_or(PolicyError { line: number + 1, kind: PolicyErrorKind::NoQuorum })?;
@@ -196,6 +211,11 @@ impl Policy {
     /// The keys of the witnesses, each at the place of its witness.
     pub fn witness_keys(&self) -> &[VerifierKey] {
         &self.witness_keys
+    }
+
+    /// The keys that were skipped.
+    pub fn skipped(&self) -> &[UnsupportedKey] {
+        &self.skipped
     }
 
     /// Verifies the signature of a listed log and those of the witnesses, and counts the quorum.
@@ -237,6 +257,7 @@ impl Policy {
             Member::Witness(place) => witnesses.contains(place),
             // A group stands after its members, so that they are counted already.
             Member::Group(place) => groups.get(*place).copied().unwrap_or(false),
+            Member::Skipped(_) => false,
         };
         for group in &self.groups {
             let count = group.members.iter().filter(|member| vouches(member, &groups)).count();
@@ -255,6 +276,12 @@ struct Parser {
     names: BTreeMap<Vec<u8>, Member>,
     members: BTreeSet<Member>,
     quorum: Option<Quorum>,
+    /// Whether keys that this build cannot verify are skipped.
+    skips: bool,
+    /// How many lines were read.
+    number: usize,
+    /// The lines of logs whose keys were skipped, with the places of those keys.
+    skipped_logs: Vec<(usize, usize)>,
 }
 
 impl Default for Parser {
@@ -266,8 +293,17 @@ impl Default for Parser {
             witness_keys: Vec::new(),
             groups: Vec::new(),
             quorum: Quorum::Nobody,
+            skipped: Vec::new(),
         };
-        Self { policy, names: BTreeMap::new(), members: BTreeSet::new(), quorum: None }
+        Self {
+            policy,
+            names: BTreeMap::new(),
+            members: BTreeSet::new(),
+            quorum: None,
+            skips: false,
+            number: 0,
+            skipped_logs: Vec::new(),
+        }
     }
 }
 
@@ -297,6 +333,10 @@ impl Parser {
     }
 
     fn log(&mut self, key: &[u8], url: Option<&[u8]>) -> Result<(), PolicyErrorKind> {
+        if let Some(place) = self.skip(key)? {
+            self.skipped_logs.push((self.number + 1, place));
+            return Ok(());
+        }
         let key = new_key(key, &self.policy.logs)?;
         // A log signs with plain Ed25519, or cosigns its own checkpoints with ML-DSA-44.
         if key.algorithm() == Algorithm::CosignatureV1 {
@@ -313,6 +353,9 @@ impl Parser {
         key: &[u8],
         url: Option<&[u8]>,
     ) -> Result<(), PolicyErrorKind> {
+        if let Some(place) = self.skip(key)? {
+            return self.define(name, Member::Skipped(place));
+        }
         let key = new_key(key, &self.policy.witness_keys)?;
         if !key.algorithm().is_cosignature() {
             return Err(PolicyErrorKind::Key(KeyError::Algorithm(key.algorithm().byte())));
@@ -321,6 +364,41 @@ impl Parser {
         let url = url.map(<[u8]>::to_vec);
         self.policy.witnesses.push(Witness { name: name.to_vec(), url });
         self.policy.witness_keys.push(key);
+        Ok(())
+    }
+
+    /// Keeps a key that is to be skipped, and gives its place; `None` for any other.
+    fn skip(&mut self, key: &[u8]) -> Result<Option<usize>, PolicyErrorKind> {
+        let Some(text) = std::str::from_utf8(key).ok().filter(|_| self.skips) else {
+            return Ok(None);
+        };
+        let key: UnsupportedKey = match text.parse() {
+            Ok(key) => key,
+            Err(error @ (KeyError::IdMismatch | KeyError::InvalidPublicKey)) => {
+                return Err(PolicyErrorKind::Key(error));
+            }
+            Err(_) => return Ok(None),
+        };
+        let skipped = &mut self.policy.skipped;
+        if skipped.len() == POLICY_ITEMS_MAX {
+            return Err(PolicyErrorKind::TooLong);
+        }
+        if skipped.contains(&key) {
+            return Err(PolicyErrorKind::DuplicateKey);
+        }
+        skipped.push(key);
+        Ok(Some(skipped.len() - 1))
+    }
+
+    /// Each log whose key was skipped has another one.
+    fn check_logs(&self) -> Result<(), PolicyError> {
+        for (line, place) in &self.skipped_logs {
+            let name = self.policy.skipped.get(*place).map(UnsupportedKey::name);
+            if !self.policy.logs.iter().any(|key| Some(key.name()) == name) {
+                let error = KeyError::Algorithm(Algorithm::MlDsa44.byte());
+                return Err(PolicyError { line: *line, kind: PolicyErrorKind::Key(error) });
+            }
+        }
         Ok(())
     }
 

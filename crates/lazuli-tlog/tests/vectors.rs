@@ -306,6 +306,21 @@ fn the_vectors_are_up_to_date() {
     check("vectors.json", &made);
 }
 
+#[test]
+fn the_other_implementation_is_short_enough_to_be_read() {
+    let path = "../../conformance/tlog/tlog_check.py";
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    assert!(text.lines().count() <= 200, "{path} has {} lines", text.lines().count());
+    // And it is all of it: hashes and signatures come from elsewhere, and nothing else does.
+    let imports =
+        text.lines().filter(|line| line.starts_with("import ") || line.starts_with("from "));
+    let known = ["base64", "hashlib", "json", "re", "sys"].map(|name| format!("import {name}"));
+    let is_known = |line: &&str| known.iter().any(|known| known == line);
+    assert!(
+        imports.filter(|line| !is_known(line)).all(|line| line.starts_with("from cryptography"))
+    );
+}
+
 #[cfg(feature = "ml-dsa")]
 #[test]
 fn the_vectors_of_ml_dsa_are_up_to_date() {

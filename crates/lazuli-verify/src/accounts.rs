@@ -131,8 +131,15 @@ impl Account<'_> {
                 let what = format_args!("head mismatch at number {}", head.seq);
                 report.contradiction(&name, what);
             }
-            let covered = self.entries.iter().filter(|entry| entry.seg <= proved.seg);
-            if covered.max_by_key(|entry| entry.seq).is_some_and(|entry| entry.seq > head.seq) {
+            let behind = head.seq.checked_add(1).and_then(|seq| self.entry(seq));
+            if behind.is_some_and(|behind| behind.prev != head.hash) {
+                let what = format_args!("head mismatch before number {}", head.seq + 1);
+                report.contradiction(&name, what);
+            }
+            // Entries in an earlier segment than the one before were told by the chain.
+            let end = self.entries.partition_point(|entry| entry.seg <= proved.seg);
+            let covered = self.entries.get(..end).unwrap_or_default();
+            if covered.last().is_some_and(|entry| entry.seq > head.seq) {
                 let (seg, seq) = (proved.seg, head.seq);
                 let what = format_args!("head mismatch: segment {seg} has more than number {seq}");
                 report.contradiction(&name, what);
@@ -209,15 +216,48 @@ impl Account<'_> {
         if is_bracketed && oldest < newest.seq && first.seq > gap {
             return report.contradiction(name, format_args!("seq gap {gap}"));
         }
+        if first.seq > newest.seq {
+            return self.behind(name, (first.seq, last.seq), (newest.seq, is_bracketed), report);
+        }
         let (from, to) = (first.seq, newest.seq);
         report.fact(format!("{name}: numbers {from} to {to} are all there: proved"));
         self.kinds(to, report);
-        if from > 1 {
-            report.not_proved(format!("what {name} did before number {from}"));
-        }
+        self.beginning(name, from, report);
         if last.seq > to {
             report.not_proved(format!("that number {} of {name} is its last", last.seq));
         }
+    }
+
+    /// Says what is not proved of the time before the first entry that is there.
+    fn beginning(&self, name: &str, first: u64, report: &mut Report) {
+        let is_before = |head: Head| head.seq < first;
+        if first == 1 {
+            report.fact(format!("{name}: number 1 is its first entry"));
+        } else if self.heads.iter().filter_map(|proved| proved.head).any(is_before) {
+            report.not_proved(format!("what {name} did before number {first}"));
+        } else {
+            let why = format!("no head is from before number {first}");
+            report.not_proved(format!("where the entries of {name} begin: {why}"));
+        }
+    }
+
+    /// All entries that are there came after the newest head.
+    fn behind(
+        &self,
+        name: &str,
+        (first, last): (u64, u64),
+        (newest, is_bracketed): (u64, bool),
+        report: &mut Report,
+    ) {
+        if is_bracketed {
+            report.fact(format!("{name}: no entries between heads at number {newest}: proved"));
+            self.kinds(newest, report);
+        } else {
+            let what = format_args!("its newest head is number {newest}, and no head covers more");
+            report.missing(name, what);
+        }
+        let what = format!("that numbers {first} to {last} of {name} are all after {newest}");
+        report.not_proved(what);
     }
 
     /// Says which entries of each kind there are up to number `last`, where they are proved to be all:
@@ -228,6 +268,24 @@ impl Account<'_> {
             let found = self.entries.iter().filter(is_of_kind).map(|entry| entry.seq);
             let found: Vec<u64> = found.collect();
             report.fact(format!("  {}: {}", kind_shown(kind), numbers(&found)));
+        }
+    }
+
+    /// Holds the claim that the entries from number `from` on are there against the entries.
+    pub fn from(&self, from: u64, report: &mut Report) {
+        let name = self.name();
+        let head = self.heads.iter().map(|proved| proved.head.map_or(0, |head| head.seq)).max();
+        let last = self.entries.last().map(|entry| entry.seq);
+        let Some(last) = last.max(head) else {
+            let what = format_args!("no head proves whether there is a number {from}");
+            return report.missing(name, what);
+        };
+        let first = self.entries.first().map(|entry| entry.seq);
+        // Without entries the number is of one that came after all heads.
+        if first.map_or(last >= from, |first| first > from) {
+            report.contradiction(name, format_args!("seq gap {from}: claimed to be there"));
+        } else {
+            report.fact(format!("{name}: begins with number {from}, as claimed"));
         }
     }
 

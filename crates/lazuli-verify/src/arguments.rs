@@ -17,7 +17,8 @@ this suite that is started.
   receipt  a file with the headers x-lz-receipt and x-lz-opening, or an upgraded proof;
            with --log also that the log in DIR kept the promise
   log      a log as files: checkpoint, tiles, segments and chains of entries;
-           with --seen also that it continues a checkpoint that you kept
+           with --seen also that it continues a checkpoint that you kept before
+           you got the log
   bundle   a bundle of evidence about some accounts
   fork     two checkpoints, or folders of logs, that may contradict each other
 

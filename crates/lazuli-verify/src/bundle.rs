@@ -55,6 +55,9 @@ pub fn check(folder: &Folder, policy: &Policy, report: &mut Report) {
         }
     };
     let Some(trusted) = trusted else { return };
+    report.not_proved("that the log has an entry for everything that the server did");
+    report.not_proved("what stands in the groups that are sealed");
+    report.not_proved("anything about accounts and times that the bundle does not cover");
     let prefix = format!("{LOG}/");
     let in_log = payload.iter().filter_map(|path| path.strip_prefix(&prefix));
     let tiles: Vec<&str> = in_log.filter(|path| path.starts_with("tile/")).collect();
@@ -67,10 +70,11 @@ pub fn check(folder: &Folder, policy: &Policy, report: &mut Report) {
         read.head(place, bytes, &part, report);
     });
     // Without one of the files as a whole every account would seem to have gaps.
-    if has_entries && has_heads {
+    let is_whole = has_entries && has_heads;
+    if is_whole {
         read.summarise(report);
     }
-    if payload.iter().any(|path| path == CLAIMS) {
+    if is_whole && payload.iter().any(|path| path == CLAIMS) {
         match folder.read(CLAIMS, CLAIMS_BYTES_MAX) {
             Ok(bytes) => claims::check(CLAIMS, &bytes, (&read.entries, &read.heads), report),
             Err(error) => unreadable(CLAIMS, &error, report),
@@ -80,12 +84,9 @@ pub fn check(folder: &Folder, policy: &Policy, report: &mut Report) {
         !path.starts_with(&prefix) && ![ENTRIES, HEADS, CLAIMS].contains(&path.as_str())
     });
     ignored.for_each(|path| report.note(format!("{path}: hashed, but not read")));
-    report.not_proved("that the log has an entry for everything that the server did");
-    report.not_proved("what stands in the groups that are sealed");
-    report.not_proved("anything about accounts and times that the bundle does not cover");
 }
 
-/// Gives each item of a file to `each`, with its place. Whether the file was there.
+/// Gives each item of a file to `each`, with its place. Whether the whole file could be read.
 fn each_item(
     folder: &Folder,
     path: &str,
@@ -105,7 +106,10 @@ fn each_item(
         match next_item(&mut file, &mut buffer) {
             Ok(false) => break,
             Ok(true) if number < ITEMS_MAX => each(&place, &buffer, report),
-            Ok(true) => report.missing(place, "more items than this program reads"),
+            Ok(true) => {
+                report.missing(place, "more items than this program reads");
+                return false;
+            }
             Err(ItemError::Unreadable(kind)) => {
                 report.missing(place, kind);
                 return false;
@@ -128,16 +132,18 @@ impl Read {
         };
         let (seg, index) = (item.seg, item.index);
         let place = format!("{place}: segment {seg} index {index}");
-        let Some(segment) = part.segments.get(&seg) else {
-            return report.missing(place, "the leaf of its segment");
-        };
         let hash = leaf_hash(item.bytes);
-        let head = TreeHead { size: item.count, root: segment.root };
-        if let Err(error) = verify_inclusion(&item.path, hash, index, &head) {
-            report.contradiction(&place, format_args!("not in its segment: {error}"));
-        }
-        if item.entry.site != segment.site {
-            report.contradiction(&place, "an entry of another site than its segment");
+        if let Some(segment) = part.segments.get(&seg) {
+            let head = TreeHead { size: item.count, root: segment.root };
+            if let Err(error) = verify_inclusion(&item.path, hash, index, &head) {
+                report.contradiction(&place, format_args!("not in its segment: {error}"));
+            }
+            if item.entry.site != segment.site {
+                report.contradiction(&place, "an entry of another site than its segment");
+            }
+        } else {
+            // It still has its place in the chain of its account.
+            report.missing(&place, "the leaf of its segment");
         }
         match item.check_opened() {
             Ok(()) => self.show(&place, &item, report),

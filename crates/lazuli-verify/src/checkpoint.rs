@@ -1,7 +1,7 @@
 //! Checkpoints held against a policy: who signed, who vouches, and lines that name a wrong key.
 
-use lazuli_tlog::policy::Policy;
-use lazuli_tlog::{NoteSignature, SignedCheckpoint, TreeHead, VerifierKey};
+use lazuli_tlog::policy::{Cosigned, Policy};
+use lazuli_tlog::{NoteSignature, SignedCheckpoint, TreeHead, UnsupportedKey, VerifierKey};
 
 use crate::report::{Report, time};
 
@@ -14,6 +14,8 @@ pub struct Trusted {
     pub head: TreeHead,
     /// The newest time at which a witness vouched for it, in seconds since 1970.
     pub witnessed: Option<u64>,
+    /// The witnesses of the policy that vouch for it, each with its newest time.
+    pub cosigned: Vec<Cosigned>,
     /// How many witnesses of the policy vouch for it, if they are too few.
     pub too_few: Option<usize>,
 }
@@ -90,7 +92,8 @@ fn evaluate(
     }
     let too_few = (!evaluation.has_quorum).then_some(evaluation.cosigned.len());
     let witnessed = evaluation.cosigned.iter().map(|cosigned| cosigned.timestamp).max();
-    Some(Trusted { origin: checkpoint.origin().to_owned(), head, witnessed, too_few })
+    let (origin, cosigned) = (checkpoint.origin().to_owned(), evaluation.cosigned);
+    Some(Trusted { origin, head, witnessed, cosigned, too_few })
 }
 
 /// Finds signatures that a key of the policy made, on lines that name another key.
@@ -119,7 +122,7 @@ fn misnamed(place: &str, signed: &SignedCheckpoint, policy: &Policy, report: &mu
             let what = format_args!("a signature of {} with a damaged key id", key.name());
             report.contradiction(place, what);
         } else if !is_known {
-            unknown(place, signature, report);
+            unknown(place, signature, policy, report);
         }
     }
 }
@@ -136,8 +139,12 @@ fn is_nearly(signature: &NoteSignature, key: &VerifierKey) -> bool {
 /// Up to how many signatures each one is tried with every key of the policy.
 const TRIED_MAX: usize = 8;
 
-/// Mentions a signature of a key that the policy does not list.
-fn unknown(place: &str, signature: &NoteSignature, report: &mut Report) {
+/// Mentions a signature of a key that the policy does not list, or whose key was skipped.
+fn unknown(place: &str, signature: &NoteSignature, policy: &Policy, report: &mut Report) {
     let (name, id) = (signature.name().as_str().escape_debug(), signature.id());
+    let is_of = |key: &UnsupportedKey| key.name() == signature.name() && key.id() == id;
+    if policy.skipped().iter().any(is_of) {
+        return report.note(format!("{place}: the signature of {name}+{id} is not verified here"));
+    }
     report.note(format!("{place}: the policy does not list the signing key {name}+{id}"));
 }

@@ -1,7 +1,8 @@
-//! The answers of a bundle: claims that something did not happen, each held against the entries.
+//! The claims of a bundle, each held against its entries: where the entries of an account begin, and
+//! what did not happen.
 //!
-//! The file has a line for each: `absent KIND LABEL FROM TO`, with the account's label in
-//! hexadecimal and the times in milliseconds since 1970.
+//! The file has a line for each, with the account's label in hexadecimal and times in milliseconds
+//! since 1970: `from LABEL NUMBER` and `absent KIND LABEL FROM TO`.
 
 use lazuli_tlog::Hash;
 
@@ -12,36 +13,62 @@ use crate::report::Report;
 /// The most claims of a bundle.
 const CLAIMS_MAX: usize = 10_000;
 
-/// A claim that an account has no entries of a kind between two times.
+/// A claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Absent {
-    /// The kind, 1 to 8.
-    pub kind: u8,
-    /// The account.
-    pub label: Hash,
-    /// The times, in milliseconds since 1970; both belong to it.
-    pub span_ms: (u64, u64),
+pub enum Claim {
+    /// The bundle has the entries of an account from a number on.
+    From {
+        /// The account.
+        label: Hash,
+        /// The number; 1 is the account's beginning.
+        seq: u64,
+    },
+    /// An account has no entries of a kind between two times.
+    Absent {
+        /// The kind, 1 to 8.
+        kind: u8,
+        /// The account.
+        label: Hash,
+        /// The times, in milliseconds since 1970; both belong to it.
+        span_ms: (u64, u64),
+    },
 }
 
-impl Absent {
+impl Claim {
     /// Reads a line; `None` if it is no claim.
     pub fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();
-        let ["absent", kind, label, from, to] = words.as_slice() else { return None };
-        let kind = KIND_NAMES.iter().position(|name| name == kind)? as u8 + 1;
-        let mut hash = [0; 32];
-        if label.len() != 64 || !label.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
+        match words.as_slice() {
+            ["from", label, seq] => {
+                let seq = number(seq).filter(|seq| *seq > 0)?;
+                Some(Self::From { label: hash(label)?, seq })
+            }
+            ["absent", kind, label, from, to] => {
+                let kind = KIND_NAMES.iter().position(|name| name == kind)? as u8 + 1;
+                let span_ms = (number(from)?, number(to)?);
+                Some(Self::Absent { kind, label: hash(label)?, span_ms })
+            }
+            _ => None,
         }
-        for (place, byte) in hash.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(label.get(place * 2..place * 2 + 2)?, 16).ok()?;
-        }
-        let number = |text: &str| {
-            let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|_| is_number)
-        };
-        Some(Self { kind, label: Hash(hash), span_ms: (number(from)?, number(to)?) })
     }
+}
+
+/// A label in hexadecimal digits.
+fn hash(digits: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (place, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(place * 2..place * 2 + 2)?, 16).ok()?;
+    }
+    Some(Hash(hash))
+}
+
+/// A number in decimal digits.
+fn number(text: &str) -> Option<u64> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 /// Holds all claims in a file against sorted entries and heads; `place` names the file.
@@ -59,8 +86,9 @@ pub fn check(
         if number > CLAIMS_MAX {
             return report.missing(place, "more claims than this program reads");
         }
-        match Absent::parse(line) {
-            Some(Absent { kind, label, span_ms }) => {
+        match Claim::parse(line) {
+            Some(Claim::From { label, seq }) => account(label, entries, heads).from(seq, report),
+            Some(Claim::Absent { kind, label, span_ms }) => {
                 account(label, entries, heads).absent(kind, span_ms, report);
             }
             None => report.contradiction(place, "not a claim that is known here"),
@@ -75,8 +103,11 @@ mod tests {
     #[test]
     fn claims_are_read_in_one_form() {
         let label = "0a".repeat(32);
-        let claim = Absent::parse(&format!("absent operator {label} 5 10")).unwrap();
-        assert_eq!(claim, Absent { kind: 5, label: Hash([10; 32]), span_ms: (5, 10) });
+        let claim = Claim::parse(&format!("absent operator {label} 5 10"));
+        let hash = Hash([10; 32]);
+        assert_eq!(claim, Some(Claim::Absent { kind: 5, label: hash, span_ms: (5, 10) }));
+        let claim = Claim::parse(&format!("from {label} 7"));
+        assert_eq!(claim, Some(Claim::From { label: hash, seq: 7 }));
         for line in [
             "",
             "absent",
@@ -84,9 +115,12 @@ mod tests {
             &format!("absent x {label} 5 10"),
             &format!("absent operator {label} +5 10"),
             &format!("present operator {label} 5 10"),
+            &format!("from {label} 0"),
+            &format!("from {label}"),
+            &format!("from {label} 1 "),
             &format!("absent operator {} 5 10", "ä".repeat(32)),
         ] {
-            assert_eq!(Absent::parse(line), None, "{line}");
+            assert_eq!(Claim::parse(line), None, "{line}");
         }
     }
 }

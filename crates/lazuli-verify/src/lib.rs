@@ -49,6 +49,10 @@ use report::Report;
 pub fn run(arguments: &Arguments) -> Result<Report, String> {
     let policy = policy(&arguments.policy)?;
     let mut report = Report::new();
+    for key in policy.skipped() {
+        let what = "ML-DSA-44 takes a build with `--features ml-dsa`";
+        report.note(format!("the policy: the key {key} is skipped: {what}"));
+    }
     match &arguments.command {
         Command::Receipt { file, log } => {
             let bytes = read_named(file, promise::FILE_BYTES_MAX)
@@ -60,9 +64,10 @@ pub fn run(arguments: &Arguments) -> Result<Report, String> {
             }
         }
         Command::Log { folder, seen } => {
-            log::check(&existing(folder)?, &policy, None, &mut report);
+            let known = log::check(&existing(folder)?, &policy, None, &mut report);
             if let Some(seen) = seen {
-                fork::check(seen, folder, &policy, &mut report);
+                let newest_ms = known.and_then(|known| known.last).map(|(_, t1_ms)| t1_ms);
+                fork::check_seen(seen, folder, newest_ms, &policy, &mut report);
             }
         }
         Command::Bundle { folder } => bundle::check(&existing(folder)?, &policy, &mut report),
@@ -76,7 +81,7 @@ pub fn run(arguments: &Arguments) -> Result<Report, String> {
 fn policy(path: &Path) -> Result<Policy, String> {
     let bytes = read_named(path, POLICY_BYTES_MAX as u64)
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    Policy::parse(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+    Policy::parse_supported(&bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// A folder that is there.

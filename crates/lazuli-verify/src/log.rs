@@ -21,6 +21,9 @@ pub(crate) const CHECKPOINT_BYTES_MAX: u64 = 256 * 1024;
 /// How many segments may be closed before the heads that cover the first of them are logged.
 const LAG_MAX: usize = 4096;
 
+/// How many rows of missing segments are told one by one.
+const MISSING_MAX: usize = 1000;
+
 /// The folder of the segments' files.
 const SEGMENTS: &str = "seg";
 
@@ -120,6 +123,8 @@ struct Segments<'a> {
     done: Option<u64>,
     chains: Chains,
     missing: Vec<(u64, u64)>,
+    /// How many segments are missing behind those.
+    missing_more: u64,
     heads_checked: u64,
     heads_unchecked: u64,
 }
@@ -133,6 +138,7 @@ impl<'a> Segments<'a> {
             done: None,
             chains: Chains::default(),
             missing: Vec::new(),
+            missing_more: 0,
             heads_checked: 0,
             heads_unchecked: 0,
         }
@@ -161,13 +167,13 @@ impl<'a> Segments<'a> {
             Err(error) if error.is_absence() && root == Hash::of_empty_tree() => return,
             Err(error) if error.is_absence() => {
                 self.chains.skip();
-                match self.missing.last_mut() {
-                    Some((_, last)) if last.checked_add(1) == Some(n) => *last = n,
-                    _ => self.missing.push((n, n)),
-                }
-                return;
+                return self.is_missing(n);
             }
-            Err(error) => return report.contradiction(file, error),
+            // Another thing than a file stands there, or a file that is too long.
+            Err(error) => {
+                self.chains.skip();
+                return report.contradiction(file, format_args!("segment {n}: {error}"));
+            }
         };
         let segment = match SegmentFile::parse(&bytes) {
             Ok(segment) => segment,
@@ -190,6 +196,16 @@ impl<'a> Segments<'a> {
             let entry = place.and_then(|place| segment.entries.get(place));
             watch.entry = entry.map(|entry| entry.to_vec());
             watch.leaves = Some(leaves);
+        }
+    }
+
+    /// Notes that a segment is missing, in a row with the one before it.
+    fn is_missing(&mut self, n: u64) {
+        let is_full = self.missing.len() == MISSING_MAX;
+        match self.missing.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(n) => *last = n,
+            _ if is_full => self.missing_more += 1,
+            _ => self.missing.push((n, n)),
         }
     }
 
@@ -251,6 +267,10 @@ impl<'a> Segments<'a> {
                 format!("missing segments {first} to {last}")
             };
             report.missing(self.folder.name(format_args!("{SEGMENTS}/{first:010}")), which);
+        }
+        if self.missing_more > 0 {
+            let what = format_args!("{} more segments are missing", self.missing_more);
+            report.missing(self.folder.name(SEGMENTS), what);
         }
         let (entries, accounts) = self.chains.counts();
         report.fact(format!("segments: {entries} entries of {accounts} accounts, in chains"));

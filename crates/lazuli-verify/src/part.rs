@@ -42,25 +42,33 @@ impl Part {
         let (mut part, mut rules) = (Self::default(), Rules::default());
         let mut next = 0;
         for tile in tiles {
-            if tile.first() != next {
-                rules.skip();
-            }
-            next = tile.first() + u64::from(tile.width());
             if !is_proved(folder, tile, head, &mut hashes, report) {
                 continue;
             }
-            part.leaves(folder, tile, &mut rules, report);
+            if tile.first() > next {
+                rules.skip();
+            }
+            part.leaves(folder, tile, next, &mut rules, report);
+            next = next.max(tile.first() + u64::from(tile.width()));
         }
         rules.summarise(report);
         part
     }
 
-    /// Keeps the leaves of a tile that was proved.
-    fn leaves(&mut self, folder: &Folder, tile: Tile, rules: &mut Rules, report: &mut Report) {
+    /// Keeps the leaves of a tile that was proved, from `next` on: a partial tile may lie beside the
+    /// full one.
+    fn leaves(
+        &mut self,
+        folder: &Folder,
+        tile: Tile,
+        next: u64,
+        rules: &mut Rules,
+        report: &mut Report,
+    ) {
         let name = folder.name(tile);
         let Ok((_, bytes)) = read_tile(folder, tile) else { return };
         let Ok(entries) = bundle::entries(&bytes, tile.width()) else { return };
-        for (index, bytes) in (tile.first()..).zip(entries) {
+        for (index, bytes) in (tile.first()..).zip(entries).filter(|(index, _)| *index >= next) {
             let place = format!("{name} leaf {index}");
             if self.segments.len() + self.heads.len() >= LEAVES_MAX {
                 return report.missing(place, "more leaves than this program keeps");

@@ -1,5 +1,7 @@
 //! `lazuli-verify receipt`: what a client was given, held against the keys and against the log.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lazuli_tlog::policy::Policy;
 use lazuli_tlog::{Hash, TlogProof, VerifierKey, leaf_hash};
 
@@ -30,27 +32,61 @@ pub struct Saved<'a> {
     proof: Option<&'a str>,
 }
 
-/// Finds headers, in any case and among others, and a proof, in a text.
+/// What the names of this server's headers begin with.
+const HEADER_PREFIX: &str = "x-lz-";
+
+/// Finds headers, in any case and among others, and a proof, in a text. What looks like a part of
+/// either and is none, as after damage, is reported and not passed over.
 pub fn parse<'a>(text: &'a str, report: &mut Report) -> Saved<'a> {
     let mut saved = Saved::default();
     let mut at = 0;
-    for line in text.split_inclusive('\n') {
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         if line.trim_end_matches(['\r', '\n']) == PROOF {
             saved.proof = text.get(at..);
             break;
         }
         at += line.len();
-        let Some((name, value)) = line.split_once(':') else { continue };
+        let (name, value) = line.split_once(':').unwrap_or_default();
         let kept = match name.trim().to_ascii_lowercase().as_str() {
             "x-lz-receipt" => &mut saved.receipt,
             "x-lz-opening" => &mut saved.opening,
-            _ => continue,
+            _ => {
+                if let Some(what) = part_of(line) {
+                    report.missing(format_args!("line {number}"), what);
+                }
+                continue;
+            }
         };
         if kept.replace(value.trim()).is_some() {
             report.contradiction(name.trim(), "the file has two of them");
         }
     }
     saved
+}
+
+/// What a line that is neither a header of ours nor the beginning of a proof seems to be a part of.
+fn part_of(line: &str) -> Option<&'static str> {
+    let mut words =
+        line.split(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
+    let is_value =
+        |bytes: Vec<u8>| Receipt::parse(&bytes).is_ok() || Opening::parse(&bytes).is_ok();
+    if line.to_ascii_lowercase().contains(HEADER_PREFIX) {
+        Some("no header that is known here")
+    } else if words.any(|word| header_bytes(word).is_ok_and(is_value)) {
+        Some("a receipt or an opening without the name of its header")
+    } else if line.starts_with("c2sp.org/") {
+        Some("not a proof of a version that is known here")
+    } else if is_signature(line) {
+        Some("a signature outside of a proof, whose first line is missing or damaged")
+    } else {
+        None
+    }
+}
+
+/// Whether a line is one of a signed note's signatures: a dash, a name, and at least a key id.
+fn is_signature(line: &str) -> bool {
+    let words = line.strip_prefix("\u{2014} ").and_then(|rest| rest.trim_end().split_once(' '));
+    words.is_some_and(|(_, bytes)| STANDARD.decode(bytes).is_ok_and(|bytes| bytes.len() > 4))
 }
 
 /// What the parts of a file say, each read strictly.

@@ -84,7 +84,7 @@ pub struct Report {
     contradictions: Findings,
     missing: Findings,
     below_quorum: Option<String>,
-    not_proved: Vec<String>,
+    not_proved: Findings,
     is_of_wrong_call: bool,
 }
 
@@ -129,8 +129,8 @@ impl Report {
     /// Something that this evidence cannot show, however well it fits together.
     pub fn not_proved(&mut self, what: impl Into<String>) {
         let what = what.into();
-        if !self.not_proved.contains(&what) {
-            self.not_proved.push(what);
+        if !self.not_proved.printed.contains(&what) {
+            self.not_proved.add(what);
         }
     }
 
@@ -170,9 +170,7 @@ impl fmt::Display for Report {
             writeln!(f, "unwitnessed: {what}")?;
         }
         writeln!(f, "\nverdict: {}\n\nNot proved by this evidence", self.exit().verdict())?;
-        for what in &self.not_proved {
-            writeln!(f, "- {what}")?;
-        }
+        self.not_proved.print("- ", f)?;
         writeln!(f, "- that no other server, disk or copy of a key exists beside what is shown")
     }
 }
@@ -232,6 +230,8 @@ mod tests {
         (0..1_000_000).for_each(|n| report.contradiction(n, "wrong"));
         assert!(report.to_string().contains("contradiction: and 999000 more\n"));
         assert!(report.to_string().len() < 100_000);
+        (0..100_000).for_each(|n| report.not_proved(format!("that it rains on day {n}")));
+        assert!(report.to_string().contains("\n- and 99000 more\n"));
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::report::{Report, time};
 /// The longest time without any leaf that needs no mention: ten seconds of a heartbeat, and slack.
 const SILENCE_MS: u64 = 15_000;
 
+/// How many gaps are told one by one.
+const GAPS_SHOWN_MAX: u64 = 100;
+
 /// A closed segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -133,6 +136,8 @@ pub struct Rules {
     newest_ms: u64,
     /// Whether leaves were left out before the next one.
     skipped: bool,
+    /// Whether leaves were left out since the last segment, among which others may have been.
+    segments_skipped: bool,
     counts: Counts,
 }
 
@@ -152,6 +157,7 @@ impl Rules {
     /// Says that the leaves before the next one are not known.
     pub fn skip(&mut self) {
         self.skipped = true;
+        self.segments_skipped = true;
     }
 
     /// The number and the end of the last segment.
@@ -210,12 +216,12 @@ impl Rules {
             report.contradiction(place, format_args!("segment {n} ends before it begins"));
         }
         match self.segment {
-            None if !self.skipped && segment.prev != Hash([0; 32]) => {
+            None if !self.segments_skipped && segment.prev != Hash([0; 32]) => {
                 report.contradiction(place, format_args!("segment {n} is first and names another"));
             }
             Some((last, last_hash, last_ms)) => {
                 let follows = last.checked_add(1) == Some(n);
-                if !(follows || self.skipped && n > last) {
+                if !(follows || self.segments_skipped && n > last) {
                     report.contradiction(place, format_args!("segment {n} after segment {last}"));
                 }
                 if follows && segment.prev != last_hash {
@@ -229,14 +235,22 @@ impl Rules {
             }
             None => {}
         }
+        // What heads behind leaves that were left out cover is known only now.
+        if let Some((covered, _)) = self.heads.filter(|(covered, _)| *covered >= n)
+            && self.segments_skipped
+        {
+            let what = format_args!("segment {n} after heads of segment {covered}");
+            report.contradiction(place, what);
+        }
         self.segment = Some((n, hash, t1_ms));
+        self.segments_skipped = false;
     }
 
     /// Heads cover segments that were closed before, and go forward.
     fn heads(&mut self, place: &str, heads: &Heads, report: &mut Report) {
         self.counts.heads += 1;
         let last = self.segment.map(|(n, ..)| n);
-        if !self.skipped && last.is_none_or(|last| heads.n > last) {
+        if !self.segments_skipped && last.is_none_or(|last| heads.n > last) {
             let what = format_args!("heads of segment {}, which is not closed yet", heads.n);
             report.contradiction(place, what);
         }
@@ -258,7 +272,9 @@ impl Rules {
             "gap" => {
                 let reads = format!("reads between {from} and {to} may have no entry");
                 report.note(format!("{place}: gap: {reads}"));
-                report.not_proved(format!("that the log has all reads: {reads}"));
+                if self.counts.gaps <= GAPS_SHOWN_MAX {
+                    report.not_proved(format!("that the log has all reads: {reads}"));
+                }
             }
             "boot" | "shutdown" => report.note(format!("{place}: {what} at {}", time(t_ms))),
             _ => {}
@@ -286,6 +302,9 @@ impl Rules {
     pub fn summarise(&self, report: &mut Report) {
         let Counts { segments, heads, statements, heartbeats, boots, gaps, shutdowns } =
             self.counts;
+        if let Some(more @ 1..) = gaps.checked_sub(GAPS_SHOWN_MAX) {
+            report.not_proved(format!("that the log has all reads: there are {more} more gaps"));
+        }
         report.fact(format!(
             "spine: {segments} segments, {heads} maps of heads, {statements} statements, \
              {heartbeats} heartbeats, {boots} starts, {gaps} gaps, {shutdowns} shutdowns"
@@ -370,8 +389,59 @@ mod tests {
             let text = report(leaves);
             assert!(text.contains(&format!("contradiction: {finding}")), "{finding}: {text}");
         }
+        let torn = report(&vec![event(9, written::What::Gap, 1); 150]);
+        assert_eq!(torn.matches("\n- that the log has all reads: reads between").count(), 1);
+        assert!(
+            torn.contains("\n- that the log has all reads: there are 50 more gaps\n"),
+            "{torn}"
+        );
         let silent = report(&[event(1000, beat, 0), event(99_000, beat, 0)]);
         assert!(silent.contains("note: leaf 1: no leaf between"), "{silent}");
+    }
+
+    /// The report on leaves in a row of which those at some places are left out.
+    fn report_without(leaves: &[written::Leaf<'_>], left_out: &[usize]) -> String {
+        let (mut rules, mut report) = (Rules::default(), Report::new());
+        for (index, leaf) in leaves.iter().enumerate() {
+            if left_out.contains(&index) {
+                rules.skip();
+            } else {
+                rules.next(&format!("leaf {index}"), &leaf.encode(), &mut report);
+            }
+        }
+        report.to_string()
+    }
+
+    #[test]
+    fn whatever_is_left_out_of_an_honest_spine_contradicts_nothing() {
+        let beat = |t_ms| event(t_ms, written::What::Heartbeat, t_ms);
+        let first = segment(0, [0; 32]);
+        let second = segment(1, first.leaf_hash());
+        let third = segment(2, second.leaf_hash());
+        let fourth = segment(3, third.leaf_hash());
+        let leaves = [
+            event(0, written::What::Boot, 0),
+            first,
+            beat(1500),
+            second,
+            heads(1, 2100),
+            beat(2500),
+            third,
+            heads(2, 3100),
+            fourth,
+        ];
+        for left_out in 0..1_u32 << leaves.len() {
+            let places: Vec<usize> =
+                (0..leaves.len()).filter(|place| left_out >> place & 1 == 1).collect();
+            let text = report_without(&leaves, &places);
+            assert!(text.contains("verdict: verified\n"), "without {places:?}: {text}");
+        }
+        // What cannot be among the leaves that were left out is found all the same.
+        let lies = [first, beat(1500), heads(2, 1600), third];
+        let text = report_without(&lies, &[1]);
+        assert!(text.contains("leaf 3: segment 2 after heads of segment 2"), "{text}");
+        let text = report_without(&[third, beat(3500), beat(3600), second], &[1]);
+        assert!(text.contains("leaf 3: segment 1 after segment 2"), "{text}");
     }
 
     #[test]

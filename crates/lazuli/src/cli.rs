@@ -111,6 +111,9 @@ pub(crate) struct LogExport {
     /// A PEM file of roots to trust where the URL begins with `https`, instead of the system's.
     #[arg(long, value_name = "FILE", requires = "url")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// The most bytes that a mirror may have: a log that claims more leaves than fit is refused.
+    #[arg(long, value_name = "BYTES", requires = "url", default_value_t = 16 << 30)]
+    pub(crate) bytes_max: u64,
     /// The directory to write to; what is there already is kept up to date.
     pub(crate) dir: PathBuf,
     /// Write the sealed entries of all segments, too.

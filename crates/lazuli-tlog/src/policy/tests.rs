@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::checkpoint::Checkpoint;
 use crate::cosignature::Cosigner;
@@ -164,4 +167,43 @@ fn logs_that_are_not_listed_or_did_not_sign_are_told_apart() {
     let unsigned = Checkpoint::new("log100", head).unwrap().sign(&[&log(7)]).unwrap();
     let error = EvaluationError::Note(NoteError::NoKnownSignature);
     assert_eq!(policy.evaluate(&unsigned), Err(error));
+}
+
+/// The text of a key of ML-DSA-44, whether this build has it or not.
+fn ml_dsa_key(name: &str) -> String {
+    let public_key = [5; 1312];
+    let name = name.parse().unwrap();
+    let id = crate::key::KeyId::of(&name, Algorithm::MlDsa44, &public_key);
+    let bytes = [[Algorithm::MlDsa44.byte()].as_slice(), &public_key].concat();
+    format!("{name}+{id}+{}", STANDARD.encode(bytes))
+}
+
+#[test]
+fn keys_that_this_build_cannot_verify_are_skipped_where_asked_for() {
+    let key = ml_dsa_key("pq");
+    let lines = format!("witness PQ {key}\ngroup two 2 W1 W2 PQ\nquorum two\n");
+    let all = lines.replace("two 2", "two all");
+    let is_supported = Algorithm::MlDsa44.is_supported();
+    assert_eq!(parse(&lines).is_ok(), is_supported);
+    let read = |lines: &str| Policy::parse_supported(text(lines).as_bytes());
+    let policy = read(&lines).unwrap();
+    assert_eq!(policy.skipped().len(), usize::from(!is_supported));
+    assert!(policy.has_quorum([0, 1]) && !policy.has_quorum([0]));
+    // It stays a member that would have to vouch.
+    assert!(!read(&all).unwrap().has_quorum([0, 1]));
+    assert!(read(&lines.replace("quorum two", "quorum PQ")).is_ok());
+    let kind = |lines: &str| read(lines).map_err(|error| error.kind).unwrap_err();
+    let twice = format!("witness PQ2 {key}\n{lines}");
+    assert_eq!(kind(&twice), PolicyErrorKind::DuplicateKey);
+    let taken = lines.replace("witness PQ ", "witness W1 ");
+    assert_eq!(kind(&taken), PolicyErrorKind::DuplicateName);
+    let mismatch = PolicyErrorKind::Key(KeyError::IdMismatch);
+    assert_eq!(kind(&lines.replace("PQ pq+", "PQ qp+")), mismatch);
+    // A log needs a key that can be verified.
+    let beside = format!("log {}\nquorum none\n", ml_dsa_key("log100"));
+    assert!(read(&beside).is_ok());
+    let alone = read(&format!("log {}\nquorum none\n", ml_dsa_key("other")));
+    let refused = PolicyErrorKind::Key(KeyError::Algorithm(6));
+    let expected = PolicyError { line: 10, kind: refused };
+    assert_eq!(alone.err(), (!is_supported).then_some(expected));
 }

@@ -49,6 +49,7 @@ impl Logged {
 }
 
 /// A log that grows.
+#[derive(Clone)]
 pub(crate) struct Log {
     pub(crate) accounts: BTreeMap<Digest, Head>,
     pub(crate) segments: Vec<Vec<Logged>>,
@@ -198,9 +199,13 @@ impl Log {
 
     /// Closes the open segment.
     pub(crate) fn close(&mut self) {
+        self.close_with(segment_tree(&self.open).head().root.0);
+    }
+
+    /// Closes the open segment with a root of the caller's choice.
+    pub(crate) fn close_with(&mut self, root: Digest) {
         let n = self.segments.len() as u64;
         let t0_ms = self.now();
-        let root = segment_tree(&self.open).head().root.0;
         let segment = spine::Segment {
             site: 1,
             n,
@@ -221,19 +226,28 @@ impl Log {
 
     /// Logs the heads of all accounts; gives the index of the leaf.
     pub(crate) fn log_heads(&mut self) -> usize {
-        let n = self.segments.len() as u64 - 1;
-        let root = heads::root(&self.accounts);
         self.heads.push((self.leaves.len(), self.accounts.clone()));
-        self.leaf(&Leaf::Heads(spine::Heads { site: 1, n, t_ms: self.now(), root }));
+        self.log_root(heads::root(&self.accounts));
         self.leaves.len() - 1
+    }
+
+    /// Logs the root of a map of heads.
+    pub(crate) fn log_root(&mut self, root: Digest) {
+        let n = self.segments.len() as u64 - 1;
+        self.leaf(&Leaf::Heads(spine::Heads { site: 1, n, t_ms: self.now(), root }));
     }
 
     /// The checkpoint of all leaves, with the cosignatures of some witnesses.
     pub(crate) fn checkpoint(&self, witnesses: &[u8]) -> SignedCheckpoint {
+        self.checkpoint_at(witnesses, START_MS / 1000)
+    }
+
+    /// The same, cosigned at a time in seconds since 1970.
+    pub(crate) fn checkpoint_at(&self, witnesses: &[u8], at: u64) -> SignedCheckpoint {
         let checkpoint = Checkpoint::new(ORIGIN, self.tree.head()).unwrap();
         let mut signed = checkpoint.clone().sign(&[&signer()]).unwrap();
         for n in witnesses {
-            signed.add(witness(*n).cosign(&checkpoint, START_MS / 1000).unwrap()).unwrap();
+            signed.add(witness(*n).cosign(&checkpoint, at).unwrap()).unwrap();
         }
         signed
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use lazuli_evidence::heads::Head;
 use lazuli_evidence::{Digest, Kind};
 use lazuli_verify::cbor::hex;
 use lazuli_verify::report::{Exit, Report};
@@ -79,6 +80,95 @@ fn every_entry_left_out_is_named() {
     let mut bundle = Bundle::new(&log, label("alpha"));
     bundle.left_out.extend(1..=8);
     expect(&written(&bundle), Exit::Contradiction, ": seq gap 1\n");
+}
+
+#[test]
+fn a_bundle_begins_where_it_claims() {
+    // As the first bundle of an account: it has no map of heads from before the entries.
+    let mut log = Log::new();
+    for round in 0..6 {
+        log.add("alpha", Kind::Write, "PutBlob");
+        log.close();
+        if [2, 5].contains(&round) {
+            log.log_heads();
+        }
+    }
+    let claim = |seq: u64| format!("from {} {seq}\n", hex(&label("alpha")));
+    for maps in [1, 2] {
+        let mut log = log.clone();
+        log.heads.drain(..2 - maps);
+        let mut bundle = Bundle::new(&log, label("alpha"));
+        bundle.claims = claim(1);
+        expect(&written(&bundle), Exit::Verified, ": begins with number 1, as claimed\n");
+        expect(&written(&bundle), Exit::Verified, ": number 1 is its first entry\n");
+        for seq in 1..=6 {
+            bundle.left_out = vec![seq];
+            expect(&written(&bundle), Exit::Contradiction, &format!(": seq gap {seq}"));
+        }
+        bundle.left_out = (1..=6).collect();
+        expect(&written(&bundle), Exit::Contradiction, ": seq gap 1: claimed to be there\n");
+        // Without the claim nothing says that it is all from the beginning.
+        bundle.claims.clear();
+        bundle.left_out = vec![1];
+        let report = written(&bundle);
+        expect(&report, Exit::Verified, "numbers 2 to 6 are all there: proved");
+        expect(&report, Exit::Verified, "\n- where the entries of account 3cfb");
+    }
+    // An account that has done nothing since a head has no number 7 yet.
+    let without_entries = |maps: usize| {
+        let mut log = log.clone();
+        log.heads.drain(..2 - maps);
+        let mut bundle = Bundle::new(&log, label("alpha"));
+        bundle.claims = claim(7);
+        bundle.left_out = (1..=6).collect();
+        written(&bundle)
+    };
+    expect(&without_entries(1), Exit::Verified, ": begins with number 7, as claimed\n");
+    expect(&without_entries(0), Exit::Missing, "whether there is a number 7\n");
+}
+
+/// The entries of `alpha` behind its newest head, of which there are `heads`.
+fn behind_the_heads(heads: usize) -> Report {
+    let mut log = Log::new();
+    for round in 0..6 {
+        log.add("alpha", Kind::Write, "PutBlob");
+        log.close();
+        if round == 2 {
+            for _ in 0..heads {
+                log.log_heads();
+            }
+        }
+    }
+    let mut bundle = Bundle::new(&log, label("alpha"));
+    bundle.left_out.extend([1, 2, 3]);
+    written(&bundle)
+}
+
+#[test]
+fn entries_that_no_head_covers_are_not_proved_to_be_all() {
+    let report = behind_the_heads(1);
+    expect(&report, Exit::Missing, ": its newest head is number 3, and no head covers more\n");
+    expect(&report, Exit::Missing, "\n- that numbers 4 to 6 of account ");
+    let report = behind_the_heads(2);
+    expect(&report, Exit::Verified, ": no entries between heads at number 3: proved\n");
+    expect(&report, Exit::Verified, "\n- that numbers 4 to 6 of account ");
+    let text = behind_the_heads(1).to_string();
+    assert!(!text.contains("all there") && !text.contains("write: none"), "{text}");
+}
+
+#[test]
+fn the_entry_behind_a_head_names_it() {
+    let mut log = Log::new();
+    log.add("alpha", Kind::Write, "PutBlob");
+    log.close();
+    log.log_heads();
+    let other = Head { seq: 1, hash: [5; 32] };
+    log.add_at(label("alpha"), other, Kind::Write, "PutBlob");
+    log.close();
+    log.log_heads();
+    let mut bundle = Bundle::new(&log, label("alpha"));
+    bundle.left_out.push(1);
+    expect(&written(&bundle), Exit::Contradiction, "head mismatch before number 2\n");
 }
 
 /// A log that shows an account a chain without its deletion, while its heads are of the real one.

@@ -1,10 +1,11 @@
 //! Forks: two checkpoints of one log that cannot both be true.
 
 use lazuli_evidence::Kind;
+use lazuli_verify::arguments::{Arguments, Command};
 use lazuli_verify::fork;
 use lazuli_verify::report::{Exit, Report};
 
-use crate::builder::{Log, small, write};
+use crate::builder::{Log, START_MS, policy_text, small, write};
 use crate::policy;
 
 /// The small log with another last leaf.
@@ -73,4 +74,52 @@ fn a_checkpoint_that_nobody_signed_proves_nothing() {
     fork::check(&left, &right, &policy(), &mut report);
     assert_eq!(report.exit(), Exit::Contradiction);
     assert!(!report.to_string().contains("fork proof"), "{report}");
+}
+
+/// The report on a log of `shown` segments against a checkpoint of 400 that was kept. The witnesses
+/// vouched at these times, in seconds since the start.
+fn seen(shown: u64, (log_at, kept_at): (u64, u64), witnesses: &[u8]) -> Report {
+    let mut log = Log::new();
+    let place = tempfile::tempdir().unwrap();
+    let [folder, kept] = ["log", "kept"].map(|name| place.path().join(name));
+    for n in 1..=400 {
+        log.close();
+        if n == shown {
+            log.write_spine(&folder);
+            let checkpoint = log.checkpoint_at(&[1, 2], START_MS / 1000 + log_at);
+            write(&folder.join("checkpoint"), checkpoint.to_string().as_bytes());
+        }
+    }
+    let checkpoint = log.checkpoint_at(witnesses, START_MS / 1000 + kept_at);
+    write(&kept, checkpoint.to_string().as_bytes());
+    let policy = place.path().join("policy");
+    write(&policy, policy_text().as_bytes());
+    let command = Command::Log { folder, seen: Some(kept) };
+    lazuli_verify::run(&Arguments { command, policy }).unwrap()
+}
+
+#[test]
+fn a_log_that_is_smaller_than_what_was_seen_of_it_was_cut() {
+    let told = |report: &Report, exit: Exit, finding: &str| {
+        assert_eq!(report.exit(), exit, "{report}");
+        assert!(report.to_string().contains(finding), "{finding}: {report}");
+    };
+    // Nothing in the folder tells it from a copy that is only older, which the report says.
+    let cut = seen(300, (300, 400), &[1, 2]);
+    let finding = "contradiction: checkpoint: 401 leaves were vouched for at 2025-10-09T09:00:00.000Z, \
+                   and the log shows 301 only: it was cut\n";
+    told(&cut, Exit::Contradiction, finding);
+    told(&cut, Exit::Contradiction, "- that the folder is not a copy from before the checkpoint");
+    // Too few vouch for the kept one: it takes the larger log.
+    told(&seen(300, (300, 400), &[1]), Exit::Missing, "compare the folder of the larger log");
+    // What no older copy has: a later cosignature of the same witness, or later leaves.
+    let told_again = seen(300, (800, 400), &[1, 2]);
+    told(&told_again, Exit::Contradiction, "the log was cut: w1 vouched for 301 leaves at");
+    assert!(!told_again.to_string().contains("an older copy"), "{told_again}");
+    let other = seen(399, (80, 80), &[1]);
+    told(&other, Exit::Contradiction, "of 400 the last is of 2025-10-09T08:59:59.000Z: cut\n");
+    assert!(!other.to_string().contains("an older copy"), "{other}");
+    // Clocks are not exact.
+    told(&seen(300, (500, 400), &[1]), Exit::Missing, "compare the folder of the larger log");
+    told(&seen(400, (400, 400), &[1, 2]), Exit::Verified, "both checkpoints are of the same tree");
 }

@@ -1,15 +1,17 @@
 //! What a hostile party may hand over: huge claims, floods and tricks. The right code, no panic.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use lazuli_evidence::segment;
-use lazuli_evidence::spine;
+use lazuli_evidence::{Digest, Entry, Kind, heads, leaf_hash, segment, spine};
 use lazuli_tlog::{Checkpoint, Hash, NoteSigner, TreeHead};
+use lazuli_verify::chains::ACCOUNTS_MAX;
 use lazuli_verify::report::Exit;
+use lazuli_verify::segment::ENTRIES_MAX;
 
-use crate::builder::{ORIGIN, files, policy_text, small, write};
+use crate::builder::{Log, ORIGIN, files, policy_text, small, write};
 use crate::bundle_builder::{Bundle, push, seal};
 use crate::{bundle_report, log_report};
 
@@ -235,4 +237,65 @@ fn no_log_makes_the_program_take_more_memory() {
         write(&file, &good);
     }
     assert_eq!(run_limited(&arguments).0, Some(0), "all is as it was");
+}
+
+/// The file of a segment with as many entries as one can have, each of another account, whose labels
+/// go up from `first`; gives the leaf hashes of the entries by their labels, too.
+fn full_segment(n: u64, first: u32) -> (Vec<u8>, Vec<(Digest, Digest)>) {
+    let op = "o".repeat(256);
+    let mut entries = Vec::new();
+    let mut leaves = Vec::new();
+    for number in first..first + ENTRIES_MAX as u32 {
+        let mut label = [0; 32];
+        label[..4].copy_from_slice(&(number << 12).to_be_bytes());
+        let entry = Entry {
+            kind: Kind::Write,
+            op: &op,
+            site: 1,
+            boot: 1,
+            t_ms: 0,
+            label,
+            seq: 1,
+            prev: [0; 32],
+            fields_root: [7; 32],
+        };
+        let bytes = entry.encode();
+        leaves.push((label, leaf_hash(&bytes)));
+        entries.push(bytes);
+    }
+    (segment::encode(n, &entries), leaves)
+}
+
+#[test]
+fn as_many_accounts_as_a_log_can_sign_fit_into_memory() {
+    let place = tempfile::tempdir().unwrap();
+    let mut log = Log::new();
+    let mut heads = BTreeMap::new();
+    let mut segments = Vec::new();
+    let full = ACCOUNTS_MAX as u64 / ENTRIES_MAX;
+    for n in 0..=full {
+        let (file, leaves) = full_segment(n, n as u32 * ENTRIES_MAX as u32);
+        let mut tree = lazuli_tlog::Frontier::new();
+        for (label, hash) in leaves {
+            tree.append(Hash(hash));
+            heads.insert(label, heads::Head { seq: 1, hash });
+        }
+        log.close_with(tree.root().0);
+        segments.push((n, file));
+        if n + 1 == full {
+            log.log_root(heads::root(&heads));
+        }
+    }
+    log.write_spine(place.path());
+    for (n, file) in segments {
+        write(&place.path().join("seg").join(segment::file_name(n)), &file);
+    }
+    let policy = place.path().join("policy");
+    write(&policy, policy_text().as_bytes());
+    let [folder, policy] = [place.path(), &policy].map(|path| path.to_str().unwrap());
+    let (code, text) = run_limited(&["log", folder, "--policy", policy]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("segment 2 index 0: more than 262144 accounts\n"), "{text}");
+    assert!(text.contains("heads: 1 maps are those of the entries\n"), "{text}");
+    assert!(text.contains("\nNot proved by this evidence\n- "), "{text}");
 }

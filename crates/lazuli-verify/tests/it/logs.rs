@@ -156,6 +156,22 @@ fn a_missing_segment_is_counted_and_the_chains_go_on_after_it() {
 }
 
 #[test]
+fn what_is_no_segment_says_nothing_of_the_heads_behind_it() {
+    let place = tempfile::tempdir().unwrap();
+    small().write(place.path());
+    let path = place.path().join("seg/0000000002");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let text = log_report(place.path()).to_string();
+    assert!(
+        text.contains("contradiction: seg/0000000002: segment 2: not a plain file\n"),
+        "{text}"
+    );
+    assert_eq!(text.matches("contradiction: ").count(), 1, "{text}");
+    assert!(text.contains("1 maps of heads could not be computed"), "{text}");
+}
+
+#[test]
 fn an_altered_entry_is_named_with_segment_and_index() {
     let place = tempfile::tempdir().unwrap();
     let log = small();

@@ -7,6 +7,7 @@ mod bundle_builder;
 mod bundles;
 mod forks;
 mod hostile;
+mod left_out;
 mod logs;
 mod program;
 mod receipts;

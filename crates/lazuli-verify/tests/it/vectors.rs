@@ -238,6 +238,11 @@ fn all_bundles() -> Vec<Value> {
     let mut vectors = vec![bundle("whole, with a claim", &claimed)];
     claimed.claims = claim("delete");
     vectors.push(bundle("a claim that does not hold", &claimed));
+    let mut beginning = Bundle::new(&log, label("alpha"));
+    beginning.claims = format!("from {} 1\n", hex(&label("alpha")));
+    vectors.push(bundle("claimed from the beginning", &beginning));
+    beginning.claims = format!("from {} 1\n", hex(&label("beta")));
+    vectors.push(bundle("claimed from the beginning of another account", &beginning));
     let mut gap = Bundle::new(&log, label("alpha"));
     gap.left_out.push(4);
     vectors.push(bundle("an entry left out", &gap));
@@ -261,7 +266,7 @@ fn the_vectors_are_up_to_date() {
     made.extend(receipts());
     made.extend(all_bundles());
     let verdicts = made.iter().map(|vector| vector["good"] == true);
-    assert_eq!(verdicts.filter(|good| !good).count(), 13, "each way to be wrong is refused");
+    assert_eq!(verdicts.filter(|good| !good).count(), 14, "each way to be wrong is refused");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors.json");
     if std::env::var_os("LAZULI_BLESS").is_some() {
         // One vector a line, so that a change can be read.

@@ -1,12 +1,16 @@
 //! `lazuli log` against a server that runs, and against one that lies.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use lazuli_tlog::key::Algorithm;
-use lazuli_tlog::{Checkpoint, Cosigner, Frontier, NoteSigner, append_entry, leaf_hash};
+use lazuli_tlog::{
+    Checkpoint, Cosigner, Frontier, Hash, NoteSigner, TreeHead, append_entry, leaf_hash,
+};
 
 use crate::program::{Done, Server, run};
 use crate::raw::{call, send};
@@ -73,6 +77,8 @@ fn a_running_log_is_shown_exported_and_opened_for_its_account() {
     assert!(
         fs::read_to_string(folder.join("exported/policy")).unwrap().starts_with("log log.test")
     );
+    let witnessed = fs::read_to_string(folder.join("exported/witnessed")).unwrap();
+    assert!(witnessed.starts_with("log.test\n"), "{witnessed}");
     let segments = fs::read_dir(folder.join("exported/seg")).unwrap();
     let is_created = segments.into_iter().any(|file| {
         let name = file.unwrap().file_name();
@@ -102,6 +108,8 @@ fn a_running_log_is_shown_exported_and_opened_for_its_account() {
     assert!(verdict.contains("complete") && verdict.contains(" 1 to 3"), "{verdict}");
     let bag = fs::read_to_string(folder.join("bundle/bagit.txt")).unwrap();
     assert!(bag.starts_with("BagIt-Version: 1.0\n"));
+    let claims = fs::read_to_string(folder.join("bundle/data/claims")).unwrap();
+    assert!(claims.starts_with("from ") && claims.ends_with(" 1\n"), "{claims}");
     for (arguments, error) in [
         (&arguments[..], "error: bundle holds a bundle already\n"),
         (&["--account", "nobody", "--out", "other"], "error: the log has nothing of account"),
@@ -156,6 +164,83 @@ fn other_log(seed: u8, size: u8) -> (String, String, Vec<u8>) {
     let checkpoint = Checkpoint::new("other.test", tree.head()).unwrap();
     let signed = checkpoint.sign(&[&signer]).unwrap().to_string();
     (format!("log {}\nquorum none\n", signer.verifier()), signed, bundle)
+}
+
+/// Shows some files of a log for as long as the test runs, and nothing else. Gives the address and
+/// what was asked for.
+fn serve(files: BTreeMap<String, Vec<u8>>) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/any", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let questions = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let (mut request, mut part) = (Vec::new(), [0; 1024]);
+            while !request.ends_with(b"\r\n\r\n") {
+                let count = stream.read(&mut part).unwrap();
+                request.extend_from_slice(part.get(..count).unwrap());
+            }
+            let request = String::from_utf8(request).unwrap();
+            let path = request.split(' ').nth(1).unwrap().strip_prefix("/any/").unwrap().to_owned();
+            let answer = files.get(&path).map_or_else(
+                || b"HTTP/1.1 404 Not Found\r\n\r\n".to_vec(),
+                |body| [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), body].concat(),
+            );
+            questions.lock().unwrap().push(path);
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn a_mirror_of_a_log_that_claims_too_much_or_lies_ends_early() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let signer = NoteSigner::from_seed("other.test".parse().unwrap(), &[1; 32]).unwrap();
+    let signed = |size| {
+        let head = TreeHead { size, root: Hash([7; 32]) };
+        Checkpoint::new("other.test", head).unwrap().sign(&[&signer]).unwrap().to_string()
+    };
+    let endless = signed((1 << 63) - 1).into_bytes();
+    let (url, asked) = serve(BTreeMap::from([("checkpoint".to_owned(), endless)]));
+    let done = run(folder, &["log", "export", "--url", &url, "endless"]);
+    let error = "error: the log claims 9223372036854775807 leaves, more than 17179869184 bytes hold\n\
+                 hint: `--bytes-max` allows for more\n";
+    assert_eq!((done.status, done.stderr.as_str()), (Some(1), error));
+    assert_eq!(*asked.lock().unwrap(), ["witnessed", "checkpoint", "policy"]);
+    assert!(!folder.join("endless").exists());
+
+    // Of a hundred thousand leaves the first ones do not have the hashes that are shown for them.
+    let mut bundle = Vec::new();
+    (0..256).for_each(|_| append_entry(&mut bundle, b"leaf").unwrap());
+    let hashes = leaf_hash(b"leaf").0.repeat(255);
+    let files = BTreeMap::from([
+        ("checkpoint".to_owned(), signed(100_000).into_bytes()),
+        ("tile/entries/000".to_owned(), bundle),
+        ("tile/0/000".to_owned(), [hashes.as_slice(), &[1; 32]].concat()),
+    ]);
+    let (url, asked) = serve(files);
+    let done = run(folder, &["log", "export", "--url", &url, "lie"]);
+    assert_eq!(done.status, Some(1));
+    assert!(done.stderr.ends_with("\nhint: keep the folder: it is evidence\n"), "{done:?}");
+    let tiles = ["tile/entries/000", "tile/0/000"];
+    assert_eq!(asked.lock().unwrap()[3..], tiles);
+    for name in tiles.iter().chain(&["checkpoint"]) {
+        assert!(folder.join("lie").join(name).exists(), "{name}");
+    }
+    // Few leaves, but longer ones than the mirror may hold.
+    let long = vec![b'l'; 60_000];
+    let (mut bundle, mut tree) = (Vec::new(), Frontier::new());
+    append_entry(&mut bundle, &long).unwrap();
+    tree.append(leaf_hash(&long));
+    let head = Checkpoint::new("other.test", tree.head()).unwrap();
+    let signed = head.sign(&[&signer]).unwrap().to_string().into_bytes();
+    let files = [("checkpoint", signed), ("tile/entries/000.p/1", bundle)];
+    let files = files.map(|(name, bytes)| (name.to_owned(), bytes));
+    let (url, _) = serve(BTreeMap::from(files));
+    let done = run(folder, &["log", "export", "--url", &url, "--bytes-max", "50000", "long"]);
+    assert!(done.stderr.starts_with("error: the log is longer than a mirror may be\n"), "{done:?}");
 }
 
 /// Shows a log until its one bundle was asked for, or its checkpoint if there is no need for more.

@@ -48,6 +48,8 @@ pub(crate) fn run(arguments: &LogEntries) -> Result<(), Failure> {
     let Tree { tiles, .. } = tree;
     files.extend(tiles.into_iter().map(|(path, bytes)| (format!("log/{path}"), bytes)));
     files.insert("log/checkpoint".to_owned(), signed.to_string().into_bytes());
+    let claim = format!("from {} {}\n", describe::hex(&page.label), verdict.first());
+    files.insert("claims".to_owned(), claim.into_bytes());
     files.insert("entries".to_owned(), page.entries);
     files.insert("heads".to_owned(), page.heads);
     bag::create(&arguments.out, &files)?;

@@ -6,14 +6,16 @@
 //! a folder can be kept up to date; the checkpoint is written last. What contradicts it is written all
 //! the same: the folder is then the evidence.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use lazuli_evidence::segment::{self, file_name};
 use lazuli_evidence::spine::{Leaf, Segment};
+use lazuli_tlog::hash::HASH_BYTES;
 use lazuli_tlog::policy::POLICY_BYTES_MAX;
 use lazuli_tlog::tile::new_bundles;
-use lazuli_tlog::{Frontier, Hash, Tile, leaf_hash, tiles_of};
+use lazuli_tlog::{Frontier, Hash, Tile, TileKind, leaf_hash, tiles_of};
 
 use super::remote::Remote;
 use super::show::SEGMENT_BYTES_MAX;
@@ -27,28 +29,44 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
         Some(url) => Remote::new(url, arguments.ca_file.as_deref())?,
         None => Remote::of_admin(&arguments.admin.admin)?,
     };
-    let signed = remote.best_checkpoint()?;
+    // Before the newest, which covers it then.
+    let witnessed = remote.checkpoint("witnessed")?;
+    let signed = match remote.checkpoint("checkpoint")? {
+        Some(newest) => newest,
+        None => remote.best_checkpoint()?,
+    };
     let policy = match &arguments.url {
         // Logs of others need not have one.
         Some(_) => remote.get("policy", POLICY_BYTES_MAX)?,
         None => Some(remote.need("policy", POLICY_BYTES_MAX)?),
     };
     let head = *signed.checkpoint().head();
-    let export = Export { remote: &remote, dir: &arguments.dir };
+    let bytes_max = arguments.url.as_ref().map_or(u64::MAX, |_| arguments.bytes_max);
+    // Each leaf has a hash and a length.
+    if head.size > bytes_max / (HASH_BYTES as u64 + 2) {
+        let what = format!("the log claims {} leaves, more than {bytes_max} bytes hold", head.size);
+        return Err(Failure::new(what).hint("`--bytes-max` allows for more"));
+    }
+    let left = Cell::new(bytes_max);
+    let export = Export { remote: &remote, dir: &arguments.dir, left };
     let mut wrong = Vec::new();
     if arguments.segments {
         // It says that the entries are there, if there are any.
         let seg = export.path("seg");
         fs::create_dir_all(&seg).or_fail(format!("make {}", seg.display()))?;
     }
-    for tile in tiles_of(head.size) {
-        export.tile(tile)?;
-    }
     let (mut tree, mut segments) = (Frontier::new(), 0);
+    let mut is_consistent = true;
     for tile in new_bundles(0, head.size) {
         let bundle = export.tile(tile)?;
         let entries = lazuli_tlog::entries(&bundle, tile.width());
-        for leaf in entries.or_fail(format!("read {tile}"))? {
+        let entries = entries.or_fail(format!("read {tile}"))?;
+        // Side by side, so that a lie ends it early.
+        is_consistent = export.are_hashed(tile, &entries)?;
+        if !is_consistent {
+            break;
+        }
+        for leaf in entries {
             tree.append(leaf_hash(leaf));
             match Leaf::decode(leaf).filter(|_| arguments.segments) {
                 Some(Leaf::Segment(closed)) if Hash(closed.root) != Hash::of_empty_tree() => {
@@ -59,12 +77,19 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
             }
         }
     }
+    let is_upper = |tile: &Tile| is_consistent && tile.kind() != TileKind::Hashes(0);
+    for tile in tiles_of(head.size).filter(is_upper) {
+        export.tile(tile)?;
+    }
     if let Some(policy) = policy {
         export.write("policy", &policy)?;
     }
     // Before the roots are compared: a folder that contradicts its checkpoint is evidence.
     export.write("checkpoint", signed.to_string().as_bytes())?;
-    if tree.head() != head {
+    if let Some(witnessed) = witnessed {
+        export.write("witnessed", witnessed.to_string().as_bytes())?;
+    }
+    if !is_consistent || tree.head() != head {
         let what = "the leaves that the server shows do not have the root that it signed";
         return Err(Failure::new(what).hint("keep the folder: it is evidence"));
     }
@@ -82,6 +107,8 @@ pub(crate) fn run(arguments: &LogExport) -> Result<(), Failure> {
 struct Export<'a> {
     remote: &'a Remote,
     dir: &'a Path,
+    /// How many bytes of tiles may still be written.
+    left: Cell<u64>,
 }
 
 impl Export<'_> {
@@ -102,8 +129,22 @@ impl Export<'_> {
         let bytes = self.remote.tile(tile)?;
         let missing = || Failure::new(format!("the server does not show {tile}"));
         let bytes = bytes.ok_or_else(missing)?;
+        let left = self.left.get().checked_sub(bytes.len() as u64);
+        self.left.set(left.ok_or_else(|| {
+            Failure::new("the log is longer than a mirror may be")
+                .hint("`--bytes-max` allows for more")
+        })?);
         self.write(&name, &bytes)?;
         Ok(bytes)
+    }
+
+    /// Writes the tile with the hashes of a tile of leaves; whether they are those of the leaves.
+    fn are_hashed(&self, leaves: Tile, entries: &[&[u8]]) -> Result<bool, Failure> {
+        let tile = Tile::new(TileKind::Hashes(0), leaves.index(), leaves.width());
+        let tile = tile.ok_or_else(|| Failure::new(format!("{leaves} has no hashes")))?;
+        let stored = self.tile(tile)?;
+        let made = entries.iter().flat_map(|entry| leaf_hash(entry).0);
+        Ok(stored.iter().copied().eq(made))
     }
 
     /// Writes the file of a segment that has entries, unless it is there and right; what is wrong with

@@ -75,10 +75,17 @@ impl Chain {
     }
 }
 
+impl Verdict {
+    /// The number that the entries begin with.
+    pub(super) const fn first(&self) -> u64 {
+        self.before + 1
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { before, last, proved } = *self;
-        let first = before + 1;
+        let first = self.first();
         match proved {
             Some(proved) if proved > before => {
                 write!(f, "complete: numbers {first} to {proved} are all there")?;

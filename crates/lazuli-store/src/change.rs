@@ -96,8 +96,8 @@ impl Store {
         }
     }
 
-    /// Replaces a blob's tags. Entity tag and time of change stay; the lease is asked for only if
-    /// one is given.
+    /// Replaces a blob's tags. Entity tag, time of change and lease stay, but a lease keeps others
+    /// from it.
     pub async fn set_blob_tags(
         &self,
         path: &BlobPath<'_>,
@@ -114,7 +114,7 @@ impl Store {
             }
             with_current(current, |current| terms.conditions.check_write(current, false))?;
             let mut row = existing(&found)?;
-            row.lease.check_read(txn.now(), terms.lease, LeaseKind::Blob)?;
+            row.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
             check_settled(&row)?;
             index_tags(&mut txn, path, &found.container, (&row.tags, tags))?;
             row.tags = tags.clone();

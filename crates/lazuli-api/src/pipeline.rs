@@ -362,6 +362,7 @@ impl Api {
             }
         };
         let own = &mut response.headers;
+        since::write_etag(request.service, versions.served, own);
         let mut set = |name: &'static str, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
                 own.insert(HeaderName::from_static(name), value);

@@ -3,6 +3,7 @@
 //! same, or is written as the same again.
 #![no_main]
 
+use lazuli_model::ApiVersion;
 use lazuli_wire::body::{page_list, service_properties, signed_identifiers, tags};
 use libfuzzer_sys::fuzz_target;
 
@@ -26,10 +27,10 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(patch) = service_properties::read(data) {
         let mut properties = service_properties::ServiceProperties::default();
         properties.apply(patch);
-        let written = service_properties::write(&properties);
+        let written = service_properties::write(&properties, ApiVersion::NEWEST);
         let patch = service_properties::read(written.as_bytes()).expect("reads what it wrote");
         let mut again = service_properties::ServiceProperties::default();
         again.apply(patch);
-        assert_eq!(written, service_properties::write(&again));
+        assert_eq!(written, service_properties::write(&again, ApiVersion::NEWEST));
     }
 });

@@ -25,6 +25,9 @@ use lazuli_store::rows::ContainerRow;
 /// tables, and get keys that sign tokens for queues and tables.
 const ACL_BY_IDENTITY: ApiVersion = ApiVersion::new(2025, 7, 5);
 
+/// Since this version a token that creates blobs also stages and commits the blocks of a new one.
+const BLOCKS_BY_CREATE: ApiVersion = ApiVersion::new(2026, 6, 6);
+
 /// Roles that permit one action.
 macro_rules! role {
     ($($action:ident),+) => {
@@ -39,7 +42,15 @@ const fn spec(
     roles: RoleAccess,
 ) -> AccessSpec {
     let anonymous = AnonymousAccess::Never;
-    AccessSpec { resource_types, any_of, account_sas: true, service_sas, anonymous, roles }
+    AccessSpec {
+        resource_types,
+        any_of,
+        any_of_since: None,
+        account_sas: true,
+        service_sas,
+        anonymous,
+        roles,
+    }
 }
 
 const fn service(any_of: &'static [SasPermissions], roles: RoleAccess) -> AccessSpec {
@@ -169,7 +180,10 @@ pub const BLOB_CREATE: AccessSpec = object(
     role!(BlobWrite, BlobAdd),
 );
 /// Makes a block of a blob, or the blob of blocks.
-pub const BLOB_BLOCKS: AccessSpec = AccessSpec { roles: role!(BlobWrite), ..BLOB_CREATE };
+pub const BLOB_BLOCKS: AccessSpec = AccessSpec {
+    any_of_since: Some((BLOCKS_BY_CREATE, SasPermissions::of(&[Create]))),
+    ..BLOB_WRITE
+};
 /// Changes a blob.
 pub const BLOB_WRITE: AccessSpec = object(&[SasPermissions::of(&[Write])], role!(BlobWrite));
 /// Breaks a blob's lease.

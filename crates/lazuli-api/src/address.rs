@@ -52,7 +52,9 @@ pub fn resolve<'a>(
     }
     let host = host.unwrap_or_default();
     let scheme = if secure { "https" } else { "http" };
-    let from_host = host_account(host).map(split_label).filter(|(label, _)| is_account(label));
+    // Host names have no letter case; names of accounts are lower case.
+    let name = host_account(host).map(str::to_ascii_lowercase);
+    let from_host = name.as_deref().map(split_label).filter(|(label, _)| is_account(label));
     let (account, secondary, below, endpoint) = if let Some((label, secondary)) = from_host {
         (label.to_owned(), secondary, path, [scheme, "://", host, "/"].concat())
     } else {
@@ -269,12 +271,20 @@ mod tests {
 
     #[test]
     fn host_style_takes_the_first_label_whatever_the_suffix() {
-        for host in ["devstoreaccount1.blob.core.windows.net", "devstoreaccount1.localhost:10000"] {
+        for host in [
+            "devstoreaccount1.blob.core.windows.net",
+            "devstoreaccount1.localhost:10000",
+            "DEVSTOREACCOUNT1.Blob.core.windows.net",
+        ] {
             let a = address("/c//a", host).unwrap();
             assert_eq!(a.resource(None), Resource::Blob("c".into(), "/a".into()), "{host}");
-            assert!(!a.secondary);
+            assert_eq!((a.account.as_str(), a.secondary), ("devstoreaccount1", false), "{host}");
         }
-        assert!(address("/c", "devstoreaccount1-secondary.blob.x.net").unwrap().secondary);
+        for host in ["devstoreaccount1-secondary.blob.x.net", "devStoreAccount1-Secondary.x.net"] {
+            assert!(address("/c", host).unwrap().secondary, "{host}");
+        }
+        // A path is not a host name.
+        assert!(address("/DEVSTOREACCOUNT1/c", "127.0.0.1:10000").is_err());
     }
 
     #[test]

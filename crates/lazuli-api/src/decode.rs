@@ -1,6 +1,5 @@
 //! Headers that many operations read, as typed values.
 
-use lazuli_model::Refusal;
 use lazuli_model::conditions::{Conditions, ETagMatch};
 use lazuli_model::content::ContentHeaders;
 use lazuli_model::lease::LeaseId;
@@ -8,12 +7,16 @@ use lazuli_model::metadata::Metadata;
 use lazuli_model::tag_expression::TagExpression;
 use lazuli_model::tags::TagSet;
 use lazuli_model::tier::{AccessTier, RehydratePriority};
+use lazuli_model::{ApiVersion, Refusal};
 use lazuli_store::blob::{BlobPath, Terms};
 use lazuli_store::tier::Retiering;
 use lazuli_wire::headers;
 
 use crate::call::Call;
 use crate::spelling::METADATA_PREFIX;
+
+/// Since this version reads take several conditions.
+const SEVERAL_CONDITIONS: ApiVersion = ApiVersion::new(2013, 8, 15);
 
 /// What a request asks to hold: its conditions and the lease it names.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +105,7 @@ impl Call<'_> {
                 Ok(None)
             }
         };
-        Ok(Conditions {
+        let conditions = Conditions {
             if_match: self.declared(names.matches)?.map(ETagMatch::parse),
             if_none_match: self.declared(names.differs)?.map(ETagMatch::parse),
             if_modified_since: date(names.modified_since)?,
@@ -113,7 +116,9 @@ impl Call<'_> {
                 .transpose()?,
             if_tier_modified_since: date("x-ms-access-tier-if-modified-since")?,
             if_tier_unmodified_since: date("x-ms-access-tier-if-unmodified-since")?,
-        })
+        };
+        let old_read = self.spec.is_read() && self.version() < SEVERAL_CONDITIONS;
+        if old_read { conditions.of_old_read() } else { Ok(conditions) }
     }
 
     /// A header's text, if the operation declares the header.

@@ -19,7 +19,7 @@ use crate::cors;
 use crate::message::{Body, BodyError, Observation, Request, RequestBody, Response};
 use crate::operations::{self, Operation};
 use crate::reply::Reply;
-use crate::spec::{Level, Spec, Status};
+use crate::spec::{CONDITIONS, Level, Spec, Status};
 use crate::{Api, Spelling, UnknownVersions, since, table};
 
 /// The first version whose SAS tokens decide the behaviour of requests that name no version.
@@ -222,6 +222,7 @@ impl Api {
         since::check(operation.spec, head.version)?;
         refuse_unsupported(operation.spec, head)?;
         refuse_snapshot(operation.spec, head)?;
+        refuse_conditions(operation.spec, head)?;
         let call = Call::new(self, operation.spec, head, (granted, store), body);
         let mut reply = (operation.handle)(call).await?;
         since::hide_newer(operation.spec, head.version, &mut reply.headers);
@@ -361,6 +362,7 @@ impl Api {
             }
         };
         let own = &mut response.headers;
+        since::write_etag(request.service, versions.served, own);
         let mut set = |name: &'static str, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
                 own.insert(HeaderName::from_static(name), value);
@@ -520,6 +522,23 @@ fn refuse_snapshot(spec: &Spec, head: &Head<'_>) -> Result<(), Refusal> {
             Err(Refusal::query_value("snapshot", moment, reason))
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses to change a container on a condition that the operation does not hold: what a client
+/// guards is not changed, still less deleted, as if it had asked for nothing.
+fn refuse_conditions(spec: &Spec, head: &Head<'_>) -> Result<(), Refusal> {
+    let changes = spec.level == Level::Container && !spec.is_read();
+    if !changes || matches!(spec.status, Status::NotYet(_)) {
+        return Ok(());
+    }
+    let unheld = |name: &&&str| !spec.reads_header(name) && head.headers.contains_key(**name);
+    match CONDITIONS.iter().find(unheld) {
+        Some(name) => {
+            Err(Refusal::new(ErrorCode::ConditionHeadersNotSupported)
+                .with_detail("HeaderName", *name))
+        }
+        None => Ok(()),
     }
 }
 

@@ -5,8 +5,9 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/previous-azure-storage-service-versions>
 
-use http::HeaderMap;
-use lazuli_model::{ApiVersion, ErrorCode, Refusal};
+use http::header::ETAG;
+use http::{HeaderMap, HeaderValue};
+use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
 
 use crate::spec::{Selector, Spec};
 
@@ -45,6 +46,9 @@ const COMPONENTS: &[(&str, ApiVersion)] = &[
     ("blobs", ApiVersion::new(2019, 12, 12)),
 ];
 
+/// Since this version entity tags stand in quotes, in headers.
+const QUOTED_ETAG: ApiVersion = ApiVersion::new(2011, 8, 18);
+
 /// Since this version a message can be updated.
 const UPDATE_MESSAGE: ApiVersion = ApiVersion::new(2011, 8, 18);
 
@@ -74,6 +78,19 @@ pub(crate) fn hide_newer(spec: &Spec, version: ApiVersion, headers: &mut HeaderM
     }
     if version < PUBLIC_ACCESS && spec.name == "GetContainerProperties" {
         headers.remove("x-ms-blob-public-access");
+    }
+}
+
+/// Writes the entity tag of an answer of the Blob service as the version did.
+pub(crate) fn write_etag(service: Service, version: ApiVersion, headers: &mut HeaderMap) {
+    if service != Service::Blob || version >= QUOTED_ETAG {
+        return;
+    }
+    if let Some(etag) = headers.get_mut(ETAG)
+        && let Some(bare) = etag.to_str().ok().map(|text| text.trim_matches('"'))
+        && let Ok(bare) = HeaderValue::from_str(bare)
+    {
+        *etag = bare;
     }
 }
 

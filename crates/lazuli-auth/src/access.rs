@@ -26,6 +26,8 @@ pub struct AccessSpec {
     pub resource_types: ResourceTypes,
     /// Sets of permissions, each sufficient alone; [`SasPermissions::NONE`] is met by any token.
     pub any_of: &'static [SasPermissions],
+    /// A set of permissions that suffices too, in tokens of this version (`sv`) and newer.
+    pub any_of_since: Option<(ApiVersion, SasPermissions)>,
     /// Whether an account SAS may call the operation.
     pub account_sas: bool,
     /// Whether a service SAS may call the operation.
@@ -299,7 +301,9 @@ fn authorise_sas(
         spec.roles.check(delegation.here, context.version)?;
         permissions = permissions.intersection(delegation.here.permissions());
     }
-    if !spec.any_of.iter().any(|needed| permissions.contains_all(*needed)) {
+    let since = spec.any_of_since.filter(|(first, _)| grant.version >= *first);
+    let mut sets = spec.any_of.iter().copied().chain(since.map(|(_, needed)| needed));
+    if !sets.any(|needed| permissions.contains_all(needed)) {
         return refuse(ErrorCode::AuthorizationPermissionMismatch);
     }
     Ok(Granted {

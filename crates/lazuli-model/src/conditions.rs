@@ -139,6 +139,21 @@ impl Conditions {
         self.check_tags(&current, ErrorCode::ConditionNotMet)
     }
 
+    /// The conditions as a read before version 2013-08-15 takes them: those of a write, of which the
+    /// entity tag decides if there is a date, too.
+    ///
+    /// `MultipleConditionHeadersNotSupported` for combinations such a read does not take.
+    pub fn of_old_read(mut self) -> Result<Self, Refusal> {
+        self.check_combination()?;
+        if self.if_match.is_some() {
+            self.if_unmodified_since = None;
+        }
+        if self.if_none_match.is_some() {
+            self.if_modified_since = None;
+        }
+        Ok(self)
+    }
+
     /// Holds the conditions on a copy source against it: `SourceConditionNotMet` (412).
     pub fn check_source(&self, current: Option<Current<'_>>) -> Result<(), Refusal> {
         let Some(current) = current else { return Ok(()) };

@@ -401,6 +401,9 @@ impl Store {
 
 fn check_stageable(txn: &Txn<'_>, found: &Found, terms: &Terms<'_>) -> Result<(), Refusal> {
     let row = found.committed();
+    if row.is_some() && !terms.may_overwrite {
+        return Err(ErrorCode::UnauthorizedBlobOverwrite.into());
+    }
     let lease = row.map_or_else(Lease::default, |row| row.lease.clone());
     lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
     row.map_or(Ok(()), check_settled)?;

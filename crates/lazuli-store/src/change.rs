@@ -96,30 +96,33 @@ impl Store {
         }
     }
 
-    /// Replaces a blob's tags. Entity tag and time of change stay; the lease is asked for only if
-    /// one is given.
+    /// Replaces the tags of a blob or snapshot. Entity tag, time of change and lease stay, but a
+    /// lease keeps others from it. Snapshots are not found by their tags.
     pub async fn set_blob_tags(
         &self,
         path: &BlobPath<'_>,
+        snapshot: Option<Timestamp>,
         terms: &Terms<'_>,
         tags: &TagSet,
     ) -> Result<(), Refusal> {
         let mut attempts = Attempts::default();
         loop {
             let mut txn = self.begin();
-            let found = find(&mut txn, path, None).await?;
+            let found = find(&mut txn, path, snapshot).await?;
             let current = found.committed();
             if current.is_none() {
                 return Err(ErrorCode::BlobNotFound.into());
             }
             with_current(current, |current| terms.conditions.check_write(current, false))?;
             let mut row = existing(&found)?;
-            row.lease.check_read(txn.now(), terms.lease, LeaseKind::Blob)?;
+            row.lease.check_write(txn.now(), terms.lease, LeaseKind::Blob)?;
             check_settled(&row)?;
-            index_tags(&mut txn, path, &found.container, (&row.tags, tags))?;
+            if snapshot.is_none() {
+                index_tags(&mut txn, path, &found.container, (&row.tags, tags))?;
+            }
             row.tags = tags.clone();
-            txn.put(schema::blob(found.container.id, path.blob, None), &row)?;
-            txn.record(&entry("SetBlobTags", path));
+            txn.put(schema::blob(found.container.id, path.blob, snapshot), &row)?;
+            txn.record(&entry("SetBlobTags", path).blob(path, snapshot));
             if self.commit(txn, &mut attempts).await? {
                 return Ok(());
             }

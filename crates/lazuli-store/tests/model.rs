@@ -305,7 +305,7 @@ async fn apply(store: &Arc<Store>, model: &mut BTreeMap<&str, Blob>, step: &Step
         Step::Tag(name, tagged) => {
             let tags = tagged.then(|| ("key".to_owned(), "value".to_owned()));
             let tags = TagSet::new(tags).unwrap();
-            let set = store.set_blob_tags(&path(NAMES[*name]), &terms, &tags).await;
+            let set = store.set_blob_tags(&path(NAMES[*name]), None, &terms, &tags).await;
             assert_eq!(set.is_ok(), model.contains_key(NAMES[*name]), "{set:?}");
         }
         Step::Collect(full) => {

@@ -4,8 +4,8 @@
 
 use http::Method;
 use lazuli_base::Timestamp;
-use lazuli_model::Refusal;
 use lazuli_model::lease::{BREAK_SECONDS_MAX, Lease, LeaseDuration, LeaseId};
+use lazuli_model::{ApiVersion, Refusal};
 
 use crate::access;
 use crate::call::Call;
@@ -108,6 +108,20 @@ pub static BREAK: Spec = Spec {
     status: Status::Built,
 };
 
+/// Since this version a lease has the duration that is asked for.
+const DURATIONS: ApiVersion = ApiVersion::new(2012, 2, 12);
+
+/// How long a lease lasted before that.
+const OLD_SECONDS: &str = "60";
+
+/// The duration that is asked for, or that all leases of the version have.
+fn duration(call: &Call<'_>) -> Result<LeaseDuration, Refusal> {
+    if call.version() < DURATIONS {
+        return LeaseDuration::parse(OLD_SECONDS);
+    }
+    LeaseDuration::parse(call.required_header("x-ms-lease-duration")?)
+}
+
 /// Acquires a lease. The action defaults to nothing: a missing or unknown one is refused here.
 pub async fn acquire(call: Call<'_>) -> Result<Reply, Refusal> {
     let action = call.required_header("x-ms-lease-action")?;
@@ -117,7 +131,7 @@ pub async fn acquire(call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
     let path = call.path(container.as_str(), blob.as_str());
     let asked = call.asked()?;
-    let duration = LeaseDuration::parse(call.required_header("x-ms-lease-duration")?)?;
+    let duration = duration(&call)?;
     let id = proposed(&call)?;
     let (written, ()) = call
         .store()

@@ -3,8 +3,8 @@
 //! <https://learn.microsoft.com/rest/api/storageservices/set-blob-tags>
 
 use http::Method;
-use lazuli_model::Refusal;
 use lazuli_model::tags::TagSet;
+use lazuli_model::{ApiVersion, Refusal};
 use lazuli_wire::body::tags;
 use lazuli_wire::{crc64, headers, md5};
 
@@ -24,7 +24,7 @@ pub static SPEC: Spec = Spec {
     effect: Effect::Changes,
     selectors: &[Selector::Query("comp", "tags")],
     access: access::BLOB_TAGS_WRITE,
-    query: &["timeout", "versionid"],
+    query: &["timeout", "snapshot", "versionid"],
     headers: &[
         LEASE,
         &[
@@ -43,9 +43,17 @@ pub static SPEC: Spec = Spec {
     status: Status::Built,
 };
 
+/// Since this version snapshots have tags of their own to set.
+const OF_SNAPSHOTS: ApiVersion = ApiVersion::new(2020, 8, 4);
+
 /// Replaces the tags.
 pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let (container, blob) = (call.container()?, call.blob()?);
+    let snapshot = call.snapshot()?;
+    if let Some(moment) = call.query("snapshot").filter(|_| call.version() < OF_SNAPSHOTS) {
+        let reason = "This version sets the tags of the root blob only.";
+        return Err(Refusal::query_value("snapshot", moment, reason));
+    }
     let asked = call.asked_of_tags()?;
     let sent = headers::body_checksums(call.head.headers)?;
     let body = call.read_announced_body(tags::BODY_BYTES_MAX as u64).await?;
@@ -57,6 +65,6 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     }
     let new = TagSet::new(tags::read(&body)?)?;
     let path = call.path(container.as_str(), blob.as_str());
-    call.store().set_blob_tags(&path, &asked.terms(&call), &new).await?;
+    call.store().set_blob_tags(&path, snapshot, &asked.terms(&call), &new).await?;
     Ok(Reply::new(204))
 }

@@ -32,5 +32,5 @@ pub static SPEC: Spec = Spec {
 /// Tells the settings.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
     let properties = call.store().service_properties(call.head.service, call.account()).await?;
-    Ok(Reply::new(200).xml(service_properties::write_without_blobs(&properties)))
+    Ok(Reply::new(200).xml(service_properties::write_without_blobs(&properties, call.version())))
 }

@@ -237,6 +237,37 @@ fn containers_take_dates_only() {
     blobs.send(&delete().header("if-unmodified-since", &after)).is(202);
 }
 
+/// A condition that an operation on a container does not know is refused, met or not.
+#[test]
+fn containers_are_not_changed_on_other_conditions() {
+    let blobs = Blobs::with_container();
+    let of = |comp: &str| put(&format!("/box?restype=container{comp}"));
+    let etag = blobs.send(&get("/box?restype=container")).is(200).header("etag");
+    let others = ["if-match", "if-none-match", "x-ms-if-tags"];
+    let calls = [
+        (delete("/box?restype=container"), others.to_vec()),
+        (of("&comp=metadata"), [&others[..], &["if-unmodified-since"]].concat()),
+        (of("&comp=acl"), others.to_vec()),
+        (of("&comp=lease").header("x-ms-lease-action", "break"), others.to_vec()),
+        (
+            put("/new?restype=container"),
+            [&others[..], &["if-modified-since", "if-unmodified-since"]].concat(),
+        ),
+    ];
+    for (call, names) in calls {
+        for name in names {
+            for value in [etag.as_str(), "\"0x1\"", "*"] {
+                let answer = blobs.send(&call.clone().header(name, value));
+                answer.refused(400, "ConditionHeadersNotSupported");
+            }
+        }
+    }
+    blobs.send(&head("/box?restype=container")).is(200).has("etag", &etag);
+    blobs.send(&head("/new?restype=container")).refused(404, "ContainerNotFound");
+    // What only reads has nothing to lose.
+    blobs.send(&get("/box?restype=container").header("if-match", "\"0x1\"")).is(200);
+}
+
 #[test]
 fn conditions_on_a_copy_source() {
     let cases = [

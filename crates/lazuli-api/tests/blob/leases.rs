@@ -281,6 +281,7 @@ fn a_lease_guards_writes_of_its_blob() {
         (put("/box/b?comp=blocklist").body(staged), 201),
         (put("/box/b?comp=metadata").header("x-ms-meta-a", "1"), 200),
         (put("/box/b?comp=properties"), 200),
+        (put("/box/b?comp=tags").body("<Tags><TagSet></TagSet></Tags>"), 204),
         (delete("/box/b"), 202),
     ];
     let reads = [
@@ -288,6 +289,7 @@ fn a_lease_guards_writes_of_its_blob() {
         (head("/box/b"), 200),
         (get("/box/b?comp=metadata"), 200),
         (get("/box/b?comp=blocklist"), 200),
+        (get("/box/b?comp=tags"), 200),
     ];
     for (kind, id, outcomes) in table {
         for (state, code) in STATES.into_iter().zip(outcomes) {
@@ -438,6 +440,10 @@ fn a_write_without_an_id_clears_what_a_lease_left() {
         blobs.send(&put("/box/b?comp=metadata").header("x-ms-meta-a", "1")).is(200);
         shows(&blobs, BLOB, "available");
     }
+    // Tags are no change of the blob.
+    let blobs = in_state(BLOB, "expired");
+    blobs.send(&put("/box/b?comp=tags").body("<Tags><TagSet></TagSet></Tags>")).is(204);
+    blobs.send(&renew(BLOB, A)).is(200);
     let blobs = in_state(BLOB, "breaking");
     blobs.send(&put("/box/b?comp=metadata").header("x-ms-lease-id", A)).is(200);
     shows(&blobs, BLOB, "breaking");

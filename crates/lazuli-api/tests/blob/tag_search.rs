@@ -206,6 +206,38 @@ fn expressions_that_are_none() {
     ask(&blobs, "/?", "a='1'", "&maxresults=0").refused(400, "OutOfRangeQueryParameterValue");
 }
 
+#[test]
+fn a_snapshot_has_tags_of_its_own() {
+    let blobs = Blobs::with_container();
+    let call = put_blob("/box/b", "content").header("x-ms-tags", "stage=1");
+    let etag = blobs.send(&call).is(201).header("etag");
+    let moment = blobs.send(&put("/box/b?comp=snapshot")).is(201).header("x-ms-snapshot");
+    let of_snapshot = format!("/box/b?comp=tags&snapshot={moment}");
+    let set = |to: &str, value: &str| {
+        let tag = format!("<Tag><Key>stage</Key><Value>{value}</Value></Tag>");
+        put(to).body(format!("<Tags><TagSet>{tag}</TagSet></Tags>"))
+    };
+    let before = set(&of_snapshot, "2").version("2020-06-12");
+    let answer = blobs.send(&before).refused(400, "InvalidQueryParameterValue");
+    answer.says("<QueryParameterName>snapshot</QueryParameterName>");
+    blobs.send(&set(&of_snapshot, "2").version("2020-08-04")).is(204);
+    blobs.send(&set(&of_snapshot, "3").header("x-ms-if-tags", "stage='2'")).is(204);
+    blobs.send(&get(&of_snapshot)).is(200).says("<Value>3</Value>");
+    blobs.send(&head(&format!("/box/b?snapshot={moment}"))).is(200).has("etag", &etag);
+    // The blob's own tags stay, and so does what is found by them.
+    blobs.send(&get("/box/b?comp=tags")).is(200).says("<Value>1</Value>");
+    assert_eq!(find(&blobs, "/?", "stage='1'", 10), ["box/b"]);
+    assert!(find(&blobs, "/?", "stage='3'", 10).is_empty());
+    // And the other way round, down to the end of either.
+    blobs.send(&set("/box/b?comp=tags", "4")).is(204);
+    blobs.send(&get(&of_snapshot)).is(200).says("<Value>3</Value>");
+    blobs.send(&delete(&format!("/box/b?snapshot={moment}"))).is(202);
+    assert_eq!(find(&blobs, "/?", "stage='4'", 10), ["box/b"]);
+    blobs.send(&set(&of_snapshot, "5")).refused(404, "BlobNotFound");
+    let bad = set("/box/b?comp=tags&snapshot=now", "5");
+    blobs.send(&bad).refused(400, "InvalidQueryParameterValue");
+}
+
 /// A call of every operation that takes conditions on the tags of `box/b`.
 fn conditional() -> Vec<Call> {
     let source = format!("http://{HOST}/{ACCOUNT}/box/b");

@@ -6,7 +6,7 @@ use lazuli_auth::{AccountSas, ServiceSasToken, account_sas, service_sas};
 use lazuli_model::ApiVersion;
 
 use crate::harness::{
-    ACCOUNT, Blobs, Call, OTHER_ACCOUNT, VERSION, delete, get, head, key_of, put, put_blob,
+    ACCOUNT, Blobs, Call, HOST, OTHER_ACCOUNT, VERSION, delete, get, head, key_of, put, put_blob,
 };
 
 const FAILED: &str = "AuthenticationFailed";
@@ -84,6 +84,7 @@ fn calls() -> Vec<(Call, &'static str, &'static str, bool)> {
         (get("/?comp=blobs&where=a%3D%27b%27"), "f", "o", false),
         (put_blob("/box/new", "new"), "cw", "o", true),
         (put_blob("/box/b", "new"), "w", "o", true),
+        (put("/box/b?comp=block&blockid=YQ==").body("block"), "w", "o", true),
         (put("/box/b?comp=blocklist").body(list), "w", "o", true),
         (get("/box/b"), "r", "o", true),
         (head("/box/b"), "r", "o", true),
@@ -102,16 +103,16 @@ fn calls() -> Vec<(Call, &'static str, &'static str, bool)> {
 #[test]
 fn each_letter_permits_its_operations() {
     // The letter permits to create; what there is, it does not permit to replace.
-    let overwrites = ["/box/b", "/box/b?comp=blocklist"].map(|path| format!("/{ACCOUNT}{path}"));
+    let overwritten = format!("/{ACCOUNT}/box/b");
     for (call, letters, level, _) in calls() {
-        let overwrites = if letters == "w" { overwrites.as_slice() } else { &[] };
+        let overwrites = letters == "w" && call.target() == overwritten;
         for letter in "racwdxyltfi".chars() {
             let blobs = Blobs::with_blob("content");
             let token = of_account(level, &letter.to_string());
             let answer = blobs.send(&call.clone().token(&token));
             if letters.contains(letter) {
                 assert!(answer.status() < 300, "{letter}: {answer}");
-            } else if letter == 'c' && overwrites.contains(&call.target()) {
+            } else if letter == 'c' && overwrites {
                 answer.refused(403, "UnauthorizedBlobOverwrite");
             } else {
                 answer.refused(403, PERMISSION);
@@ -317,6 +318,60 @@ fn a_token_that_was_tampered_with() {
     blobs.send(&get("/box/b").token(&format!("{good}&timeout=20&unknown=1"))).is(200);
 }
 
+/// Staging and committing take the permission to write; since 2026-06-06 the permission to create
+/// will do, for a blob that is new.
+#[test]
+fn blocks_of_a_token_that_creates() {
+    let blobs = Blobs::with_blob("content");
+    let source = token("b", "b", &[("sp", "r"), ("se", EXPIRY)]);
+    let source = format!("http://{HOST}/{ACCOUNT}/box/b?{source}");
+    let by = |call: Call, version: ApiVersion, permissions: &str| {
+        let fields = [("sp", permissions), ("se", EXPIRY)];
+        let of_container = token_of(version, ("c", "", ""), &fields);
+        let of_account = account_token(&AccountSas { version, permissions, ..ACCOUNT_SAS });
+        [of_container, of_account].map(|token| blobs.send(&call.clone().token(&token)))
+    };
+    let calls = |name: &str| {
+        let block = |id: &str| put(&format!("/box/{name}?comp=block&blockid={id}"));
+        let list = "<BlockList><Latest>YQ==</Latest><Latest>Yg==</Latest></BlockList>";
+        [
+            block("YQ==").body("block"),
+            block("Yg==").header("x-ms-copy-source", source.as_str()),
+            put(&format!("/box/{name}?comp=blocklist")).body(list),
+        ]
+    };
+    let (before, since) = (ApiVersion::new(2026, 4, 6), ApiVersion::new(2026, 6, 6));
+    for call in ["b", "new"].into_iter().flat_map(calls) {
+        for answer in by(call, before, "c") {
+            answer.refused(403, PERMISSION);
+        }
+    }
+    for call in calls("b") {
+        for answer in by(call, since, "c") {
+            answer.refused(403, "UnauthorizedBlobOverwrite");
+        }
+    }
+    let lists = blobs.send(&get("/box/b?comp=blocklist&blocklisttype=uncommitted")).is(200);
+    lists.says("<UncommittedBlocks />");
+    // Blocks that are staged are no blob yet; the list makes it one.
+    let [block, from_url, list] = calls("new");
+    for answer in by(block, since, "c") {
+        answer.is(201);
+    }
+    for answer in by(from_url, since, "c") {
+        answer.is(201);
+    }
+    let [made, again] = by(list, since, "c");
+    made.is(201);
+    again.refused(403, "UnauthorizedBlobOverwrite");
+    blobs.send(&get("/box/new")).is(200).says("blockcontent");
+    for call in calls("b") {
+        for answer in by(call, before, "w") {
+            answer.is(201);
+        }
+    }
+}
+
 #[test]
 fn permissions_within_an_operation() {
     let blobs = Blobs::with_blob("content");
@@ -328,8 +383,6 @@ fn permissions_within_an_operation() {
     by(put_blob("/box/new", "new"), "c").is(201);
     by(put_blob("/box/new", "newer"), "c").refused(403, "UnauthorizedBlobOverwrite");
     by(put_blob("/box/new", "newer"), "w").is(201);
-    let list = put("/box/new?comp=blocklist").body("<BlockList></BlockList>");
-    by(list, "c").refused(403, "UnauthorizedBlobOverwrite");
     // Tags take a letter of their own, on whatever sets or shows them.
     let tagged = || put_blob("/box/tagged", "new").header("x-ms-tags", "a=b");
     by(tagged(), "cw").refused(403, PERMISSION);

@@ -153,3 +153,89 @@ fn a_tier_may_be_a_condition_of_deletion() {
     blobs.send(&put_blob("/box/b", "content").header("x-ms-access-tier", "Cool")).is(201);
     delete(modified, &before).is(202);
 }
+
+#[test]
+fn entity_tags_stand_in_quotes_since_2011_08_18() {
+    let blobs = filled();
+    let etag = blobs.send(&head("/box/b")).is(200).header("etag");
+    let stale = get("/box/b").header("if-none-match", &etag);
+    for call in [head("/box/b"), get("/box/b"), stale] {
+        let (before, since) = both(&blobs, &call, ("2009-09-19", "2011-08-18"));
+        since.has("etag", &etag);
+        before.has("etag", etag.trim_matches('"'));
+        assert_eq!(before.status(), since.status());
+    }
+    // What was told without quotes is as good a condition as any.
+    let call = put("/box/b?comp=metadata").version("2009-09-19");
+    let told = blobs.send(&call.header("if-match", etag.trim_matches('"'))).is(200).header("etag");
+    assert!(told.starts_with("0x") && told != etag.trim_matches('"'), "{told}");
+    blobs.send(&head("/box/b")).is(200).has("etag", &format!("\"{told}\""));
+}
+
+#[test]
+fn reads_take_several_conditions_since_2013_08_15() {
+    let blobs = filled();
+    let etag = blobs.send(&head("/box/b")).is(200).header("etag");
+    blobs.pass(10);
+    let (earlier, later) = (blobs.http_date(-60), blobs.http_date(60));
+    let (match_, differ) = (("if-match", etag.as_str()), ("if-none-match", etag.as_str()));
+    let other = ("if-none-match", "\"0x1\"");
+    let multiple = "MultipleConditionHeadersNotSupported";
+    let unmet = "ConditionNotMet";
+    for (one, another, before, since) in [
+        (match_, other, (400, multiple), (200, "")),
+        (match_, ("if-modified-since", &*earlier), (400, multiple), (200, "")),
+        (other, ("if-unmodified-since", &*later), (400, multiple), (200, "")),
+        (
+            ("if-modified-since", &*earlier),
+            ("if-unmodified-since", &*later),
+            (400, multiple),
+            (200, ""),
+        ),
+        // Of these pairs, the entity tag decides.
+        (match_, ("if-unmodified-since", &*earlier), (200, ""), (412, unmet)),
+        (differ, ("if-modified-since", &*earlier), (304, unmet), (200, "")),
+        (other, ("if-modified-since", &*later), (200, ""), (200, "")),
+    ] {
+        for call in [get("/box/b"), head("/box/b")] {
+            let call = call.header(one.0, one.1).header(another.0, another.1);
+            let (old, new) = both(&blobs, &call, ("2012-02-12", "2013-08-15"));
+            old.outcome(before.0, before.1);
+            new.outcome(since.0, since.1);
+        }
+    }
+    let several = get("/box/b").header("if-match", format!("\"0x1\", {etag}"));
+    let (old, new) = both(&blobs, &several, ("2012-02-12", "2013-08-15"));
+    old.refused(400, multiple);
+    new.is(200);
+}
+
+#[test]
+fn leases_had_one_duration_before_2012_02_12() {
+    let blobs = filled();
+    let acquire = put("/box/b?comp=lease").header("x-ms-lease-action", "acquire");
+    let since = blobs.send(&acquire.clone().version("2012-02-12"));
+    since.refused(400, "MissingRequiredHeader");
+    for call in [acquire.clone(), acquire.header("x-ms-lease-duration", "-1")] {
+        blobs.send(&call.version("2011-08-18")).is(201);
+        blobs.pass(59);
+        blobs.send(&head("/box/b")).is(200).has("x-ms-lease-state", "leased");
+        blobs.pass(1);
+        blobs.send(&head("/box/b")).is(200).has("x-ms-lease-state", "expired");
+    }
+}
+
+#[test]
+fn settings_of_the_service_are_told_since_they_are_known() {
+    let blobs = filled();
+    let get = get("/?restype=service&comp=properties");
+    for (element, versions) in [
+        ("Cors", ("2012-02-12", "2013-08-15")),
+        ("DeleteRetentionPolicy", ("2017-04-17", "2017-07-29")),
+        ("StaticWebsite", ("2017-11-09", "2018-03-28")),
+    ] {
+        let (before, since) = both(&blobs, &get, versions);
+        before.is(200).hides(element);
+        since.is(200).says(element);
+    }
+}

@@ -17,6 +17,7 @@ const ADD_AND_UPDATE: SasPermissions = SasPermissions::of(&[Permission::Add, Per
 const PUT: AccessSpec = AccessSpec {
     resource_types: ResourceTypes::OBJECT,
     any_of: &[CREATE, WRITE],
+    any_of_since: None,
     account_sas: true,
     service_sas: ServiceSas::Allowed,
     anonymous: AnonymousAccess::Never,
@@ -127,6 +128,23 @@ fn one_sufficient_set_is_enough() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_set_suffices_since_the_version_of_the_token() {
+    let first = ApiVersion::new(2020, 2, 10);
+    let spec = AccessSpec { any_of: &[WRITE], any_of_since: Some((first, CREATE)), ..PUT };
+    for (version, letters, permitted) in [
+        (ApiVersion::new(2019, 12, 12), "c", false),
+        (ApiVersion::new(2019, 12, 12), "w", true),
+        (first, "c", true),
+        (first, "a", false),
+        (ApiVersion::NEWEST, "c", true),
+    ] {
+        let outcome = authorise(&spec, &service_principal(version, letters), &BLOB);
+        let refused = (!permitted).then_some(ErrorCode::AuthorizationPermissionMismatch);
+        assert_eq!(code(outcome), refused, "{version} {letters}");
     }
 }
 

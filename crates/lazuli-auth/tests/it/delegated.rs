@@ -318,6 +318,7 @@ fn spec(letter: Permission) -> AccessSpec {
     AccessSpec {
         resource_types: ResourceTypes::OBJECT,
         any_of,
+        any_of_since: None,
         account_sas: true,
         service_sas: ServiceSas::Allowed,
         anonymous: AnonymousAccess::Never,

@@ -201,6 +201,7 @@ fn roles_are_those_of_the_account_the_service_and_the_resource() {
 const READ: AccessSpec = AccessSpec {
     resource_types: ResourceTypes::OBJECT,
     any_of: &[SasPermissions::of(&[Permission::Read])],
+    any_of_since: None,
     account_sas: true,
     service_sas: ServiceSas::Allowed,
     anonymous: AnonymousAccess::BlobPublic,

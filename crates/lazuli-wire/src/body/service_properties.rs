@@ -239,35 +239,49 @@ fn comma_separated(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-/// Writes the result of Get Blob Service Properties.
-pub fn write(properties: &ServiceProperties) -> String {
-    let mut xml = write_common(properties);
+/// Since this version the settings have rules of CORS.
+const CORS: ApiVersion = ApiVersion::new(2013, 8, 15);
+/// Since this version they tell how long what is deleted is kept.
+const DELETE_RETENTION: ApiVersion = ApiVersion::new(2017, 7, 29);
+/// Since this version they have a static website.
+const STATIC_WEBSITE: ApiVersion = ApiVersion::new(2018, 3, 28);
+
+/// Writes the result of Get Blob Service Properties: the settings that the version knows.
+pub fn write(properties: &ServiceProperties, version: ApiVersion) -> String {
+    let mut xml = write_common(properties, version);
     if let Some(version) = properties.default_service_version {
         xml.element("DefaultServiceVersion", &version.to_string());
     }
-    let retention = &properties.delete_retention;
-    let permanent = retention.days.map(|_| retention.allow_permanent_delete);
-    write_retention(&mut xml, "DeleteRetentionPolicy", retention.days, permanent);
-    let website = &properties.static_website;
+    if version >= DELETE_RETENTION {
+        let retention = &properties.delete_retention;
+        let permanent = retention.days.map(|_| retention.allow_permanent_delete);
+        write_retention(&mut xml, "DeleteRetentionPolicy", retention.days, permanent);
+    }
+    if version >= STATIC_WEBSITE {
+        write_website(&mut xml, &properties.static_website);
+    }
+    xml.close("StorageServiceProperties");
+    xml.finish()
+}
+
+fn write_website(xml: &mut XmlWriter, website: &StaticWebsite) {
     xml.open("StaticWebsite");
     xml.boolean("Enabled", website.enabled);
     xml.optional("IndexDocument", website.index_document.as_deref());
     xml.optional("DefaultIndexDocumentPath", website.default_index_document_path.as_deref());
     xml.optional("ErrorDocument404Path", website.error_document_404_path.as_deref());
     xml.close("StaticWebsite");
-    xml.close("StorageServiceProperties");
-    xml.finish()
 }
 
 /// The settings that all services have, without those of the Blob service.
-pub fn write_without_blobs(properties: &ServiceProperties) -> String {
-    let mut xml = write_common(properties);
+pub fn write_without_blobs(properties: &ServiceProperties, version: ApiVersion) -> String {
+    let mut xml = write_common(properties, version);
     xml.close("StorageServiceProperties");
     xml.finish()
 }
 
 /// The settings that all services have, their element still open.
-fn write_common(properties: &ServiceProperties) -> XmlWriter {
+fn write_common(properties: &ServiceProperties, version: ApiVersion) -> XmlWriter {
     let mut xml = XmlWriter::document(2 * 1024);
     xml.open("StorageServiceProperties");
     let logging = &properties.logging;
@@ -280,7 +294,9 @@ fn write_common(properties: &ServiceProperties) -> XmlWriter {
     xml.close("Logging");
     write_metrics(&mut xml, "HourMetrics", &properties.hour_metrics);
     write_metrics(&mut xml, "MinuteMetrics", &properties.minute_metrics);
-    write_cors(&mut xml, &properties.cors);
+    if version >= CORS {
+        write_cors(&mut xml, &properties.cors);
+    }
     xml
 }
 

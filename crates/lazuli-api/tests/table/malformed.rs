@@ -83,6 +83,15 @@ fn bad_queries_are_refused() {
                 .refused_in_json(status, code);
         }
     }
+    for option in ["$orderby=A", "$skip=1", "$expand=A", "$inlinecount=allpages", "$count=true"] {
+        for resource in
+            ["/Things()", "/Things(PartitionKey='p',RowKey='r')", "/Tables", "/Tables('Things')"]
+        {
+            let call = get(&format!("{resource}?{option}"));
+            tables.send(&call).refused_in_json(501, "NotImplemented");
+        }
+    }
+    tables.send(&get("/Things()?orderby=A")).is(200);
     for target in [
         "/Things(PartitionKey='p')",
         "/Things('p','r')",

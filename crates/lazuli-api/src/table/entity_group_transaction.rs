@@ -77,21 +77,19 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
                 answer
             }
             Err(Failed { index, refusal }) => {
-                let in_atom = requests.get(index).is_some_and(|part| asks_for_atom(&call, part));
                 let answer = AnswerWriter::new(&id, true);
-                failure(&call, answer, (Some(index), in_atom), &refusal)
+                failure(&call, answer, (Some(index), requests.get(index)), &refusal)
             }
         },
         Ok(Batch::Query(request)) => {
             let answer = AnswerWriter::new(&id, false);
-            let in_atom = asks_for_atom(&call, &request);
-            match query(&call, request).await {
+            match query(&call, &request).await {
                 Ok(reply) => query_answer(answer, reply),
-                Err(refusal) => failure(&call, answer, (None, in_atom), &refusal),
+                Err(refusal) => failure(&call, answer, (None, Some(&request)), &refusal),
             }
         }
         Err(refusal) if refusal.code() == ErrorCode::InvalidInput => {
-            failure(&call, AnswerWriter::new(&id, true), (None, false), &refusal)
+            failure(&call, AnswerWriter::new(&id, true), (None, None), &refusal)
         }
         Err(refusal) => return Err(refusal),
     };
@@ -176,14 +174,14 @@ fn resource(call: &Call<'_>, request: &SubRequest) -> Result<Resource, Refusal> 
 }
 
 /// Answers the query that a batch has instead of changes.
-async fn query(call: &Call<'_>, request: SubRequest) -> Result<Reply, Refusal> {
+async fn query(call: &Call<'_>, request: &SubRequest) -> Result<Reply, Refusal> {
     if request.method != Method::GET {
         return Err(ErrorCode::InvalidInput.into());
     }
     let host = headers::text(call.head.headers, "host")?;
     let is_account = |name: &str| call.api.accounts.contains(name);
     let address = address::resolve(&request.target, host, call.head.secure, is_account)?;
-    let resource = resource(call, &request)?;
+    let resource = resource(call, request)?;
     let query = Query::parse(address.query)?;
     call.granted.require_on(resource.names().0.unwrap_or_default(), Permission::Read)?;
     if let (Some((own, _)), (Some(table), _)) = (call.granted.table(), resource.names())
@@ -293,9 +291,11 @@ fn asks_for_atom(call: &Call<'_>, request: &SubRequest) -> bool {
 fn failure(
     call: &Call<'_>,
     mut answer: AnswerWriter,
-    (index, in_atom): (Option<usize>, bool),
+    (index, request): (Option<usize>, Option<&SubRequest>),
     refusal: &Refusal,
 ) -> AnswerWriter {
+    let in_atom = request.is_some_and(|request| asks_for_atom(call, request));
+    let content_id = request.and_then(|request| request.content_id.as_deref());
     let message = match index {
         Some(index) => format!("{index}:{}", refusal.message()),
         None => refusal.message().to_owned(),
@@ -315,6 +315,6 @@ fn failure(
         ("DataServiceVersion", version),
         ("Content-Type", kind),
     ];
-    answer.part(None, status, &lines, body.as_bytes());
+    answer.part(content_id, status, &lines, body.as_bytes());
     answer
 }

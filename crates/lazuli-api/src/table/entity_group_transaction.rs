@@ -65,7 +65,7 @@ struct Done {
 /// Makes all changes of the body, or answers its query.
 pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let content_type = call.required_header("content-type")?;
-    let body = call.read_body(changeset::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(changeset::BODY_BYTES_MAX as u64).await?;
     let id = call.api.entropy.uuid();
     let answer = match changeset::read(content_type, &body) {
         Ok(Batch::Changes(requests)) => match changes(&call, &requests).await {

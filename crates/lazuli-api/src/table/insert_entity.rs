@@ -37,7 +37,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let preference = answer::preference(&call)?;
     let kind = answer::body_format(&call)?;
     let table = call.table()?;
-    let body = call.read_body(answer::BODY_BYTES_MAX).await?;
+    let body = call.read_announced_body(answer::BODY_BYTES_MAX).await?;
     let change = change::of(Action::Insert, None, (kind, &body))?;
     call.granted.require_entity(table.as_str(), &change.key)?;
     let timestamp = call.store().change_entity(call.account(), &table, &change).await?;

@@ -197,7 +197,8 @@ async fn compare(store: &Store, model: &Model) {
             })
             .collect();
         assert_eq!(numbers, *properties, "{:?}", entity.key);
-        let one = store.get_entity(ACCOUNT, &table(), &entity.key).await.unwrap();
+        let (name, one) = store.get_entity(ACCOUNT, &table(), &entity.key).await.unwrap();
+        assert_eq!(name, table().as_str());
         assert_eq!(one, *entity);
     }
 }

@@ -233,7 +233,6 @@ fn success(
 ) {
     let timestamp = made.at.get(index).copied().unwrap_or_default();
     let receipt = made.receipt(index);
-    let table = &part.table;
     let inserts = change.action == Action::Insert;
     // Clients of Atom are older than preferences, and want to see what they made.
     let wanted = match part.preference {
@@ -242,7 +241,7 @@ fn success(
     };
     let with_content = inserts && wanted;
     let etag = token::etag(timestamp);
-    let path = entity_path(table.as_str(), &change.key);
+    let path = entity_path(&made.table, &change.key);
     let url = format!("{}{path}", call.head.address.endpoint);
     let mut lines = vec![("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-cache")];
     if inserts {
@@ -270,15 +269,19 @@ fn success(
     if with_content {
         status = StatusCode::CREATED;
         lines.push(("Content-Type", part.format.content_type(false)));
-        body = shown(call, (part, change), timestamp);
+        body = shown(call, (part, change), (&made.table, timestamp));
     }
     answer.part(part.content_id.as_deref(), status, &lines, body.as_bytes());
 }
 
-fn shown(call: &Call<'_>, (part, change): (&Part, &Change), timestamp: Timestamp) -> String {
+fn shown(
+    call: &Call<'_>,
+    (part, change): (&Part, &Change),
+    (table, timestamp): (&str, Timestamp),
+) -> String {
     let Change { key, properties, .. } = change;
     let entity = ShownEntity { key, timestamp, properties };
-    answer::entity_text(call, (part.format, None), (part.table.as_str(), &entity))
+    answer::entity_text(call, (part.format, None), (table, &entity))
 }
 
 /// Whether a part asks for Atom.

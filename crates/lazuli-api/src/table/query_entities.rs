@@ -86,7 +86,7 @@ pub async fn handle_one(call: Call<'_>) -> Result<Reply, Refusal> {
     let format = answer::format(&call)?;
     let select = answer::select(&call)?;
     let (table, key) = (call.table()?, call.entity_key()?);
-    let entity = call.store().get_entity(call.account(), &table, key).await?;
+    let (table, entity) = call.store().get_entity(call.account(), &table, key).await?;
     let reply = answer::reply(&call, 200).header("etag", token::etag(entity.timestamp));
-    Ok(answer::entity(&call, reply, (format, select.as_deref()), (table.as_str(), &entity)))
+    Ok(answer::entity(&call, reply, (format, select.as_deref()), (&table, &entity)))
 }

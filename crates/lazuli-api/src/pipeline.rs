@@ -397,6 +397,10 @@ impl Api {
         let now = self.clock.now();
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert("x-ms-error-code", HeaderValue::from_static(refusal.code().name()));
+        if request.service == Service::Table {
+            headers.insert("cache-control", HeaderValue::from_static("no-cache"));
+            headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        }
         for (name, value) in refusal.headers() {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.append(HeaderName::from_static(name), value);

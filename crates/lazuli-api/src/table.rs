@@ -73,7 +73,10 @@ pub(crate) fn error_body(
     }
     let accept = first(&request.headers, "accept").and_then(|value| value.to_str().ok());
     // What the request asked for, or what it would have been answered in.
-    let in_atom = formats::negotiate(accept, None, version) == Ok(Format::Atom);
+    let in_atom = match formats::negotiate(accept, None, version) {
+        Ok(format) => format == Format::Atom,
+        Err(refusal) => refusal.code() == ErrorCode::JsonFormatNotSupported,
+    };
     let accept = accept.unwrap_or_default();
     if in_atom || (accept.contains("xml") && !accept.contains("json")) {
         return (bodies::XML_CONTENT_TYPE, bodies::odata_xml(refusal, request_id, now));

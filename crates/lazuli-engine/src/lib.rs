@@ -34,7 +34,7 @@ pub use fsck::Fsck;
 pub use identity::{DataId, Identity, NotAnId};
 pub use meta::{
     ASCENDING, Commit, CommitError, Committed, Expect, JournalRow, KeyRange, Meta, MetaError, Row,
-    Version,
+    Version, Visitor,
 };
 pub use scribe::{Entered, Entering, Proof, Receipt, Scribe};
 pub use scrub::Damage;

@@ -11,7 +11,7 @@ use crate::extents::{
     ExtentId, ExtentWriter, Extents, ExtentsError, Piece, ReadPin, Room, Settle, Settled,
 };
 use crate::meta::{
-    Commit, CommitError, Committed, JournalRow, KeyRange, Meta, MetaError, Row, Version,
+    Commit, CommitError, Committed, JournalRow, KeyRange, Meta, MetaError, Row, Version, Visitor,
 };
 use crate::pins::Pins;
 use crate::scribe::{Desk, Entered};
@@ -69,6 +69,13 @@ fn row((key, (version, value)): (&Bytes, &(Version, Bytes))) -> Row {
     Row { key: key.clone(), value: value.clone(), version: *version }
 }
 
+/// The bounds of a range; `None` if no key is in it.
+fn bounds(range: KeyRange) -> Option<(Bound<Bytes>, Bound<Bytes>)> {
+    let empty = range.end.as_ref().is_some_and(|end| *end <= range.start);
+    let end = range.end.map_or(Bound::Unbounded, Bound::Excluded);
+    (!empty).then_some((Bound::Included(range.start), end))
+}
+
 impl Meta for MemoryMeta {
     fn get<'a>(&'a self, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Row>, MetaError>> {
         let found = self.state().rows.get_key_value(key).map(row);
@@ -80,14 +87,19 @@ impl Meta for MemoryMeta {
     }
 
     fn scan(&self, range: KeyRange, limit: usize) -> BoxFuture<'_, Result<Vec<Row>, MetaError>> {
-        let rows = if range.end.as_ref().is_some_and(|end| *end <= range.start) {
-            Vec::new()
-        } else {
-            let end = range.end.map_or(Bound::Unbounded, Bound::Excluded);
-            let bounds = (Bound::Included(range.start), end);
-            self.state().rows.range(bounds).take(limit).map(row).collect()
+        let rows = match bounds(range) {
+            Some(bounds) => self.state().rows.range(bounds).take(limit).map(row).collect(),
+            None => Vec::new(),
         };
         Box::pin(std::future::ready(Ok(rows)))
+    }
+
+    fn visit(&self, range: KeyRange, visitor: Visitor) -> BoxFuture<'_, Result<(), MetaError>> {
+        if let Some(bounds) = bounds(range) {
+            // Whether it was ended early is all that is said.
+            let _ = self.state().rows.range(bounds).map(row).all(visitor);
+        }
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {

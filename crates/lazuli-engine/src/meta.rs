@@ -85,6 +85,9 @@ pub struct KeyRange {
 /// A commit's place in the history with its journal entries.
 pub type JournalRow = (Version, Vec<Bytes>);
 
+/// What is done with the rows that a read comes to; `false` ends the read.
+pub type Visitor = Box<dyn FnMut(Row) -> bool + Send>;
+
 /// Why the metadata could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -177,6 +180,11 @@ pub trait Meta: Send + Sync + 'static {
 
     /// Up to `limit` rows of `range` in ascending key order, from one point in time.
     fn scan(&self, range: KeyRange, limit: usize) -> BoxFuture<'_, Result<Vec<Row>, MetaError>>;
+
+    /// Hands `visitor` the rows of `range` in ascending key order, all from one point in time, until
+    /// it answers `false`: for who knows only from the rows how many are wanted. It may run on a
+    /// thread for blocking work, and to its end even if nobody waits for that any more.
+    fn visit(&self, range: KeyRange, visitor: Visitor) -> BoxFuture<'_, Result<(), MetaError>>;
 
     /// Applies `commit` if its expectations hold; the answer comes when it is durable.
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>>;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use lazuli_engine::memory::MemoryMeta;
-use lazuli_engine::{Commit, Engine, Expect, KeyRange, Meta, Options, Room, Version};
+use lazuli_engine::{Commit, Engine, Expect, KeyRange, Meta, Options, Room, Row, Version};
 use proptest::prelude::*;
 
 const TABLE: redb::TableDefinition<'_, &[u8], (u64, &[u8])> = redb::TableDefinition::new("rows");
@@ -104,6 +104,18 @@ fn all_in_redb(redb: &redb::Database) -> Vec<(Vec<u8>, u64, Vec<u8>)> {
     rows.collect()
 }
 
+/// The rows that a visitor is handed who ends the read with the one numbered `limit`.
+async fn visited(meta: &dyn Meta, range: KeyRange, limit: usize) -> Vec<Row> {
+    let (sender, rows) = std::sync::mpsc::channel();
+    let mut left = limit;
+    let visitor = move |row| {
+        left -= 1;
+        sender.send(row).is_ok() && left > 0
+    };
+    meta.visit(range, Box::new(visitor)).await.unwrap();
+    rows.try_iter().collect()
+}
+
 async fn run(steps: Vec<Step>) {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { reserve_bytes: 0, ..Options::new(dir.path()) };
@@ -134,7 +146,11 @@ async fn run(steps: Vec<Step>) {
             Step::Scan { start, end, limit } => {
                 let range = KeyRange { start: key(start), end: end.map(key) };
                 let read = engine.meta.scan(range.clone(), limit).await;
-                assert_eq!(read, model.scan(range, limit).await);
+                assert_eq!(read, model.scan(range.clone(), limit).await);
+                assert_eq!(visited(&*engine.meta, range, limit.max(1)).await, {
+                    let range = KeyRange { start: key(start), end: end.map(key) };
+                    model.scan(range, limit.max(1)).await.unwrap()
+                });
             }
             Step::Reopen { clean } => {
                 if clean {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use lazuli_base::{Clock, ManualClock, Oldest, SeededEntropy, Timestamp};
 use lazuli_engine::{
     BoxFuture, Commit, CommitError, Committed, Engine, JournalRow, KeyRange, Meta, MetaError, Row,
-    Scribe as _, Version,
+    Scribe as _, Version, Visitor,
 };
 use lazuli_evidence::spine::{Leaf, Segment};
 use lazuli_evidence::{Draft, Kind};
@@ -34,6 +34,10 @@ impl Meta for Slow {
 
     fn scan(&self, range: KeyRange, limit: usize) -> BoxFuture<'_, Result<Vec<Row>, MetaError>> {
         self.inner.scan(range, limit)
+    }
+
+    fn visit(&self, range: KeyRange, visitor: Visitor) -> BoxFuture<'_, Result<(), MetaError>> {
+        self.inner.visit(range, visitor)
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {

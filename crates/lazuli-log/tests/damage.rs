@@ -10,7 +10,7 @@ use bytes::Bytes;
 use lazuli_base::{Clock, ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::{
     BoxFuture, Commit, CommitError, Committed, Engine, JournalRow, KeyRange, Meta, MetaError,
-    Options, Row, Version,
+    Options, Row, Version, Visitor,
 };
 use lazuli_evidence::{Draft, Kind, Record};
 use lazuli_log::head_store::HeadStore;
@@ -37,6 +37,10 @@ impl Meta for Store {
 
     fn scan(&self, range: KeyRange, limit: usize) -> BoxFuture<'_, Result<Vec<Row>, MetaError>> {
         self.inner.scan(range, limit)
+    }
+
+    fn visit(&self, range: KeyRange, visitor: Visitor) -> BoxFuture<'_, Result<(), MetaError>> {
+        self.inner.visit(range, visitor)
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
-use lazuli_api::{Body, FullBody, RequestBody, Response, Spelling};
+use http::Method;
+use lazuli_api::{FullBody, RequestBody};
 use lazuli_base::Clock;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -115,8 +115,10 @@ async fn converse<R: Respond>(
             Err(NoHead::Refused(status)) => {
                 tracing::debug!(%status, "request head refused");
                 vitals.begin_request();
-                let manner = Manner { is_1_1: true, is_head: false, keeps: false };
-                if outbound.send(bare(status), manner, None).await.is_ok() {
+                let is_head = inbound.asks_for_head();
+                let manner = Manner { is_1_1: true, is_head, keeps: false };
+                let (response, mut report) = shared.responder.refuse(status, remote);
+                if outbound.send(response, manner, report.as_mut()).await.is_ok() {
                     linger(inbound, outbound, limits).await;
                 }
                 return;
@@ -182,16 +184,6 @@ impl Waiting {
             }
             Rest::Failed | Rest::Held => After::Broken,
         }
-    }
-}
-
-/// The answer to what is no request.
-fn bare(status: StatusCode) -> Response {
-    Response {
-        status: status.as_u16(),
-        headers: HeaderMap::new(),
-        spelling: Spelling::default(),
-        body: Body::Empty,
     }
 }
 

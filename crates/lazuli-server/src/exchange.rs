@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lazuli_api::{
     Body, Handler, Observation, OperatorLog, PublicLog, Request, RequestBody, Response, Spelling,
     public_log,
@@ -16,6 +16,7 @@ use lazuli_base::{Clock, Entropy};
 use lazuli_engine::BoxFuture;
 use lazuli_model::{ErrorCode, Refusal, Service};
 use lazuli_wire::error_body;
+use lazuli_wire::odata::format::{Format, Metadata};
 
 use crate::Metrics;
 use crate::admin::{self, Health};
@@ -47,6 +48,9 @@ pub(crate) trait Respond: Send + Sync + 'static {
         body: Box<dyn RequestBody>,
         remote: IpAddr,
     ) -> impl Future<Output = (Response, Option<Observation>)> + Send;
+
+    /// The answer to what is no request, by the status it is refused with.
+    fn refuse(&self, status: StatusCode, remote: IpAddr) -> (Response, Option<Report>);
 }
 
 impl Respond for Storage {
@@ -80,6 +84,13 @@ impl Respond for Storage {
         let (response, observation) = outcome.unwrap_or_else(|panic| panicked(self, &*panic));
         (response, Some(observation))
     }
+
+    fn refuse(&self, status: StatusCode, remote: IpAddr) -> (Response, Option<Report>) {
+        let (response, observation) = refused(self, &unread(status));
+        let mut report = Report::begin(Arc::clone(&self.metrics), remote);
+        report.answer(observation);
+        (response, Some(report))
+    }
 }
 
 /// What the admin listener answers with.
@@ -112,6 +123,11 @@ impl Respond for Admin {
             }
         }
         (admin::answer(&head.method, &head.target, &*self.health, &self.metrics), None)
+    }
+
+    fn refuse(&self, status: StatusCode, _: IpAddr) -> (Response, Option<Report>) {
+        let (headers, spelling) = (HeaderMap::new(), Spelling::default());
+        (Response { status: status.as_u16(), headers, spelling, body: Body::Empty }, None)
     }
 }
 
@@ -152,12 +168,35 @@ fn panicked(storage: &Storage, panic: &(dyn Any + Send)) -> (Response, Observati
     storage.metrics.panicked();
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let request_id = storage.entropy.uuid();
-    let refusal = Refusal::new(ErrorCode::InternalError);
-    let xml = error_body::xml(&refusal, &request_id, storage.clock.now());
+    let cause = format!("panic: {}", text.unwrap_or("no message"));
+    refused(storage, &Refusal::new(ErrorCode::InternalError).with_cause(cause))
+}
+
+/// Why a head was not read. The list of error codes has none for it: the nearest ones stand for it.
+fn unread(status: StatusCode) -> Refusal {
+    match status {
+        StatusCode::URI_TOO_LONG => Refusal::new(ErrorCode::RequestUrlFailedToParse)
+            .with_message("The url in the request is too long."),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Refusal::new(ErrorCode::InvalidInput)
+            .with_status(status.as_u16())
+            .with_message("The headers of the request are too many or too long."),
+        _ => Refusal::new(ErrorCode::InvalidInput).with_status(status.as_u16()),
+    }
+}
+
+/// The answer to a request that no operation has seen, in the format in which its service answers
+/// who asks for none.
+fn refused(storage: &Storage, refusal: &Refusal) -> (Response, Observation) {
+    let (request_id, now) = (storage.entropy.uuid(), storage.clock.now());
+    let (kind, body) = match storage.service {
+        Service::Table => (
+            Format::Json(Metadata::Minimal).content_type(false),
+            error_body::odata_json(refusal, &request_id, now),
+        ),
+        _ => (error_body::XML_CONTENT_TYPE, error_body::xml(refusal, &request_id, now)),
+    };
     let mut headers = HeaderMap::new();
-    let content_type = HeaderValue::from_static(error_body::XML_CONTENT_TYPE);
-    headers.insert(http::header::CONTENT_TYPE, content_type);
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert("x-ms-error-code", HeaderValue::from_static(refusal.code().name()));
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert("x-ms-request-id", id);
@@ -168,10 +207,9 @@ fn panicked(storage: &Storage, panic: &(dyn Any + Send)) -> (Response, Observati
         request_id,
         status: refusal.status(),
         error: Some(refusal.code().name()),
-        cause: Some(format!("panic: {}", text.unwrap_or("no message"))),
+        cause: refusal.cause().map(str::to_owned),
         bytes_in: 0,
     };
-    let body = Body::Full(xml.into());
-    let spelling = Spelling::default();
+    let (body, spelling) = (Body::Full(body.into()), Spelling::default());
     (Response { status: refusal.status(), headers, spelling, body }, observation)
 }

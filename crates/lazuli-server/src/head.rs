@@ -57,7 +57,8 @@ pub(crate) fn take(buffer: &mut BytesMut, limits: &Limits) -> Result<Option<Head
     let length = match parsed.parse_with_uninit_headers(buffer, lines) {
         Ok(httparse::Status::Complete(length)) if length <= limits.head_bytes_max => length,
         Ok(httparse::Status::Partial) if buffer.len() < limits.head_bytes_max => return Ok(None),
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => {
+        Ok(_) => return Err(too_long(buffer, limits)),
+        Err(httparse::Error::TooManyHeaders) => {
             return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
         Err(_) => return Err(StatusCode::BAD_REQUEST),
@@ -107,6 +108,16 @@ pub(crate) fn take(buffer: &mut BytesMut, limits: &Limits) -> Result<Option<Head
     };
     drop(buffer.split_to(length));
     Ok(Some(head))
+}
+
+/// What is too long of a head: its first line, or the headers.
+fn too_long(head: &[u8], limits: &Limits) -> StatusCode {
+    let line = head.iter().position(|byte| *byte == b'\n').unwrap_or(head.len());
+    if line > limits.head_bytes_max / 2 {
+        StatusCode::URI_TOO_LONG
+    } else {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    }
 }
 
 /// The path and query as sent.
@@ -234,6 +245,8 @@ mod tests {
         assert_eq!(buffer, "rest");
         let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(64 * 1024));
         assert_eq!(parse(&long).unwrap_err(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        let long = format!("GET /{} HTTP/1.1\r\n", "y".repeat(64 * 1024));
+        assert_eq!(parse(&long).unwrap_err(), StatusCode::URI_TOO_LONG);
         assert_eq!(parse("GET / HTTP/1.1\r\na b: c\r\n\r\n").unwrap_err(), StatusCode::BAD_REQUEST);
     }
 }

@@ -107,6 +107,11 @@ impl Inbound {
         }
     }
 
+    /// Whether a head that was refused asks for a response without body.
+    pub(crate) fn asks_for_head(&self) -> bool {
+        self.buffer.starts_with(b"HEAD ")
+    }
+
     /// Discards what the client sends until it stops.
     pub(crate) async fn discard(&mut self) {
         loop {

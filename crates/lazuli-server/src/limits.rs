@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections open at once on a listener; more wait in the kernel's queue. 10,000.
     pub connections_max: usize,
-    /// Bytes of a request line with its headers; longer ones answer 431. 64 KiB.
+    /// Bytes of a request line with its headers; longer ones answer 431, or 400 if it is the
+    /// line that is long. 64 KiB.
     pub head_bytes_max: usize,
     /// Header lines of a request; more answer 431. 256.
     pub headers_max: usize,

@@ -91,6 +91,8 @@ pub struct Failed {
 /// Changes that were made together.
 #[derive(Debug)]
 pub struct Changed {
+    /// The name of the table, in the case it was made with.
+    pub table: String,
     /// When each entity changed, in the order of the changes.
     pub at: Vec<Timestamp>,
     /// The place of each change's entry in the commit.
@@ -106,6 +108,15 @@ impl Changed {
     }
 }
 
+/// A change that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The name of the table, in the case it was made with.
+    pub table: String,
+    /// When the entity changed.
+    pub at: Timestamp,
+}
+
 /// An entity that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entity {
@@ -118,33 +129,34 @@ pub struct Entity {
 }
 
 impl Store {
-    /// An entity of a table. `TableNotFound`, `ResourceNotFound`.
+    /// An entity of a table, with the table's name in the case it was made with. `TableNotFound`,
+    /// `ResourceNotFound`.
     pub async fn get_entity(
         &self,
         account: &str,
         table: &TableName,
         key: &EntityKey,
-    ) -> Result<Entity, Refusal> {
+    ) -> Result<(String, Entity), Refusal> {
         let table = self.get_table(account, table).await?;
         let row: Option<EntityRow> = self.row(&schema::entity(table.id, key)).await?;
         let row = row.ok_or_else(|| Refusal::new(ErrorCode::ResourceNotFound))?;
         let (timestamp, properties) = (row.timestamp, Properties::trusted(row.properties));
-        Ok(Entity { key: key.clone(), timestamp, properties })
+        Ok((table.name, Entity { key: key.clone(), timestamp, properties }))
     }
 
-    /// Makes one change; gives when the entity changed. Codes as [`Store::change_entities`].
+    /// Makes one change. Codes as [`Store::change_entities`].
     pub async fn change_entity(
         &self,
         account: &str,
         table: &TableName,
         change: &Change,
-    ) -> Result<Timestamp, Refusal> {
+    ) -> Result<Made, Refusal> {
         let changed = self.change_entities(account, table, std::slice::from_ref(change)).await;
-        let Changed { at, entries, proof } = changed.map_err(|failed| failed.refusal)?;
+        let Changed { table, at, entries, proof } = changed.map_err(|failed| failed.refusal)?;
         if let (Some(proof), Some(entry)) = (proof, entries.first()) {
             self.keep(proof, *entry);
         }
-        Ok(at.first().copied().unwrap_or_default())
+        Ok(Made { table, at: at.first().copied().unwrap_or_default() })
     }
 
     /// Makes all changes or none. Each has its own entry in the journal, and its own receipt.
@@ -165,8 +177,12 @@ impl Store {
         loop {
             let mut txn = self.begin();
             let row = open_table(&mut txn, account, table).await.map_err(all)?;
-            let mut changed =
-                Changed { at: Vec::with_capacity(changes.len()), entries: Vec::new(), proof: None };
+            let mut changed = Changed {
+                table: row.name.clone(),
+                at: Vec::with_capacity(changes.len()),
+                entries: Vec::new(),
+                proof: None,
+            };
             for (index, change) in changes.iter().enumerate() {
                 let made = make(&mut txn, row.id, change).await;
                 let at = made.map_err(|refusal| Failed { index, refusal })?;

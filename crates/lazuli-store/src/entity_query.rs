@@ -1,5 +1,7 @@
 //! Queries of entities: a filter's bounds on the keys become the range that is read; what is in it
-//! is held against the filter, in bounded pages.
+//! is held against the filter, in bounded pages of one point in time each.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use lazuli_engine::{KeyRange, Row};
@@ -12,7 +14,7 @@ use crate::Store;
 use crate::entity::Entity;
 use crate::rows::{EntityRow, Stored as _};
 use crate::schema::{self, TableId};
-use crate::txn::damaged;
+use crate::txn::{damaged, unavailable};
 
 /// Most entities of a page.
 pub const PAGE_MAX: usize = 1000;
@@ -25,10 +27,8 @@ const EXAMINED_BYTES_MAX: usize = 32 * 1024 * 1024;
 const COMPARISONS: usize = 16;
 /// Bytes of matching rows after which a page ends.
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Rows of the first read of a page, while nobody knows how large they are.
+/// Rows of the first read of a page.
 const ROWS_AT_FIRST: usize = 16;
-/// Bytes that one read of a page is meant to give at most.
-const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a query asks for.
 #[derive(Clone, Copy, Debug)]
@@ -63,47 +63,97 @@ impl Store {
         query: &EntityQuery<'_>,
     ) -> Result<EntityPage, Refusal> {
         let table = self.get_table(account, table).await?;
-        let mut page = EntityPage { table: table.name, items: Vec::new(), next: None };
-        let Some(mut range) = range_of(table.id, query) else { return Ok(page) };
-        let (mut rows_left, mut bytes_left, mut page_bytes) =
-            (EXAMINED_ROWS_MAX, EXAMINED_BYTES_MAX, PAGE_BYTES_MAX);
-        let weight = 1 + query.filter.map_or(0, Filter::comparisons) / COMPARISONS;
-        let mut limit = ROWS_AT_FIRST.min(query.max + 1);
-        loop {
-            let rows = self.rows(range.clone(), limit).await?;
-            for row in &rows {
-                let (key, entity) = read(row)?;
-                let full = page.items.len() == query.max || page_bytes == 0;
-                if full || rows_left == 0 || bytes_left == 0 {
-                    page.next = Some(key);
-                    return Ok(page);
-                }
-                rows_left = rows_left.saturating_sub(weight);
-                bytes_left = bytes_left.saturating_sub(row.value.len() * weight);
-                let properties = Properties::trusted(entity.properties);
-                let timestamp = entity.timestamp;
-                let record = EntityRecord { key: &key, timestamp, properties: &properties };
-                if query.filter.is_none_or(|filter| filter.matches(&record)) {
-                    page_bytes = page_bytes.saturating_sub(row.value.len());
-                    page.items.push(Entity { key, timestamp, properties });
-                }
-            }
-            match rows.last() {
-                Some(last) if rows.len() == limit => {
-                    range.start = crate::blocks::following(&last.key);
-                }
-                _ => return Ok(page),
-            }
-            limit = next_limit(&rows);
+        let end = |items| EntityPage { table: table.name.clone(), items, next: None };
+        let Some(range) = range_of(table.id, query) else { return Ok(end(Vec::new())) };
+        // Most pages are short: one small read, where the caller is, tells.
+        let limit = ROWS_AT_FIRST.min(query.max + 1);
+        let rows = self.rows(range.clone(), limit).await?;
+        let mut reading = Reading::new(query);
+        let goes_on = rows.iter().all(|row| reading.take(row));
+        if goes_on && rows.len() == limit {
+            // What was read is of a moment that is over. A page is of one moment, or it could have
+            // a part of a transaction: it is read anew.
+            reading = self.read_page(range, query).await?;
         }
+        let Reading { items, next, failed, .. } = reading;
+        match failed {
+            Some(refusal) => Err(refusal),
+            None => Ok(EntityPage { next, ..end(items) }),
+        }
+    }
+
+    /// Reads a page from one point in time, however many rows it takes.
+    async fn read_page(
+        &self,
+        range: KeyRange,
+        query: &EntityQuery<'_>,
+    ) -> Result<Reading, Refusal> {
+        let reading = Arc::new(Mutex::new(Reading::new(query)));
+        let readers = Arc::clone(&reading);
+        let visitor = move |row| lock(&readers).take(&row);
+        let visited = self.meta.visit(range, Box::new(visitor)).await;
+        visited.map_err(|error| unavailable(&error))?;
+        Ok(std::mem::take(&mut *lock(&reading)))
     }
 }
 
-/// How many rows the next read of a page asks for, by how large the last ones were.
-fn next_limit(rows: &[Row]) -> usize {
-    let bytes: usize = rows.iter().map(|row| row.key.len() + row.value.len()).sum();
-    let each = bytes / rows.len().max(1) + 1;
-    (READ_BYTES / each).clamp(ROWS_AT_FIRST, PAGE_MAX)
+fn lock(reading: &Mutex<Reading>) -> MutexGuard<'_, Reading> {
+    reading.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A page being read.
+#[derive(Default)]
+struct Reading {
+    filter: Option<Filter>,
+    max: usize,
+    /// How many rows a row counts as.
+    weight: usize,
+    rows_left: usize,
+    bytes_left: usize,
+    page_bytes: usize,
+    items: Vec<Entity>,
+    next: Option<EntityKey>,
+    failed: Option<Refusal>,
+}
+
+impl Reading {
+    fn new(query: &EntityQuery<'_>) -> Self {
+        Self {
+            filter: query.filter.cloned(),
+            max: query.max,
+            weight: 1 + query.filter.map_or(0, Filter::comparisons) / COMPARISONS,
+            rows_left: EXAMINED_ROWS_MAX,
+            bytes_left: EXAMINED_BYTES_MAX,
+            page_bytes: PAGE_BYTES_MAX,
+            ..Self::default()
+        }
+    }
+
+    /// Takes the next row. `false` if the page ends with it, or before it.
+    fn take(&mut self, row: &Row) -> bool {
+        let (key, entity) = match read(row) {
+            Ok(found) => found,
+            Err(refusal) => {
+                self.failed = Some(refusal);
+                return false;
+            }
+        };
+        let full = self.items.len() == self.max || self.page_bytes == 0;
+        if full || self.rows_left == 0 || self.bytes_left == 0 {
+            self.next = Some(key);
+            return false;
+        }
+        self.rows_left = self.rows_left.saturating_sub(self.weight);
+        self.bytes_left = self.bytes_left.saturating_sub(row.value.len() * self.weight);
+        let properties = Properties::trusted(entity.properties);
+        let timestamp = entity.timestamp;
+        let record = EntityRecord { key: &key, timestamp, properties: &properties };
+        if self.filter.as_ref().is_none_or(|filter| filter.matches(&record)) {
+            self.page_bytes = self.page_bytes.saturating_sub(row.value.len());
+            self.items.push(Entity { key, timestamp, properties });
+        }
+        true
+    }
 }
 
 fn read(row: &Row) -> Result<(EntityKey, EntityRow), Refusal> {

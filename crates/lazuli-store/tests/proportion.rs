@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lazuli_base::{ManualClock, SeededEntropy, Timestamp};
 use lazuli_engine::{
     BoxFuture, Commit, CommitError, Committed, Engine, JournalRow, KeyRange, Meta, MetaError, Row,
-    Version,
+    Version, Visitor,
 };
 use lazuli_model::conditions::Conditions;
 use lazuli_model::metadata::Metadata;
@@ -24,7 +24,7 @@ use lazuli_store::put::NewBlob;
 /// Rows that were read one by one or in ranges.
 struct Counting {
     inner: Arc<dyn Meta>,
-    rows: AtomicUsize,
+    rows: Arc<AtomicUsize>,
 }
 
 impl Meta for Counting {
@@ -46,6 +46,15 @@ impl Meta for Counting {
         })
     }
 
+    fn visit(&self, range: KeyRange, mut visitor: Visitor) -> BoxFuture<'_, Result<(), MetaError>> {
+        let rows = Arc::clone(&self.rows);
+        let counting = move |row| {
+            rows.fetch_add(1, Ordering::Relaxed);
+            visitor(row)
+        };
+        self.inner.visit(range, Box::new(counting))
+    }
+
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {
         self.inner.commit(commit)
     }
@@ -61,7 +70,7 @@ impl Meta for Counting {
 
 fn store() -> (Store, Arc<Counting>) {
     let engine = Engine::in_memory();
-    let meta = Arc::new(Counting { inner: Arc::clone(&engine.meta), rows: AtomicUsize::new(0) });
+    let meta = Arc::new(Counting { inner: Arc::clone(&engine.meta), rows: Arc::default() });
     let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_800_000_000)));
     let entropy = Arc::new(SeededEntropy::new(1));
     let extents = Arc::clone(&engine.extents);

@@ -6,11 +6,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use lazuli_base::{Clock, ManualClock, SystemEntropy, Timestamp};
-use lazuli_engine::{Engine, Fsck, KeyRange, Options};
+use lazuli_engine::{
+    BoxFuture, Commit, CommitError, Committed, Engine, Fsck, JournalRow, KeyRange, Meta, MetaError,
+    Options, Row, Version, Visitor,
+};
 use lazuli_model::ErrorCode;
 use lazuli_model::edm::EdmValue;
 use lazuli_model::entity::{EntityKey, IfMatch, KeySpan, Properties};
@@ -193,7 +197,8 @@ async fn compare(store: &Store, model: &Model) {
             })
             .collect();
         assert_eq!(numbers, *properties, "{:?}", entity.key);
-        let one = store.get_entity(ACCOUNT, &table(), &entity.key).await.unwrap();
+        let (name, one) = store.get_entity(ACCOUNT, &table(), &entity.key).await.unwrap();
+        assert_eq!(name, table().as_str());
         assert_eq!(one, *entity);
     }
 }
@@ -347,6 +352,45 @@ proptest! {
             }
         });
     }
+
+    #[test]
+    fn a_page_has_all_of_a_transaction_or_nothing(
+        entities in 1..101_usize, max in 1..121_usize, filtered in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(assert_whole(entities, max, filtered));
+    }
+}
+
+#[test]
+fn a_page_has_all_of_what_others_write_meanwhile() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)));
+        let now = open(dir.path(), &clock);
+        now.store.create_table(ACCOUNT, &table()).await.unwrap();
+        let store = now.store.clone();
+        let writer = tokio::spawn(async move {
+            for n in 0..60 {
+                let changes: Vec<Change> = (0..100)
+                    .map(|row| {
+                        let key = EntityKey::new("p", format!("{row:03}"));
+                        Change { key, ..change((0, 0), Verb::Replace, n) }
+                    })
+                    .collect();
+                store.change_entities(ACCOUNT, &table(), &changes).await.unwrap();
+            }
+        });
+        let mut seen = 0;
+        while seen == 0 || !writer.is_finished() {
+            let page = all(&now.store, None, 1000).await;
+            seen = page.len();
+            assert!(seen == 0 || seen == 100, "{seen}");
+            assert!(page.windows(2).all(|two| two[0].properties == two[1].properties));
+        }
+        writer.await.unwrap();
+    });
 }
 
 #[test]
@@ -370,6 +414,93 @@ fn a_span_of_keys_is_all_that_is_seen() {
             assert_eq!(page.items, wanted, "{span:?}");
         }
     });
+}
+
+/// Metadata that someone else changes after every read of a range.
+struct Interrupted {
+    inner: Arc<dyn Meta>,
+    writer: Store,
+    /// How many entities are changed, all together.
+    entities: usize,
+    writes: AtomicI32,
+}
+
+impl Interrupted {
+    async fn write(&self) {
+        let n = self.writes.fetch_add(1, Ordering::Relaxed) * 2;
+        let changes: Vec<Change> = (0..self.entities)
+            .map(|row| {
+                let key = EntityKey::new("p", format!("{row:03}"));
+                Change { key, ..change((0, 0), Verb::Replace, n) }
+            })
+            .collect();
+        self.writer.change_entities(ACCOUNT, &table(), &changes).await.unwrap();
+    }
+}
+
+impl Meta for Interrupted {
+    fn get<'a>(&'a self, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Row>, MetaError>> {
+        self.inner.get(key)
+    }
+
+    fn latest(&self) -> Version {
+        self.inner.latest()
+    }
+
+    fn scan(&self, range: KeyRange, limit: usize) -> BoxFuture<'_, Result<Vec<Row>, MetaError>> {
+        Box::pin(async move {
+            let rows = self.inner.scan(range, limit).await;
+            self.write().await;
+            rows
+        })
+    }
+
+    fn visit(&self, range: KeyRange, visitor: Visitor) -> BoxFuture<'_, Result<(), MetaError>> {
+        Box::pin(async move {
+            let visited = self.inner.visit(range, visitor).await;
+            self.write().await;
+            visited
+        })
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {
+        self.inner.commit(commit)
+    }
+
+    fn journal(
+        &self,
+        from: Version,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<JournalRow>, MetaError>> {
+        self.inner.journal(from, limit)
+    }
+}
+
+/// Asks for a page of `max` of `entities` that are written all together, again and again.
+async fn assert_whole(entities: usize, max: usize, filtered: bool) {
+    let engine = Engine::in_memory();
+    let (meta, extents) = (Arc::clone(&engine.meta), Arc::clone(&engine.extents));
+    let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)));
+    let stored = |meta: Arc<dyn Meta>| {
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        Store::new(meta, Arc::clone(&extents), clock, Arc::new(SystemEntropy))
+    };
+    let writer = stored(Arc::clone(&meta));
+    writer.create_table(ACCOUNT, &table()).await.unwrap();
+    let interrupted = Interrupted { inner: meta, writer, entities, writes: AtomicI32::new(0) };
+    let interrupted = Arc::new(interrupted);
+    interrupted.write().await;
+    let store = stored(Arc::<Interrupted>::clone(&interrupted));
+    let written = Operand::Property("p".to_owned());
+    let zero = Operand::Constant(EdmValue::Int32(0));
+    let filter = Filter::Compare(written, Comparison::GreaterOrEqual, zero);
+    let (filter, span) = (filtered.then_some(&filter), KeySpan::default());
+    let query = EntityQuery { filter, span: &span, from: None, max };
+    let page = store.query_entities(ACCOUNT, &table(), &query).await.unwrap();
+    assert!(interrupted.writes.load(Ordering::Relaxed) > 1);
+    assert_eq!(page.items.len(), entities.min(max));
+    assert_eq!(page.next.is_some(), entities > max);
+    assert!(page.items.windows(2).all(|two| two[0].properties == two[1].properties));
 }
 
 #[test]

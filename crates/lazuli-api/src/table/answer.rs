@@ -102,6 +102,20 @@ pub(crate) fn top(call: &Call<'_>) -> Result<usize, Refusal> {
     })
 }
 
+/// Options of OData that change what a query answers, and that the service does not have.
+const MISSING_OPTIONS: &[&str] = &["$orderby", "$skip", "$expand", "$inlinecount", "$count"];
+
+/// Refuses options that would not be heeded: their answer would be taken for what it is not.
+///
+/// `NotImplemented`.
+pub(crate) fn refuse_missing_options(call: &Call<'_>) -> Result<(), Refusal> {
+    match MISSING_OPTIONS.iter().find(|name| call.head.query.contains(name)) {
+        Some(name) => Err(Refusal::new(ErrorCode::NotImplemented)
+            .with_cause(format_args!("the query has `{name}`"))),
+        None => Ok(()),
+    }
+}
+
 /// `$select`: the properties that are wanted; all if `None`.
 pub(crate) fn select(call: &Call<'_>) -> Result<Option<Vec<String>>, Refusal> {
     let Some(text) = call.query("$select") else { return Ok(None) };

@@ -61,10 +61,10 @@ pub(crate) async fn one(mut call: Call<'_>, action: Action) -> Result<Reply, Ref
         of(action, Some(key), (answer::JSON, &[]))?
     } else {
         let kind = answer::body_format(&call)?;
-        let body = call.read_body(answer::BODY_BYTES_MAX).await?;
+        let body = call.read_announced_body(answer::BODY_BYTES_MAX).await?;
         of(action, Some(key), (kind, &body))?
     };
-    let timestamp = call.store().change_entity(call.account(), &table, &change).await?;
+    let made = call.store().change_entity(call.account(), &table, &change).await?;
     let reply = answer::reply(&call, 204);
-    Ok(if deletes { reply } else { reply.header("etag", token::etag(timestamp)) })
+    Ok(if deletes { reply } else { reply.header("etag", token::etag(made.at)) })
 }

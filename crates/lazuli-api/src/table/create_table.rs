@@ -35,7 +35,7 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let format = answer::format(&call)?;
     let preference = answer::preference(&call)?;
     let kind = answer::body_format(&call)?;
-    let body = call.read_body(answer::BODY_BYTES_MAX).await?;
+    let body = call.read_announced_body(answer::BODY_BYTES_MAX).await?;
     let table = TableName::parse(&answer::read_table(kind, &body)?)?;
     call.store().create_table(call.account(), &table).await?;
     let url = format!("{}Tables('{}')", call.head.address.endpoint, table.as_str());

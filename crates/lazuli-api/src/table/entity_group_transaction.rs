@@ -65,7 +65,7 @@ struct Done {
 /// Makes all changes of the body, or answers its query.
 pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let content_type = call.required_header("content-type")?;
-    let body = call.read_body(changeset::BODY_BYTES_MAX as u64).await?;
+    let body = call.read_announced_body(changeset::BODY_BYTES_MAX as u64).await?;
     let id = call.api.entropy.uuid();
     let answer = match changeset::read(content_type, &body) {
         Ok(Batch::Changes(requests)) => match changes(&call, &requests).await {
@@ -77,21 +77,19 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
                 answer
             }
             Err(Failed { index, refusal }) => {
-                let in_atom = requests.get(index).is_some_and(|part| asks_for_atom(&call, part));
                 let answer = AnswerWriter::new(&id, true);
-                failure(&call, answer, (Some(index), in_atom), &refusal)
+                failure(&call, answer, (Some(index), requests.get(index)), &refusal)
             }
         },
         Ok(Batch::Query(request)) => {
             let answer = AnswerWriter::new(&id, false);
-            let in_atom = asks_for_atom(&call, &request);
-            match query(&call, request).await {
+            match query(&call, &request).await {
                 Ok(reply) => query_answer(answer, reply),
-                Err(refusal) => failure(&call, answer, (None, in_atom), &refusal),
+                Err(refusal) => failure(&call, answer, (None, Some(&request)), &refusal),
             }
         }
         Err(refusal) if refusal.code() == ErrorCode::InvalidInput => {
-            failure(&call, AnswerWriter::new(&id, true), (None, false), &refusal)
+            failure(&call, AnswerWriter::new(&id, true), (None, None), &refusal)
         }
         Err(refusal) => return Err(refusal),
     };
@@ -176,14 +174,14 @@ fn resource(call: &Call<'_>, request: &SubRequest) -> Result<Resource, Refusal> 
 }
 
 /// Answers the query that a batch has instead of changes.
-async fn query(call: &Call<'_>, request: SubRequest) -> Result<Reply, Refusal> {
+async fn query(call: &Call<'_>, request: &SubRequest) -> Result<Reply, Refusal> {
     if request.method != Method::GET {
         return Err(ErrorCode::InvalidInput.into());
     }
     let host = headers::text(call.head.headers, "host")?;
     let is_account = |name: &str| call.api.accounts.contains(name);
     let address = address::resolve(&request.target, host, call.head.secure, is_account)?;
-    let resource = resource(call, &request)?;
+    let resource = resource(call, request)?;
     let query = Query::parse(address.query)?;
     call.granted.require_on(resource.names().0.unwrap_or_default(), Permission::Read)?;
     if let (Some((own, _)), (Some(table), _)) = (call.granted.table(), resource.names())
@@ -235,7 +233,6 @@ fn success(
 ) {
     let timestamp = made.at.get(index).copied().unwrap_or_default();
     let receipt = made.receipt(index);
-    let table = &part.table;
     let inserts = change.action == Action::Insert;
     // Clients of Atom are older than preferences, and want to see what they made.
     let wanted = match part.preference {
@@ -244,7 +241,7 @@ fn success(
     };
     let with_content = inserts && wanted;
     let etag = token::etag(timestamp);
-    let path = entity_path(table.as_str(), &change.key);
+    let path = entity_path(&made.table, &change.key);
     let url = format!("{}{path}", call.head.address.endpoint);
     let mut lines = vec![("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-cache")];
     if inserts {
@@ -272,15 +269,19 @@ fn success(
     if with_content {
         status = StatusCode::CREATED;
         lines.push(("Content-Type", part.format.content_type(false)));
-        body = shown(call, (part, change), timestamp);
+        body = shown(call, (part, change), (&made.table, timestamp));
     }
     answer.part(part.content_id.as_deref(), status, &lines, body.as_bytes());
 }
 
-fn shown(call: &Call<'_>, (part, change): (&Part, &Change), timestamp: Timestamp) -> String {
+fn shown(
+    call: &Call<'_>,
+    (part, change): (&Part, &Change),
+    (table, timestamp): (&str, Timestamp),
+) -> String {
     let Change { key, properties, .. } = change;
     let entity = ShownEntity { key, timestamp, properties };
-    answer::entity_text(call, (part.format, None), (part.table.as_str(), &entity))
+    answer::entity_text(call, (part.format, None), (table, &entity))
 }
 
 /// Whether a part asks for Atom.
@@ -293,9 +294,11 @@ fn asks_for_atom(call: &Call<'_>, request: &SubRequest) -> bool {
 fn failure(
     call: &Call<'_>,
     mut answer: AnswerWriter,
-    (index, in_atom): (Option<usize>, bool),
+    (index, request): (Option<usize>, Option<&SubRequest>),
     refusal: &Refusal,
 ) -> AnswerWriter {
+    let in_atom = request.is_some_and(|request| asks_for_atom(call, request));
+    let content_id = request.and_then(|request| request.content_id.as_deref());
     let message = match index {
         Some(index) => format!("{index}:{}", refusal.message()),
         None => refusal.message().to_owned(),
@@ -315,6 +318,6 @@ fn failure(
         ("DataServiceVersion", version),
         ("Content-Type", kind),
     ];
-    answer.part(None, status, &lines, body.as_bytes());
+    answer.part(content_id, status, &lines, body.as_bytes());
     answer
 }

@@ -4,7 +4,7 @@
 
 use http::Method;
 use lazuli_model::Refusal;
-use lazuli_store::entity::{Action, Entity};
+use lazuli_store::entity::{Action, Entity, Made};
 use lazuli_wire::odata::entity_json::entity_path;
 
 use crate::access;
@@ -37,11 +37,12 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
     let preference = answer::preference(&call)?;
     let kind = answer::body_format(&call)?;
     let table = call.table()?;
-    let body = call.read_body(answer::BODY_BYTES_MAX).await?;
+    let body = call.read_announced_body(answer::BODY_BYTES_MAX).await?;
     let change = change::of(Action::Insert, None, (kind, &body))?;
     call.granted.require_entity(table.as_str(), &change.key)?;
-    let timestamp = call.store().change_entity(call.account(), &table, &change).await?;
-    let path = entity_path(table.as_str(), &change.key);
+    let made = call.store().change_entity(call.account(), &table, &change).await?;
+    let Made { table, at: timestamp } = made;
+    let path = entity_path(&table, &change.key);
     let url = format!("{}{path}", call.head.address.endpoint);
     let reply = answer::created(&call, preference, &url);
     let reply = reply.header("etag", lazuli_wire::odata::token::etag(timestamp));
@@ -49,5 +50,5 @@ pub async fn handle(mut call: Call<'_>) -> Result<Reply, Refusal> {
         return Ok(reply);
     }
     let entity = Entity { key: change.key, timestamp, properties: change.properties };
-    Ok(answer::entity(&call, reply, (format, None), (table.as_str(), &entity)))
+    Ok(answer::entity(&call, reply, (format, None), (&table, &entity)))
 }

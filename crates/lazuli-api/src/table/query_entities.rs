@@ -37,6 +37,7 @@ pub static SPEC: Spec = Spec {
 
 /// Gives a page of the entities that match.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
+    answer::refuse_missing_options(&call)?;
     let format = answer::format(&call)?;
     let max = answer::top(&call)?;
     let select = answer::select(&call)?;
@@ -81,10 +82,11 @@ pub static ONE: Spec = Spec {
 
 /// Gives the entity of the key.
 pub async fn handle_one(call: Call<'_>) -> Result<Reply, Refusal> {
+    answer::refuse_missing_options(&call)?;
     let format = answer::format(&call)?;
     let select = answer::select(&call)?;
     let (table, key) = (call.table()?, call.entity_key()?);
-    let entity = call.store().get_entity(call.account(), &table, key).await?;
+    let (table, entity) = call.store().get_entity(call.account(), &table, key).await?;
     let reply = answer::reply(&call, 200).header("etag", token::etag(entity.timestamp));
-    Ok(answer::entity(&call, reply, (format, select.as_deref()), (table.as_str(), &entity)))
+    Ok(answer::entity(&call, reply, (format, select.as_deref()), (&table, &entity)))
 }

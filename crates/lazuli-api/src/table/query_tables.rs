@@ -32,6 +32,7 @@ pub static SPEC: Spec = Spec {
 
 /// Lists a page of the account's tables.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {
+    answer::refuse_missing_options(&call)?;
     let format = answer::format(&call)?;
     let max = answer::top(&call)?;
     let filter = call.query("$filter").map(filter::parse).transpose()?;
@@ -64,6 +65,7 @@ pub static NAMED: Spec = Spec {
 
 /// Tells one table.
 pub async fn handle_named(call: Call<'_>) -> Result<Reply, Refusal> {
+    answer::refuse_missing_options(&call)?;
     let format = answer::format(&call)?;
     let table = call.store().find_table(call.account(), call.table()?.as_str()).await?;
     let table = table.ok_or_else(|| Refusal::new(ErrorCode::ResourceNotFound))?;

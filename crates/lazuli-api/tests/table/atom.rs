@@ -79,6 +79,23 @@ fn without_accept_the_version_decides() {
 }
 
 #[test]
+fn the_oldest_versions_have_no_json() {
+    let tables = Tables::with_table();
+    let entity = r#"{"PartitionKey":"p","RowKey":"r"}"#;
+    let insert = |version: &str| send("POST", "/Things", entity).version(version);
+    tables.send(&insert("2012-02-12")).refused_in_xml(415, "JsonFormatNotSupported");
+    let ask = |version: &str| {
+        tables.send(&get("/Things()").header("accept", "application/json").version(version))
+    };
+    ask("2012-02-12").refused_in_xml(415, "JsonFormatNotSupported");
+    let none =
+        "{\"odata.metadata\":\"http://127.0.0.1:10002/lazurite/$metadata#Things\",\"value\":[]}";
+    assert_eq!(ask("2013-08-15").is(200).text(), none);
+    tables.send(&insert("2013-08-15")).is(201);
+    assert_eq!(tables.rows(""), ["r"]);
+}
+
+#[test]
 fn bad_entries_are_refused_and_not_stored() {
     let tables = Tables::with_table();
     for body in [

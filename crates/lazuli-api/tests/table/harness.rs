@@ -99,6 +99,7 @@ impl Answer {
         assert!(self.text().starts_with(&told), "{self}");
         let kind = "application/json;odata=minimalmetadata;streaming=true;charset=utf-8";
         self.has("content-type", kind);
+        self.has("cache-control", "no-cache").has("x-content-type-options", "nosniff");
         self
     }
 

@@ -48,6 +48,30 @@ fn bad_entities_are_refused_and_not_stored() {
 }
 
 #[test]
+fn bodies_are_announced_or_come_in_chunks() {
+    let tables = Tables::with_table();
+    let at = "/Things(PartitionKey='p',RowKey='r')";
+    for (method, target) in
+        [("POST", "/Things"), ("PUT", at), ("PATCH", at), ("MERGE", at), ("POST", "/Tables")]
+    {
+        let mut silent = send(method, target, "");
+        silent.is_announced = false;
+        tables.send(&silent).refused_in_json(411, "MissingContentLengthHeader");
+    }
+    let batch = send("POST", "/$batch", "");
+    let mut silent = batch.clone_with_type("multipart/mixed; boundary=b");
+    silent.is_announced = false;
+    tables.send(&silent).refused_in_json(411, "MissingContentLengthHeader");
+    let entity = r#"{"PartitionKey":"p","RowKey":"r"}"#;
+    let mut chunked = insert(entity).header("transfer-encoding", "chunked");
+    chunked.is_announced = false;
+    tables.send(&chunked).is(201);
+    let mut gone = call("DELETE", at).header("if-match", "*");
+    gone.is_announced = false;
+    tables.send(&gone).is(204);
+}
+
+#[test]
 fn bad_queries_are_refused() {
     let tables = Tables::with_table();
     let terms = vec!["A%20eq%201"; 10_000].join("%20or%20");
@@ -83,6 +107,15 @@ fn bad_queries_are_refused() {
                 .refused_in_json(status, code);
         }
     }
+    for option in ["$orderby=A", "$skip=1", "$expand=A", "$inlinecount=allpages", "$count=true"] {
+        for resource in
+            ["/Things()", "/Things(PartitionKey='p',RowKey='r')", "/Tables", "/Tables('Things')"]
+        {
+            let call = get(&format!("{resource}?{option}"));
+            tables.send(&call).refused_in_json(501, "NotImplemented");
+        }
+    }
+    tables.send(&get("/Things()?orderby=A")).is(200);
     for target in [
         "/Things(PartitionKey='p')",
         "/Things('p','r')",

@@ -75,3 +75,29 @@ fn settings_are_the_tables_own() {
     tables.send(&stats).refused_in_xml(400, "InvalidQueryParameterValue");
     tables.send_to(&stats, true).is(200).says("<Status>live</Status>");
 }
+
+#[test]
+fn answers_name_a_table_as_it_was_made() {
+    let tables = Tables::with_table();
+    let entity = r#"{"PartitionKey":"p","RowKey":"r"}"#;
+    let insert = send("POST", "/tHINGS", entity);
+    let asks_all = "application/json;odata=fullmetadata";
+    let made = tables.send(&insert.header("accept", asks_all)).is(201);
+    let url = "http://127.0.0.1:10002/lazurite/Things(PartitionKey='p',RowKey='r')";
+    made.has("location", url).says("$metadata#Things").hides("tHINGS");
+    for target in ["/tHINGS(PartitionKey='p',RowKey='r')", "/tHINGS()"] {
+        let read = tables.send(&get(target).header("accept", asks_all)).is(200);
+        read.says("$metadata#Things").hides("tHINGS");
+    }
+    let batch = "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n\
+                 --c\r\nContent-Type: application/http\r\n\r\n\
+                 POST /lazurite/tHINGS HTTP/1.1\r\nPrefer: return-content\r\n\r\n\
+                 {\"PartitionKey\":\"p\",\"RowKey\":\"s\"}\r\n--c--\r\n--b--\r\n";
+    let batch = send("POST", "/$batch", batch);
+    let batch = batch.clone_with_type("multipart/mixed; boundary=b");
+    tables
+        .send(&batch)
+        .is(202)
+        .says("lazurite/Things(PartitionKey='p',RowKey='s')")
+        .hides("tHINGS");
+}

@@ -92,6 +92,20 @@ fn one_refusal_takes_all_back() {
 }
 
 #[test]
+fn answers_repeat_the_ids_of_their_requests() {
+    let tables = Tables::with_table();
+    let (one, other) = (body("a"), body("b"));
+    let first = ("POST", "/Things", "Content-ID: first\r\n", one.as_str());
+    let second = ("POST", "/Things", "Content-ID: second\r\n", other.as_str());
+    let made = transaction(&tables, &[first, second]);
+    made.says("HTTP/1.1 204 No Content\r\nContent-ID: first").says("Content-ID: second");
+    let third =
+        ("POST", "/Things", "Content-ID: third\r\n", "{\"PartitionKey\":\"p\",\"RowKey\":\"c\"}");
+    let refused = transaction(&tables, &[third, second]);
+    refused.says("HTTP/1.1 409 Conflict\r\nContent-ID: second").hides("Content-ID: third");
+}
+
+#[test]
 fn a_batch_may_be_one_query() {
     let tables = Tables::with_table();
     tables.send(&send("PUT", &at("r"), r#"{"v":1}"#)).is(204);

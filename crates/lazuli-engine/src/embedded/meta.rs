@@ -16,7 +16,7 @@ use crate::BoxFuture;
 use crate::engine::Durability;
 use crate::headroom::Headroom;
 use crate::meta::{
-    Commit, CommitError, Committed, JournalRow, KeyRange, Meta, MetaError, Row, Version,
+    Commit, CommitError, Committed, JournalRow, KeyRange, Meta, MetaError, Row, Version, Visitor,
 };
 use crate::scribe::Desk;
 use crate::stats::Stats;
@@ -142,6 +142,10 @@ impl Meta for EmbeddedMeta {
 
     fn scan(&self, range: KeyRange, limit: usize) -> BoxFuture<'_, Result<Vec<Row>, MetaError>> {
         Box::pin(self.long(limit, move |store| store.scan(&range, limit)))
+    }
+
+    fn visit(&self, range: KeyRange, visitor: Visitor) -> BoxFuture<'_, Result<(), MetaError>> {
+        Box::pin(self.long(usize::MAX, move |store| store.visit(&range, visitor)))
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {

@@ -13,7 +13,7 @@ use super::trees::{self, Change, SPACES, Sizes, Trees};
 use crate::disk::{Access, Disk};
 use crate::engine::Durability;
 use crate::frame::Fields;
-use crate::meta::{KeyRange, MetaError, Row, Version};
+use crate::meta::{KeyRange, MetaError, Row, Version, Visitor};
 use crate::stats::Stats;
 use crate::wal::segment::Record;
 use crate::wal::{self, LogError, Logged, ReplayError, Supply, Wal};
@@ -249,6 +249,11 @@ impl Store {
     /// Up to `limit` user rows of `range`, from one point in time.
     pub(crate) fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<Row>, MetaError> {
         self.trees.scan(range, limit)
+    }
+
+    /// Hands `visitor` the user rows of `range`, from one point in time, until it answers `false`.
+    pub(crate) fn visit(&self, range: &KeyRange, visitor: Visitor) -> Result<(), MetaError> {
+        self.trees.visit(range, visitor)
     }
 
     /// Up to `limit` journal rows from a sequence number on.

@@ -18,7 +18,7 @@ use lsm_tree::{
 };
 
 use super::row;
-use crate::meta::{ASCENDING, KeyRange, MetaError, Row, Version};
+use crate::meta::{ASCENDING, KeyRange, MetaError, Row, Version, Visitor};
 use crate::wal::Reach;
 
 /// Sizes of the metadata store, in bytes.
@@ -189,9 +189,14 @@ impl Trees {
 
     /// Up to `limit` user rows of `range`, from one point in time.
     pub(crate) fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<Row>, MetaError> {
-        let start = row::user_key(&range.start);
-        let end = range.end.as_deref().map_or(Bytes::from_static(&[row::USER + 1]), row::user_key);
+        let (start, end) = user_range(range);
         self.stored(&start, &end, limit, row::user_row)
+    }
+
+    /// Hands `visitor` the user rows of `range`, from one point in time, until it answers `false`.
+    pub(crate) fn visit(&self, range: &KeyRange, mut visitor: Visitor) -> Result<(), MetaError> {
+        let (start, end) = user_range(range);
+        self.each(&start, &end, |key, value| Ok(visitor(row::user_row(key, value)?)))
     }
 
     /// Up to `limit` journal rows from a sequence number on.
@@ -212,23 +217,37 @@ impl Trees {
         decode: impl Fn(&Bytes, &Bytes) -> Result<T, MetaError>,
     ) -> Result<Vec<T>, MetaError> {
         let mut rows = Vec::with_capacity(limit.min(1024));
+        if limit > 0 {
+            self.each(start, end, |key, value| {
+                rows.push(decode(key, value)?);
+                Ok(rows.len() < limit)
+            })?;
+        }
+        Ok(rows)
+    }
+
+    /// Calls `each` with keys and values, from one point in time, until it answers `false`.
+    fn each(
+        &self,
+        start: &Bytes,
+        end: &Bytes,
+        mut each: impl FnMut(&Bytes, &Bytes) -> Result<bool, MetaError>,
+    ) -> Result<(), MetaError> {
         if start >= end {
-            return Ok(rows);
+            return Ok(());
         }
         // One snapshot for all trees: the rows are from one point in time.
         let snapshot = self.snapshot();
         for tree in self.spaces.get(space(start)..).unwrap_or_default() {
             let bounds = (Bound::Included(start), Bound::Excluded(end));
-            let range = tree.range::<&Bytes, _>(bounds, snapshot.seqno, None);
-            for guard in range.take(limit - rows.len()) {
+            for guard in tree.range::<&Bytes, _>(bounds, snapshot.seqno, None) {
                 let (key, value) = guard.into_inner().map_err(damaged)?;
-                rows.push(decode(&key.into(), &value.into())?);
-            }
-            if rows.len() == limit {
-                break;
+                if !each(&key.into(), &value.into())? {
+                    return Ok(());
+                }
             }
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// The sequence number of the last commit.
@@ -284,6 +303,12 @@ impl Drop for Snapshot<'_> {
             }
         }
     }
+}
+
+/// The stored keys of a range of user rows.
+fn user_range(range: &KeyRange) -> (Bytes, Bytes) {
+    let end = range.end.as_deref().map_or(Bytes::from_static(&[row::USER + 1]), row::user_key);
+    (row::user_key(&range.start), end)
 }
 
 fn has_tables(tree: &Path) -> bool {

@@ -160,6 +160,7 @@ pub(crate) struct Fixture {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) server: Server,
     pub(crate) blob: SocketAddr,
+    pub(crate) table: SocketAddr,
     pub(crate) admin: SocketAddr,
 }
 
@@ -200,11 +201,21 @@ impl Fixture {
         let server = with(server);
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let blob = Listener::bind(any).await.unwrap();
+        let table = Listener::bind(any).await.unwrap();
         let admin = Listener::bind(any).await.unwrap();
         let (blob_address, admin_address) = (blob.address(), admin.address());
+        let table_address = table.address();
         let fake = Arc::new(Fake::default());
         server.serve(blob, Service::Blob, Arc::clone(&fake) as Arc<dyn Handler>);
+        server.serve(table, Service::Table, Arc::clone(&fake) as Arc<dyn Handler>);
         server.serve_admin(admin, Arc::new(Well));
-        Self { fake, metrics, server, blob: blob_address, admin: admin_address }
+        Self {
+            fake,
+            metrics,
+            server,
+            blob: blob_address,
+            table: table_address,
+            admin: admin_address,
+        }
     }
 }

@@ -81,11 +81,43 @@ async fn huge_heads_are_refused() {
     for request in [long, endless, many] {
         let mut client = Client::connect(fixture.blob).await;
         client.send(request).await;
-        assert_eq!(client.answer().await.status, 431);
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.header("x-ms-error-code")), (431, Some("InvalidInput")));
+        assert!(answer.body.contains(answer.header("x-ms-request-id").unwrap()), "{answer:?}");
         assert_eq!(client.rest().await, "");
     }
     let fits = format!("GET /target HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(255));
     assert_eq!(Client::ask(fixture.blob, &fits).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_long_url_is_refused_as_the_service_refuses() {
+    let fixture = Fixture::start(Limits::default()).await;
+    let url = format!("/t()?$filter={}", "A%20eq%201%20or%20".repeat(10_000));
+    let request = format!("GET {url} HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (address, kind, begins) in [
+        (fixture.blob, "application/xml", "<?xml"),
+        (
+            fixture.table,
+            "application/json",
+            "{\"odata.error\":{\"code\":\"RequestUrlFailedToParse\"",
+        ),
+    ] {
+        let mut client = Client::connect(address).await;
+        client.send(&request).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.header("x-ms-error-code"), Some("RequestUrlFailedToParse"));
+        assert!(answer.header("content-type").unwrap().starts_with(kind), "{answer:?}");
+        assert!(answer.body.trim_start_matches('\u{feff}').starts_with(begins), "{answer:?}");
+        assert!(answer.body.contains(answer.header("x-ms-request-id").unwrap()), "{answer:?}");
+        assert_eq!(client.rest().await, "");
+        let mut client = Client::connect(address).await;
+        client.send(request.replace("GET ", "HEAD ")).await;
+        let rest = client.rest().await;
+        assert!(rest.starts_with("HTTP/1.1 400 ") && rest.ends_with("\r\n\r\n"), "{rest}");
+    }
+    assert_serves_others(&fixture).await;
 }
 
 #[tokio::test]

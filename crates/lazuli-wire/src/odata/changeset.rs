@@ -50,14 +50,14 @@ pub fn read(content_type: &str, body: &[u8]) -> Result<Batch, Refusal> {
         return Err(Refusal::new(ErrorCode::RequestBodyTooLarge)
             .with_detail("MaxLimit", BODY_BYTES_MAX.to_string()));
     }
-    let [part] = parts(body, outer)?[..] else {
+    let [part] = parts(body, outer, Close::Either)?[..] else {
         return Err(malformed("it has not exactly one part"));
     };
     let mut rest = part;
     let headers = head(&mut rest)?;
     let content_type = text(&headers, "content-type").unwrap_or_default();
     if let Some(inner) = boundary(content_type) {
-        let changes = parts(rest, inner)?;
+        let changes = parts(rest, inner, Close::Marked)?;
         if changes.len() > REQUESTS_MAX {
             return Err(Refusal::new(ErrorCode::InvalidInput).with_message(
                 "100:The batch request operation exceeds the maximum 100 changes per change set.",
@@ -78,8 +78,18 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// What the last delimiter of a body looks like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Close {
+    /// Two dashes mark it: without it the body is cut off.
+    Marked,
+    /// Like that, or like the others: the service takes batches that end so, as early clients send
+    /// them. Nothing but white space may follow it then.
+    Either,
+}
+
 /// The parts between the delimiters, without the line end that belongs to the delimiter.
-fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<&'a [u8]>, Refusal> {
+fn parts<'a>(body: &'a [u8], boundary: &str, close: Close) -> Result<Vec<&'a [u8]>, Refusal> {
     let (mut parts, mut begun, mut at) = (Vec::new(), None, 0);
     while at < body.len() {
         let rest = body.get(at..).unwrap_or_default();
@@ -102,6 +112,10 @@ fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<&'a [u8]>, Refusal> {
             begun = Some(at + end);
         }
         at += end;
+    }
+    let after_last = begun.and_then(|start| body.get(start..)).unwrap_or(b"?");
+    if close == Close::Either && !parts.is_empty() && after_last.trim_ascii().is_empty() {
+        return Ok(parts);
     }
     Err(malformed("it ends early"))
 }
@@ -274,6 +288,20 @@ mod tests {
     }
 
     #[test]
+    fn the_outer_end_need_not_be_marked() {
+        let body = batch(&part("POST /t HTTP/1.1\r\n\r\n{}"));
+        for end in ["--batch_1", "--batch_1\r\n", "--batch_1\n\r\n "] {
+            let unmarked = body.replace("--batch_1--\r\n", end);
+            assert_eq!(changes(&unmarked).len(), 1, "{unmarked}");
+            // Cut off anywhere before its end, it is no batch.
+            let cut_off = unmarked.trim_end().len() - 1;
+            for length in 0..=cut_off {
+                assert!(read(OUTER, &unmarked.as_bytes()[..length]).is_err(), "{length}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_malformed_is_refused() {
         let one = part("POST /t HTTP/1.1\r\n\r\n{}");
         for body in [
@@ -281,6 +309,11 @@ mod tests {
             "--batch_1--".to_owned(),
             batch(""),
             batch(&one).replace("--batch_1--", ""),
+            batch(&one).replace("--batch_1--", "--batch_"),
+            batch(&one).replace("--batch_1--", "--batch_1\r\nx"),
+            batch(&one).replace("--changeset_2--", "--changeset_2"),
+            batch(&one).replace("--changeset_2--", ""),
+            "--batch_1\r\n".to_owned(),
             batch(&one).replace("application/http", "text/plain"),
             batch(&one).replace("POST /t", "POST t"),
             batch(&part("")),

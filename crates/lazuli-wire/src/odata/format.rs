@@ -4,6 +4,8 @@
 
 use lazuli_model::{ApiVersion, ErrorCode, Refusal};
 
+/// The first version with JSON.
+const JSON_TOO: ApiVersion = ApiVersion::new(2013, 8, 15);
 /// The first version without Atom.
 const JSON_ONLY: ApiVersion = ApiVersion::new(2015, 12, 11);
 
@@ -48,8 +50,8 @@ impl Format {
 
 /// The format of an answer to a request with this `Accept` and this `$format`, which wins.
 ///
-/// `AtomFormatNotSupported` where there is no Atom any more, `MediaTypeNotSupported` where nothing
-/// that is asked for is known.
+/// `JsonFormatNotSupported` where there is no JSON yet, `AtomFormatNotSupported` where there is no
+/// Atom any more, `MediaTypeNotSupported` where nothing that is asked for is known.
 pub fn negotiate(
     accept: Option<&str>,
     format: Option<&str>,
@@ -71,6 +73,7 @@ fn one(item: &str, version: ApiVersion) -> Result<Format, ErrorCode> {
     let mut parameters = item.split(';').map(str::trim);
     let kind = parameters.next().unwrap_or_default().to_ascii_lowercase();
     match kind.as_str() {
+        "application/json" | "json" if version < JSON_TOO => Err(ErrorCode::JsonFormatNotSupported),
         "application/json" | "json" => {
             let level = parameters.find_map(|parameter| parameter.strip_prefix("odata="));
             match level.unwrap_or("minimalmetadata") {
@@ -94,11 +97,14 @@ fn one(item: &str, version: ApiVersion) -> Result<Format, ErrorCode> {
     }
 }
 
-/// The format of a request's body by its `Content-Type`; JSON if it is not told.
+/// The format of a request's body by its `Content-Type`; JSON if it is not told, where there is JSON.
 ///
-/// `AtomFormatNotSupported`, `MediaTypeNotSupported`.
+/// `JsonFormatNotSupported`, `AtomFormatNotSupported`, `MediaTypeNotSupported`.
 pub fn of_body(content_type: Option<&str>, version: ApiVersion) -> Result<Format, Refusal> {
-    let Some(content_type) = content_type else { return Ok(Format::Json(Metadata::Minimal)) };
+    let Some(content_type) = content_type else {
+        let is_json = version >= JSON_TOO;
+        return Ok(if is_json { Format::Json(Metadata::Minimal) } else { Format::Atom });
+    };
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     match one(kind, version) {
         Ok(Format::Atom) => Ok(Format::Atom),
@@ -115,6 +121,8 @@ mod tests {
     fn the_first_known_format_is_taken() {
         let new = ApiVersion::NEWEST;
         let old = ApiVersion::new(2013, 8, 15);
+        let older = ApiVersion::new(2012, 2, 12);
+        let json = Err(ErrorCode::JsonFormatNotSupported);
         let none = Ok(Format::Json(Metadata::None));
         let minimal = Ok(Format::Json(Metadata::Minimal));
         let full = Ok(Format::Json(Metadata::Full));
@@ -124,6 +132,12 @@ mod tests {
             (None, None, new, minimal),
             (None, None, old, Ok(Format::Atom)),
             (Some("application/json"), None, old, minimal),
+            (None, None, older, Ok(Format::Atom)),
+            (Some("*/*"), None, older, Ok(Format::Atom)),
+            (Some("application/json"), None, older, json),
+            (Some("application/json;odata=nometadata"), None, older, json),
+            (Some("application/atom+xml"), Some("json"), older, json),
+            (Some("application/json,application/atom+xml"), None, older, Ok(Format::Atom)),
             (Some("application/json;odata=nometadata"), None, new, none),
             (Some("application/json;odata=fullmetadata;streaming=true"), None, new, full),
             (Some("image/png, application/json;odata=fullmetadata"), None, new, full),
@@ -143,5 +157,9 @@ mod tests {
         assert_eq!(body(None), minimal);
         assert_eq!(body(Some("application/atom+xml")), atom);
         assert_eq!(body(Some("text/plain")), media);
+        let body = |text| of_body(text, older).map_err(|refusal| refusal.code());
+        assert_eq!(body(Some("application/json")), json);
+        assert_eq!(body(Some("application/atom+xml")), Ok(Format::Atom));
+        assert_eq!(body(None), Ok(Format::Atom));
     }
 }

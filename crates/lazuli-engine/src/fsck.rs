@@ -156,8 +156,8 @@ impl Fsck {
         if lock_len != 0 {
             self.found(state::LOCK_FILE, Some(0), "the lock file is not empty");
         }
-        let left = match engine::read_state(&*self.disk, &self.data) {
-            Ok(left) => left.unwrap_or_default(),
+        let left = match engine::read_last_state(&*self.disk, &self.data) {
+            Ok(left) => left,
             Err(OpenError::Damaged(what)) => {
                 self.found(state::STATE_FILE, None, what);
                 return Ok(());
@@ -173,7 +173,16 @@ impl Fsck {
             self.check_structure(&meta_dir, left.relaxed).map_err(io_error(&meta_dir))?;
         }
         let extents_dir = self.data.join(state::EXTENTS_DIR);
-        self.check_extents(&extents_dir, &left).map_err(io_error(&extents_dir))?;
+        if extents_dir.exists() {
+            self.check_extents(&extents_dir, &left).map_err(io_error(&extents_dir))?;
+        } else if self.data.join(state::STATE_FILE).exists() {
+            self.found(state::EXTENTS_DIR, None, "is missing");
+        }
+        // The log is begun after the state is written, and before the first commit and extent.
+        let has_begun = left.last_version > 0 || !self.extents.is_empty();
+        if has_begun && !meta_dir.join(WAL_DIR).exists() {
+            self.found(format!("{}/{WAL_DIR}", state::META_DIR), None, "is missing");
+        }
         let prefix = format!("{}/", state::META_DIR);
         let broken = self.report.damage.iter().any(|damage| damage.file.starts_with(&prefix));
         // Trees may panic on damaged files, and what they would read is not to be believed.

@@ -10,6 +10,7 @@
 mod manifest;
 pub(crate) mod shadow;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,8 +45,9 @@ pub struct Report {
     pub extents: u64,
     /// Bytes of extent files verified.
     pub extent_bytes: u64,
-    /// Extents a crash cut off, with the length of their valid part: no damage, unless metadata
-    /// names bytes beyond it.
+    /// Extents a crash cut off, with the length of their valid part. It is no damage that whole frames
+    /// follow: before a power cut, the system writes what was not synced in any order. But once
+    /// metadata names one of them, that one was synced and all before it: then it is damage.
     pub torn: Vec<(ExtentId, u64)>,
 }
 
@@ -55,6 +57,8 @@ pub struct Fsck {
     disk: Arc<dyn Disk>,
     report: Report,
     extents: Vec<(ExtentId, u64)>,
+    /// Torn extents in which metadata names whole frames beyond the valid part.
+    durable_beyond: BTreeSet<ExtentId>,
     rows: Option<Trees>,
     /// Removed from the disk when dropped, after the store that reads it.
     shadow: Option<Shadow>,
@@ -82,6 +86,7 @@ impl Fsck {
             disk,
             report: Report::default(),
             extents: Vec::new(),
+            durable_beyond: BTreeSet::new(),
             rows: None,
             shadow: None,
             _lock: lock,
@@ -101,7 +106,7 @@ impl Fsck {
     }
 
     /// Whether every byte of a piece that metadata names can be read.
-    pub fn verify_piece(&self, piece: Piece) -> Result<(), Damage> {
+    pub fn verify_piece(&mut self, piece: Piece) -> Result<(), Damage> {
         const STEP: u64 = 4 << 20;
         let damage = |offset, what: &str| Damage::of_extent(piece.extent, offset, what);
         let path = path_of(&self.data.join(state::EXTENTS_DIR), piece.extent);
@@ -119,6 +124,12 @@ impl Fsck {
             span.unframe(&mut buffer).map_err(|(offset, what)| damage(offset, what))?;
             at = end;
         }
+        let torn = &self.report.torn;
+        if let Ok(index) = torn.binary_search_by_key(&piece.extent, |(extent, _)| *extent)
+            && torn.get(index).is_some_and(|(_, valid_len)| piece.offset > *valid_len)
+        {
+            self.durable_beyond.insert(piece.extent);
+        }
         Ok(())
     }
 
@@ -132,8 +143,23 @@ impl Fsck {
         &self.report
     }
 
-    /// Ends the check.
-    pub fn finish(self) -> Report {
+    /// Ends the check: tells which of the torn extents were whole once.
+    pub fn finish(mut self) -> Report {
+        let Report { torn, damage, .. } = &mut self.report;
+        torn.retain(|&(extent, valid_len)| {
+            let is_damaged = self.durable_beyond.contains(&extent);
+            if is_damaged {
+                let what = "no valid frame, although a later one is in use";
+                let found = Damage::of_extent(extent, valid_len, what);
+                // It is told already if it is in use itself.
+                let is_told =
+                    |told: &Damage| told.file == found.file && told.offset == found.offset;
+                if !damage.iter().any(is_told) {
+                    damage.push(found);
+                }
+            }
+            !is_damaged
+        });
         self.report
     }
 

@@ -55,7 +55,7 @@ async fn every_flipped_byte_after_a_clean_shutdown_is_found() {
     engine.close().unwrap();
     drop(engine);
 
-    let check = Fsck::open(dir.path()).unwrap();
+    let mut check = Fsck::open(dir.path()).unwrap();
     assert_eq!(check.report().damage, []);
     assert!(check.report().clean_shutdown);
     assert_eq!((check.report().rows, check.report().commits), (30, 30));
@@ -106,13 +106,14 @@ async fn an_unclean_directory_is_sound_and_flips_in_it_are_found() {
     for tree in ["journal", "rows", "ascending"] {
         std::fs::create_dir_all(copy.path().join("meta").join(tree).join("tables")).unwrap();
     }
-    let check = Fsck::open(copy.path()).unwrap();
+    let mut check = Fsck::open(copy.path()).unwrap();
     assert_eq!(check.report().damage, []);
     assert!(!check.report().clean_shutdown);
     for piece in &pieces {
         check.verify_piece(*piece).unwrap();
     }
     drop(check);
+    flip_a_dead_frame(copy.path(), &pieces);
     let mut logs = files(&copy.path().join("meta/wal"));
     logs.retain(|path| path.extension().is_some_and(|extension| extension == "wal"));
     let [log] = &logs[..] else { panic!("{logs:?}") };
@@ -138,4 +139,36 @@ async fn an_unclean_directory_is_sound_and_flips_in_it_are_found() {
     again.close().unwrap();
     drop(again);
     assert_eq!(fsck(copy.path()).unwrap().damage, []);
+}
+
+/// A broken frame in what a crash left open may be all that was written of it; not so once what
+/// follows it was durable.
+fn flip_a_dead_frame(data: &Path, pieces: &[Piece]) {
+    let (dead, others) = (pieces[20], [&pieces[..20], &pieces[21..]].concat());
+    let path = data.join(format!("extents/{:016x}.ext", dead.extent.0));
+    let whole = std::fs::read(&path).unwrap();
+    let mut flipped = whole.clone();
+    flipped[dead.offset as usize + 100] ^= 1;
+    std::fs::write(&path, flipped).unwrap();
+
+    let mut check = Fsck::open(data).unwrap();
+    for piece in others.iter().filter(|piece| piece.offset < dead.offset) {
+        check.verify_piece(*piece).unwrap();
+    }
+    let torn = check.finish();
+    assert_eq!((torn.damage, &torn.torn[..1]), (Vec::new(), &[(dead.extent, dead.offset)][..]));
+
+    for verified in [&others[..], pieces] {
+        let mut check = Fsck::open(data).unwrap();
+        for piece in verified {
+            if let Err(damage) = check.verify_piece(*piece) {
+                check.add(damage);
+            }
+        }
+        let found = check.finish();
+        let [damage] = &found.damage[..] else { panic!("{:?}", found.damage) };
+        assert!(path.ends_with(&damage.file) && damage.offset == Some(dead.offset), "{damage:?}");
+        assert!(found.torn.iter().all(|(extent, _)| *extent != dead.extent));
+    }
+    std::fs::write(&path, whole).unwrap();
 }

@@ -7,6 +7,7 @@
 //!
 //! The layer above checks its references between [`Fsck::open`] and [`Fsck::finish`].
 
+mod lock;
 mod manifest;
 pub(crate) mod shadow;
 
@@ -49,6 +50,9 @@ pub struct Report {
     /// follow: before a power cut, the system writes what was not synced in any order. But once
     /// metadata names one of them, that one was synced and all before it: then it is damage.
     pub torn: Vec<(ExtentId, u64)>,
+    /// Why the directory could not be locked against a server, if it could not: there nothing can be
+    /// written.
+    pub unlocked: Option<String>,
 }
 
 /// A check under way: the engine's own part is done.
@@ -62,7 +66,7 @@ pub struct Fsck {
     rows: Option<Trees>,
     /// Removed from the disk when dropped, after the store that reads it.
     shadow: Option<Shadow>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Checks a data directory as far as the engine can tell. Blocking.
@@ -76,15 +80,22 @@ impl Fsck {
     pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
         let data = data_dir.to_path_buf();
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        if !data.join(state::FORMAT_FILE).exists() {
+        let format = data.join(state::FORMAT_FILE);
+        if !format.try_exists().map_err(io_error(&format))? {
             return Err(OpenError::NotAStore(data));
         }
-        let lock = engine::lock(&data)?;
-        shadow::discard(&data).map_err(io_error(&data))?;
+        let (lock, unlocked) = match lock::lock(&data)? {
+            Ok(lock) => (Some(lock), None),
+            Err(why) => (None, Some(why)),
+        };
+        match shadow::discard(&data) {
+            Err(error) if !lock::is_read_only(&error) => return Err(io_error(&data)(error)),
+            _ => {}
+        }
         let mut fsck = Self {
             data,
             disk,
-            report: Report::default(),
+            report: Report { unlocked, ..Report::default() },
             extents: Vec::new(),
             durable_beyond: BTreeSet::new(),
             rows: None,
@@ -194,9 +205,9 @@ impl Fsck {
         self.check_names()?;
         let meta_dir = self.data.join(state::META_DIR);
         if left.clean {
-            self.check_sums(&meta_dir, &left)?;
+            self.check_sums(&meta_dir, &left);
         } else {
-            self.check_structure(&meta_dir, left.relaxed).map_err(io_error(&meta_dir))?;
+            self.check_structure(&meta_dir, left.relaxed);
         }
         let extents_dir = self.data.join(state::EXTENTS_DIR);
         if extents_dir.exists() {
@@ -227,6 +238,7 @@ impl Fsck {
             IDENTITY_FILE,
             state::META_DIR,
             state::EXTENTS_DIR,
+            shadow::NAME,
             "lost+found",
             "FORMAT.new",
             "STATE.new",
@@ -240,13 +252,20 @@ impl Fsck {
         Ok(())
     }
 
-    fn check_sums(&mut self, meta_dir: &Path, left: &State) -> Result<(), OpenError> {
+    fn check_sums(&mut self, meta_dir: &Path, left: &State) {
         for file in &left.files {
             if let Err(what) = sums::verify(&self.data, file, true) {
                 self.found(file.path.clone(), None, what);
             }
         }
-        for path in sums::files_below(meta_dir).map_err(io_error(meta_dir))? {
+        let paths = match sums::files_below(meta_dir) {
+            Ok(paths) => paths,
+            Err((path, error)) => {
+                self.found(sums::name(&self.data, &path), None, error.to_string());
+                Vec::new()
+            }
+        };
+        for path in paths {
             let name = sums::name(&self.data, &path);
             if !left.files.iter().any(|file| file.path == name) {
                 self.found(name, None, "appeared after the store was closed");
@@ -254,12 +273,11 @@ impl Fsck {
         }
         if left.files.iter().any(|file| file.crc64.is_none()) {
             // The close ran out of time: these files have checksums of their own.
-            self.check_structure(meta_dir, left.relaxed).map_err(io_error(meta_dir))?;
+            self.check_structure(meta_dir, left.relaxed);
         }
-        Ok(())
     }
 
-    fn check_structure(&mut self, meta_dir: &Path, relaxed: bool) -> std::io::Result<()> {
+    fn check_structure(&mut self, meta_dir: &Path, relaxed: bool) {
         let wal_dir = meta_dir.join(WAL_DIR);
         if wal_dir.exists() {
             match wal::replay(&*self.disk, &wal_dir, relaxed, &mut |_| Ok(())) {
@@ -267,13 +285,14 @@ impl Fsck {
                 Err(ReplayError::Damaged(path, offset, what)) => {
                     self.found(sums::name(&self.data, &path), Some(offset), what);
                 }
-                Err(ReplayError::Io(_, error)) => return Err(error),
+                Err(ReplayError::Io(path, error)) => {
+                    self.found(sums::name(&self.data, &path), None, error.to_string());
+                }
             }
         }
-        for (path, what) in manifest::check(meta_dir)? {
+        for (path, what) in manifest::check(meta_dir) {
             self.found(sums::name(&self.data, &path), None, what);
         }
-        Ok(())
     }
 
     fn check_extents(&mut self, dir: &Path, left: &State) -> std::io::Result<()> {
@@ -285,13 +304,19 @@ impl Fsck {
                 self.found(file, None, "is no extent");
                 continue;
             };
-            let file = self.disk.open(&dir.join(&name), Access::Read)?;
-            let len = file.len()?;
+            let (len, walked) = match self.walk_extent(&dir.join(&name), extent) {
+                Ok(walked) => walked,
+                Err(error) => {
+                    let file = format!("{}/{name}", state::EXTENTS_DIR);
+                    self.found(file, None, error.to_string());
+                    continue;
+                }
+            };
             self.extents.push((extent, len));
             self.report.extents += 1;
             self.report.extent_bytes += len;
             let may_be_torn = !left.clean && extent.0 >= left.first_unsealed;
-            match walk(&*file, extent)? {
+            match walked {
                 Walk::Sealed => {}
                 Walk::Unsealed { valid_len, .. } if may_be_torn => {
                     self.report.torn.push((extent, valid_len));
@@ -306,6 +331,12 @@ impl Fsck {
             }
         }
         Ok(())
+    }
+
+    /// The length of an extent's file, and what it is.
+    fn walk_extent(&self, path: &Path, extent: ExtentId) -> std::io::Result<(u64, Walk)> {
+        let file = self.disk.open(path, Access::Read)?;
+        Ok((file.len()?, walk(&*file, extent)?))
     }
 
     /// Reads every row, and the journal without a gap.

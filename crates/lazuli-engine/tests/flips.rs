@@ -1,6 +1,7 @@
 //! One flipped byte anywhere in a closed data directory is found by fsck, and by name.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -139,6 +140,56 @@ async fn an_unclean_directory_is_sound_and_flips_in_it_are_found() {
     again.close().unwrap();
     drop(again);
     assert_eq!(fsck(copy.path()).unwrap().damage, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(store(&dir)).unwrap();
+    let pieces = fill(&engine).await;
+    engine.close().unwrap();
+    drop(engine);
+    let extent = format!("extents/{:016x}.ext", pieces[0].extent.0);
+    for running in [false, true] {
+        if running {
+            drop(Engine::open(store(&dir)).unwrap());
+        }
+        for name in [extent.as_str(), "meta/rows/current", "meta/journal/tables/0"] {
+            let (path, aside) = (dir.path().join(name), dir.path().join("lost+found"));
+            std::fs::rename(&path, &aside).unwrap();
+            std::fs::create_dir(&path).unwrap();
+            let found = fsck(dir.path()).unwrap();
+            assert_eq!(found.clean_shutdown, !running);
+            let is_named = |damage: &lazuli_engine::Damage| damage.file == name;
+            assert!(found.damage.iter().any(is_named), "{name}: {:?}", found.damage);
+            std::fs::remove_dir(&path).unwrap();
+            std::fs::rename(&aside, &path).unwrap();
+        }
+        assert_eq!(fsck(dir.path()).unwrap().damage, []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_may_only_be_read_is_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(store(&dir)).unwrap();
+    fill(&engine).await;
+    engine.close().unwrap();
+    drop(engine);
+    let permit = |mode| {
+        let lock = dir.path().join("LOCK");
+        for path in [dir.path(), &lock] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    permit(0o555);
+    let found = fsck(dir.path()).unwrap();
+    let in_use = Fsck::open(dir.path()).unwrap();
+    let again = fsck(dir.path());
+    permit(0o755);
+    assert!(found.damage.is_empty() && found.rows == 30, "{found:?}");
+    assert!(matches!(again, Err(OpenError::InUse(_))));
+    drop(in_use);
 }
 
 /// A broken frame in what a crash left open may be all that was written of it; not so once what

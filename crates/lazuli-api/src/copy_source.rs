@@ -22,6 +22,7 @@ use crate::access;
 use crate::accountable::Caller;
 use crate::address::{self, Resource};
 use crate::call::{Call, too_large};
+use crate::own_address;
 use crate::remote_source::RemoteSource;
 
 const HEADER: &str = "x-ms-copy-source";
@@ -98,7 +99,7 @@ impl Call<'_> {
         let text = self.required_header(HEADER)?;
         let source = copy_source::parse(HEADER, text)?;
         let host = host_of(&source);
-        if self.is_here(&host) {
+        if self.is_here(&host) || self.is_own_address(&source) {
             return Ok(Located::Here(self.source_here(&source, own).await?));
         }
         Ok(Located::There(RemoteSource::new(text, &source)))
@@ -211,6 +212,13 @@ impl Call<'_> {
         address.parse::<std::net::IpAddr>().is_err()
             && self.api.accounts.contains(label.trim_end_matches("-secondary"))
             && (port(host).is_none() || port(host) == port(own))
+    }
+
+    /// Whether a URL names an address that this server listens at.
+    fn is_own_address(&self, source: &copy_source::CopySource<'_>) -> bool {
+        let is_account = |name: &str| self.api.accounts.contains(name);
+        let listeners = &self.api.listens_at;
+        listeners.iter().any(|listener| own_address::names(source, *listener, is_account))
     }
 
     /// The headers that authorise the reading of a source here: the bearer token for it, if the

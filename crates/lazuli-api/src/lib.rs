@@ -17,6 +17,7 @@ mod delegation_key;
 mod long_read;
 pub mod message;
 pub mod operations;
+mod own_address;
 pub mod pipeline;
 pub mod properties;
 pub mod public_log;
@@ -43,6 +44,7 @@ pub use public_log::{OperatorLog, PublicLog};
 pub use spelling::Spelling;
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +76,8 @@ pub struct Api {
     pub(crate) strict_reads: HashSet<String>,
     /// Who reads copy sources on other servers.
     pub(crate) fetcher: Fetcher,
+    /// Where the Blob service listens: copy sources there are here.
+    pub(crate) listens_at: Vec<SocketAddr>,
     /// Told when a copy from another server was begun.
     pub(crate) copy_begun: Arc<Notify>,
 }
@@ -138,6 +142,7 @@ impl Api {
             rehydration,
             strict_reads,
             fetcher,
+            listens_at: Vec::new(),
             copy_begun,
         }
     }
@@ -171,6 +176,14 @@ impl Api {
     #[must_use]
     pub fn with_fetcher(self, fetcher: Fetcher) -> Self {
         Self { fetcher, ..self }
+    }
+
+    /// Tells the addresses, ports included, that the listeners of the Blob service are bound to. A
+    /// copy source at one of them is a blob of this server, by whatever name its client calls it.
+    #[must_use]
+    pub fn with_listeners(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.listens_at.extend(addresses);
+        self
     }
 }
 

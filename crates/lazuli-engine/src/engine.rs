@@ -359,28 +359,15 @@ fn prepare(options: &Options) -> Result<(State, Identity), OpenError> {
         let text = state::format_text(state::FORMAT_VERSION);
         disk::replace_file(disk, &format, text.as_bytes()).map_err(io_error(&format))?;
     }
-    let id = if let Some(id) = identity::read(disk, data)? {
-        id
-    } else {
-        identity::write(disk, data, options.new_id)?;
-        options.new_id
-    };
+    let id = identity::read(disk, data)?;
+    let previous = read_last_state(disk, data)?;
     crate::fsck::shadow::discard(data).map_err(io_error(data))?;
-    let previous = read_state(disk, data)?;
     let meta_dir = data.join(state::META_DIR);
     for dir in [meta_dir.clone(), data.join(state::EXTENTS_DIR)] {
         disk.create_dir(&dir).map_err(io_error(&dir))?;
         disk.sync_dir(&dir).map_err(io_error(&dir))?;
     }
     disk.sync_dir(data).map_err(io_error(data))?;
-    let previous = match previous {
-        Some(previous) => previous,
-        None if meta_dir.join(store::WAL_DIR).exists() => {
-            let path = data.join(state::STATE_FILE);
-            return Err(OpenError::Damaged(format!("{} is missing", path.display())));
-        }
-        None => State::default(),
-    };
     if previous.clean {
         sums::verify_quickly(data, &previous.files).map_err(OpenError::Damaged)?;
     }
@@ -401,8 +388,8 @@ pub(crate) fn read_format(disk: &dyn Disk, data: &Path) -> Result<Option<u32>, O
     }
 }
 
-/// Reads `STATE`; `None` if the store was never completely made.
-pub(crate) fn read_state(disk: &dyn Disk, data: &Path) -> Result<Option<State>, OpenError> {
+/// Reads `STATE`; `None` if there is none.
+fn read_state(disk: &dyn Disk, data: &Path) -> Result<Option<State>, OpenError> {
     let path = data.join(state::STATE_FILE);
     match disk::read_file(disk, &path) {
         Ok(bytes) => match State::parse(&bytes) {
@@ -412,6 +399,27 @@ pub(crate) fn read_state(disk: &dyn Disk, data: &Path) -> Result<Option<State>, 
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io_error(&path)(error)),
     }
+}
+
+/// How the directory was left. One that was never completely made, and holds nothing, may have no
+/// `STATE`; any other without it is damaged, for it is written before all that it is about.
+pub(crate) fn read_last_state(disk: &dyn Disk, data: &Path) -> Result<State, OpenError> {
+    if let Some(state) = read_state(disk, data)? {
+        return Ok(state);
+    }
+    for name in [state::META_DIR, state::EXTENTS_DIR] {
+        let dir = data.join(name);
+        match disk.list(&dir) {
+            Ok(names) if names.is_empty() => {}
+            Ok(_) => {
+                let path = data.join(state::STATE_FILE);
+                return Err(OpenError::Damaged(format!("{} is missing", path.display())));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io_error(&dir)(error)),
+        }
+    }
+    Ok(State::default())
 }
 
 /// The length of shared extents: at most `wanted`, and less on a small disk, for what the one that

@@ -7,9 +7,11 @@
 //!
 //! The layer above checks its references between [`Fsck::open`] and [`Fsck::finish`].
 
+mod lock;
 mod manifest;
 pub(crate) mod shadow;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,9 +46,13 @@ pub struct Report {
     pub extents: u64,
     /// Bytes of extent files verified.
     pub extent_bytes: u64,
-    /// Extents a crash cut off, with the length of their valid part: no damage, unless metadata
-    /// names bytes beyond it.
+    /// Extents a crash cut off, with the length of their valid part. It is no damage that whole frames
+    /// follow: before a power cut, the system writes what was not synced in any order. But once
+    /// metadata names one of them, that one was synced and all before it: then it is damage.
     pub torn: Vec<(ExtentId, u64)>,
+    /// Why the directory could not be locked against a server, if it could not: there nothing can be
+    /// written.
+    pub unlocked: Option<String>,
 }
 
 /// A check under way: the engine's own part is done.
@@ -55,10 +61,12 @@ pub struct Fsck {
     disk: Arc<dyn Disk>,
     report: Report,
     extents: Vec<(ExtentId, u64)>,
+    /// Torn extents in which metadata names whole frames beyond the valid part.
+    durable_beyond: BTreeSet<ExtentId>,
     rows: Option<Trees>,
     /// Removed from the disk when dropped, after the store that reads it.
     shadow: Option<Shadow>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Checks a data directory as far as the engine can tell. Blocking.
@@ -72,16 +80,24 @@ impl Fsck {
     pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
         let data = data_dir.to_path_buf();
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        if !data.join(state::FORMAT_FILE).exists() {
+        let format = data.join(state::FORMAT_FILE);
+        if !format.try_exists().map_err(io_error(&format))? {
             return Err(OpenError::NotAStore(data));
         }
-        let lock = engine::lock(&data)?;
-        shadow::discard(&data).map_err(io_error(&data))?;
+        let (lock, unlocked) = match lock::lock(&data)? {
+            Ok(lock) => (Some(lock), None),
+            Err(why) => (None, Some(why)),
+        };
+        match shadow::discard(&data) {
+            Err(error) if !lock::is_read_only(&error) => return Err(io_error(&data)(error)),
+            _ => {}
+        }
         let mut fsck = Self {
             data,
             disk,
-            report: Report::default(),
+            report: Report { unlocked, ..Report::default() },
             extents: Vec::new(),
+            durable_beyond: BTreeSet::new(),
             rows: None,
             shadow: None,
             _lock: lock,
@@ -101,7 +117,7 @@ impl Fsck {
     }
 
     /// Whether every byte of a piece that metadata names can be read.
-    pub fn verify_piece(&self, piece: Piece) -> Result<(), Damage> {
+    pub fn verify_piece(&mut self, piece: Piece) -> Result<(), Damage> {
         const STEP: u64 = 4 << 20;
         let damage = |offset, what: &str| Damage::of_extent(piece.extent, offset, what);
         let path = path_of(&self.data.join(state::EXTENTS_DIR), piece.extent);
@@ -119,6 +135,12 @@ impl Fsck {
             span.unframe(&mut buffer).map_err(|(offset, what)| damage(offset, what))?;
             at = end;
         }
+        let torn = &self.report.torn;
+        if let Ok(index) = torn.binary_search_by_key(&piece.extent, |(extent, _)| *extent)
+            && torn.get(index).is_some_and(|(_, valid_len)| piece.offset > *valid_len)
+        {
+            self.durable_beyond.insert(piece.extent);
+        }
         Ok(())
     }
 
@@ -132,8 +154,23 @@ impl Fsck {
         &self.report
     }
 
-    /// Ends the check.
-    pub fn finish(self) -> Report {
+    /// Ends the check: tells which of the torn extents were whole once.
+    pub fn finish(mut self) -> Report {
+        let Report { torn, damage, .. } = &mut self.report;
+        torn.retain(|&(extent, valid_len)| {
+            let is_damaged = self.durable_beyond.contains(&extent);
+            if is_damaged {
+                let what = "no valid frame, although a later one is in use";
+                let found = Damage::of_extent(extent, valid_len, what);
+                // It is told already if it is in use itself.
+                let is_told =
+                    |told: &Damage| told.file == found.file && told.offset == found.offset;
+                if !damage.iter().any(is_told) {
+                    damage.push(found);
+                }
+            }
+            !is_damaged
+        });
         self.report
     }
 
@@ -156,8 +193,8 @@ impl Fsck {
         if lock_len != 0 {
             self.found(state::LOCK_FILE, Some(0), "the lock file is not empty");
         }
-        let left = match engine::read_state(&*self.disk, &self.data) {
-            Ok(left) => left.unwrap_or_default(),
+        let left = match engine::read_last_state(&*self.disk, &self.data) {
+            Ok(left) => left,
             Err(OpenError::Damaged(what)) => {
                 self.found(state::STATE_FILE, None, what);
                 return Ok(());
@@ -168,12 +205,21 @@ impl Fsck {
         self.check_names()?;
         let meta_dir = self.data.join(state::META_DIR);
         if left.clean {
-            self.check_sums(&meta_dir, &left)?;
+            self.check_sums(&meta_dir, &left);
         } else {
-            self.check_structure(&meta_dir, left.relaxed).map_err(io_error(&meta_dir))?;
+            self.check_structure(&meta_dir, left.relaxed);
         }
         let extents_dir = self.data.join(state::EXTENTS_DIR);
-        self.check_extents(&extents_dir, &left).map_err(io_error(&extents_dir))?;
+        if extents_dir.exists() {
+            self.check_extents(&extents_dir, &left).map_err(io_error(&extents_dir))?;
+        } else if self.data.join(state::STATE_FILE).exists() {
+            self.found(state::EXTENTS_DIR, None, "is missing");
+        }
+        // The log is begun after the state is written, and before the first commit and extent.
+        let has_begun = left.last_version > 0 || !self.extents.is_empty();
+        if has_begun && !meta_dir.join(WAL_DIR).exists() {
+            self.found(format!("{}/{WAL_DIR}", state::META_DIR), None, "is missing");
+        }
         let prefix = format!("{}/", state::META_DIR);
         let broken = self.report.damage.iter().any(|damage| damage.file.starts_with(&prefix));
         // Trees may panic on damaged files, and what they would read is not to be believed.
@@ -192,6 +238,7 @@ impl Fsck {
             IDENTITY_FILE,
             state::META_DIR,
             state::EXTENTS_DIR,
+            shadow::NAME,
             "lost+found",
             "FORMAT.new",
             "STATE.new",
@@ -205,13 +252,20 @@ impl Fsck {
         Ok(())
     }
 
-    fn check_sums(&mut self, meta_dir: &Path, left: &State) -> Result<(), OpenError> {
+    fn check_sums(&mut self, meta_dir: &Path, left: &State) {
         for file in &left.files {
             if let Err(what) = sums::verify(&self.data, file, true) {
                 self.found(file.path.clone(), None, what);
             }
         }
-        for path in sums::files_below(meta_dir).map_err(io_error(meta_dir))? {
+        let paths = match sums::files_below(meta_dir) {
+            Ok(paths) => paths,
+            Err((path, error)) => {
+                self.found(sums::name(&self.data, &path), None, error.to_string());
+                Vec::new()
+            }
+        };
+        for path in paths {
             let name = sums::name(&self.data, &path);
             if !left.files.iter().any(|file| file.path == name) {
                 self.found(name, None, "appeared after the store was closed");
@@ -219,12 +273,11 @@ impl Fsck {
         }
         if left.files.iter().any(|file| file.crc64.is_none()) {
             // The close ran out of time: these files have checksums of their own.
-            self.check_structure(meta_dir, left.relaxed).map_err(io_error(meta_dir))?;
+            self.check_structure(meta_dir, left.relaxed);
         }
-        Ok(())
     }
 
-    fn check_structure(&mut self, meta_dir: &Path, relaxed: bool) -> std::io::Result<()> {
+    fn check_structure(&mut self, meta_dir: &Path, relaxed: bool) {
         let wal_dir = meta_dir.join(WAL_DIR);
         if wal_dir.exists() {
             match wal::replay(&*self.disk, &wal_dir, relaxed, &mut |_| Ok(())) {
@@ -232,13 +285,14 @@ impl Fsck {
                 Err(ReplayError::Damaged(path, offset, what)) => {
                     self.found(sums::name(&self.data, &path), Some(offset), what);
                 }
-                Err(ReplayError::Io(_, error)) => return Err(error),
+                Err(ReplayError::Io(path, error)) => {
+                    self.found(sums::name(&self.data, &path), None, error.to_string());
+                }
             }
         }
-        for (path, what) in manifest::check(meta_dir)? {
+        for (path, what) in manifest::check(meta_dir) {
             self.found(sums::name(&self.data, &path), None, what);
         }
-        Ok(())
     }
 
     fn check_extents(&mut self, dir: &Path, left: &State) -> std::io::Result<()> {
@@ -250,13 +304,19 @@ impl Fsck {
                 self.found(file, None, "is no extent");
                 continue;
             };
-            let file = self.disk.open(&dir.join(&name), Access::Read)?;
-            let len = file.len()?;
+            let (len, walked) = match self.walk_extent(&dir.join(&name), extent) {
+                Ok(walked) => walked,
+                Err(error) => {
+                    let file = format!("{}/{name}", state::EXTENTS_DIR);
+                    self.found(file, None, error.to_string());
+                    continue;
+                }
+            };
             self.extents.push((extent, len));
             self.report.extents += 1;
             self.report.extent_bytes += len;
             let may_be_torn = !left.clean && extent.0 >= left.first_unsealed;
-            match walk(&*file, extent)? {
+            match walked {
                 Walk::Sealed => {}
                 Walk::Unsealed { valid_len, .. } if may_be_torn => {
                     self.report.torn.push((extent, valid_len));
@@ -271,6 +331,12 @@ impl Fsck {
             }
         }
         Ok(())
+    }
+
+    /// The length of an extent's file, and what it is.
+    fn walk_extent(&self, path: &Path, extent: ExtentId) -> std::io::Result<(u64, Walk)> {
+        let file = self.disk.open(path, Access::Read)?;
+        Ok((file.len()?, walk(&*file, extent)?))
     }
 
     /// Reads every row, and the journal without a gap.

@@ -86,15 +86,20 @@ pub(crate) fn write(disk: &dyn Disk, data: &Path, id: DataId) -> Result<(), Open
     disk::replace_file(disk, &path, text(id).as_bytes()).map_err(io_error(&path))
 }
 
-/// The identity of the directory `data`; `None` if it was made before directories had one.
-pub(crate) fn read(disk: &dyn Disk, data: &Path) -> Result<Option<DataId>, OpenError> {
+/// The identity of the directory `data`, which has a format.
+///
+/// A missing file is damage: it is durable before the format is, so that no crash leaves a directory
+/// without. Another identity would make a stranger's of the directory's own log.
+pub(crate) fn read(disk: &dyn Disk, data: &Path) -> Result<DataId, OpenError> {
     let path = data.join(IDENTITY_FILE);
     match disk::read_file(disk, &path) {
         Ok(bytes) => match parse(&bytes) {
-            Some(id) => Ok(Some(id)),
+            Some(id) => Ok(id),
             None => Err(OpenError::Damaged(format!("{} is not readable", path.display()))),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(OpenError::Damaged(format!("{} is missing", path.display())))
+        }
         Err(error) => Err(io_error(&path)(error)),
     }
 }

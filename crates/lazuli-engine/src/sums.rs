@@ -15,7 +15,7 @@ pub(crate) fn compute(
     dir: &Path,
     deadline: Option<Instant>,
 ) -> io::Result<Vec<FileSum>> {
-    let mut paths = files_below(dir)?;
+    let mut paths = files_below(dir).map_err(|(_, error)| error)?;
     // Tables carry checksums of their own: if time runs out it runs out on them.
     paths.sort_by_key(|path| (is_table(path), path.clone()));
     let mut sums = Vec::with_capacity(paths.len());
@@ -52,12 +52,13 @@ pub(crate) fn verify(data: &Path, file: &FileSum, contents: bool) -> Result<(), 
     }
 }
 
-/// All files below a directory.
-pub(crate) fn files_below(dir: &Path) -> io::Result<Vec<PathBuf>> {
+/// All files below a directory. The error is with the path that could not be read.
+pub(crate) fn files_below(dir: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+    let at = |error| (dir.to_path_buf(), error);
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
+    for entry in std::fs::read_dir(dir).map_err(at)? {
+        let entry = entry.map_err(at)?;
+        if entry.file_type().map_err(at)?.is_dir() {
             files.append(&mut files_below(&entry.path())?);
         } else {
             files.push(entry.path());

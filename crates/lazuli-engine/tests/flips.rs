@@ -1,6 +1,7 @@
 //! One flipped byte anywhere in a closed data directory is found by fsck, and by name.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -55,7 +56,7 @@ async fn every_flipped_byte_after_a_clean_shutdown_is_found() {
     engine.close().unwrap();
     drop(engine);
 
-    let check = Fsck::open(dir.path()).unwrap();
+    let mut check = Fsck::open(dir.path()).unwrap();
     assert_eq!(check.report().damage, []);
     assert!(check.report().clean_shutdown);
     assert_eq!((check.report().rows, check.report().commits), (30, 30));
@@ -106,13 +107,14 @@ async fn an_unclean_directory_is_sound_and_flips_in_it_are_found() {
     for tree in ["journal", "rows", "ascending"] {
         std::fs::create_dir_all(copy.path().join("meta").join(tree).join("tables")).unwrap();
     }
-    let check = Fsck::open(copy.path()).unwrap();
+    let mut check = Fsck::open(copy.path()).unwrap();
     assert_eq!(check.report().damage, []);
     assert!(!check.report().clean_shutdown);
     for piece in &pieces {
         check.verify_piece(*piece).unwrap();
     }
     drop(check);
+    flip_a_dead_frame(copy.path(), &pieces);
     let mut logs = files(&copy.path().join("meta/wal"));
     logs.retain(|path| path.extension().is_some_and(|extension| extension == "wal"));
     let [log] = &logs[..] else { panic!("{logs:?}") };
@@ -138,4 +140,86 @@ async fn an_unclean_directory_is_sound_and_flips_in_it_are_found() {
     again.close().unwrap();
     drop(again);
     assert_eq!(fsck(copy.path()).unwrap().damage, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(store(&dir)).unwrap();
+    let pieces = fill(&engine).await;
+    engine.close().unwrap();
+    drop(engine);
+    let extent = format!("extents/{:016x}.ext", pieces[0].extent.0);
+    for running in [false, true] {
+        if running {
+            drop(Engine::open(store(&dir)).unwrap());
+        }
+        for name in [extent.as_str(), "meta/rows/current", "meta/journal/tables/0"] {
+            let (path, aside) = (dir.path().join(name), dir.path().join("lost+found"));
+            std::fs::rename(&path, &aside).unwrap();
+            std::fs::create_dir(&path).unwrap();
+            let found = fsck(dir.path()).unwrap();
+            assert_eq!(found.clean_shutdown, !running);
+            let is_named = |damage: &lazuli_engine::Damage| damage.file == name;
+            assert!(found.damage.iter().any(is_named), "{name}: {:?}", found.damage);
+            std::fs::remove_dir(&path).unwrap();
+            std::fs::rename(&aside, &path).unwrap();
+        }
+        assert_eq!(fsck(dir.path()).unwrap().damage, []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_may_only_be_read_is_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(store(&dir)).unwrap();
+    fill(&engine).await;
+    engine.close().unwrap();
+    drop(engine);
+    let permit = |mode| {
+        let lock = dir.path().join("LOCK");
+        for path in [dir.path(), &lock] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    permit(0o555);
+    let found = fsck(dir.path()).unwrap();
+    let in_use = Fsck::open(dir.path()).unwrap();
+    let again = fsck(dir.path());
+    permit(0o755);
+    assert!(found.damage.is_empty() && found.rows == 30, "{found:?}");
+    assert!(matches!(again, Err(OpenError::InUse(_))));
+    drop(in_use);
+}
+
+/// A broken frame in what a crash left open may be all that was written of it; not so once what
+/// follows it was durable.
+fn flip_a_dead_frame(data: &Path, pieces: &[Piece]) {
+    let (dead, others) = (pieces[20], [&pieces[..20], &pieces[21..]].concat());
+    let path = data.join(format!("extents/{:016x}.ext", dead.extent.0));
+    let whole = std::fs::read(&path).unwrap();
+    let mut flipped = whole.clone();
+    flipped[dead.offset as usize + 100] ^= 1;
+    std::fs::write(&path, flipped).unwrap();
+
+    let mut check = Fsck::open(data).unwrap();
+    for piece in others.iter().filter(|piece| piece.offset < dead.offset) {
+        check.verify_piece(*piece).unwrap();
+    }
+    let torn = check.finish();
+    assert_eq!((torn.damage, &torn.torn[..1]), (Vec::new(), &[(dead.extent, dead.offset)][..]));
+
+    for verified in [&others[..], pieces] {
+        let mut check = Fsck::open(data).unwrap();
+        for piece in verified {
+            if let Err(damage) = check.verify_piece(*piece) {
+                check.add(damage);
+            }
+        }
+        let found = check.finish();
+        let [damage] = &found.damage[..] else { panic!("{:?}", found.damage) };
+        assert!(path.ends_with(&damage.file) && damage.offset == Some(dead.offset), "{damage:?}");
+        assert!(found.torn.iter().all(|(extent, _)| *extent != dead.extent));
+    }
+    std::fs::write(&path, whole).unwrap();
 }

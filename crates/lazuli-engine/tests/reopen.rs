@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lazuli_engine::disk::{Access, Disk, DiskFile, Space, SystemDisk};
+use lazuli_engine::fsck::fsck;
 use lazuli_engine::{
     Commit, CommitError, Durability, Engine, Expect, KeyRange, OpenError, Options, Room, Version,
 };
@@ -173,6 +174,69 @@ fn a_directory_that_was_not_made_to_the_end_is_made_again() {
     std::fs::write(data.join("meta/rows/tables/0"), "a table").unwrap();
     std::fs::remove_file(data.join("meta/rows/current")).unwrap();
     assert!(matches!(Engine::open(options(&dir)), Err(OpenError::Damaged(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_with_data_that_lost_a_small_file_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let engine = Engine::open(options(&dir)).unwrap();
+    engine.meta.commit(put("k", "v")).await.unwrap();
+    close(engine).await;
+    for name in ["IDENTITY", "STATE"] {
+        let path = data.join(name);
+        let content = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let found = fsck(&data).unwrap().damage;
+        assert!(found.len() == 1 && found[0].file == name, "{found:?}");
+        // As often as it is tried: the start makes no other one.
+        for _ in 0..2 {
+            let missing = format!("{} is missing", path.display());
+            match Engine::open(options(&dir)) {
+                Err(OpenError::Damaged(what)) => assert_eq!(what, missing),
+                other => panic!("{:?}", other.err()),
+            }
+            assert!(!path.exists());
+        }
+        std::fs::write(&path, content).unwrap();
+        assert_eq!(fsck(&data).unwrap().damage, []);
+    }
+    let engine = Engine::open(options(&dir)).unwrap();
+    engine.extents.append("bytes".into(), Room::Free).await.unwrap();
+    drop(engine);
+    std::fs::remove_dir_all(data.join("meta")).unwrap();
+    let found = fsck(&data).unwrap().damage;
+    assert!(found.iter().any(|damage| damage.file == "meta/wal"), "{found:?}");
+    // Bytes without rows are data too.
+    std::fs::remove_file(data.join("STATE")).unwrap();
+    assert!(matches!(Engine::open(options(&dir)), Err(OpenError::Damaged(_))));
+}
+
+#[test]
+fn a_first_start_that_was_cut_off_is_taken_up_again() {
+    // In the order in which they are made.
+    let steps = ["LOCK", "IDENTITY", "FORMAT", "meta", "extents", "STATE"];
+    for made in 0..=steps.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        drop(Engine::open(options(&dir)).unwrap());
+        for name in &steps[made..] {
+            let path = data.join(name);
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).unwrap();
+            } else {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        for name in ["meta", "extents"].iter().filter(|name| data.join(name).exists()) {
+            std::fs::remove_dir_all(data.join(name)).unwrap();
+            std::fs::create_dir(data.join(name)).unwrap();
+        }
+        if made > 2 {
+            assert_eq!(fsck(&data).unwrap().damage, [], "{made} made");
+        }
+        assert!(Engine::open(options(&dir)).is_ok(), "{made} made");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

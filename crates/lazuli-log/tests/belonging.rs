@@ -334,7 +334,7 @@ async fn files_of_another_directory_are_refused_and_both_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_from_before_directories_had_an_identity_are_taken_over() {
+async fn files_that_name_no_directory_are_taken_over() {
     let house = House::new();
     house.served().await;
     for (name, word) in [("data.heads", " "), ("data.keys", "\ndata ")] {
@@ -345,7 +345,6 @@ async fn files_from_before_directories_had_an_identity_are_taken_over() {
         let unbound = format!("{}{}", &text[..at], &text[end..]);
         std::fs::write(house.path(name), unbound).unwrap();
     }
-    house.remove("data/IDENTITY");
     let mut server = house.start().await;
     assert_eq!(server.log.ledger.paused(), None);
     server.tick().await;

@@ -153,7 +153,7 @@ fn id_after(key: &[u8], start: usize) -> Option<u64> {
 }
 
 struct Check<'f> {
-    fsck: &'f Fsck,
+    fsck: &'f mut Fsck,
     found: Vec<Damage>,
     named: Named,
 }

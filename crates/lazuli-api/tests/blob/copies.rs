@@ -179,6 +179,22 @@ fn who_may_read_the_source() {
         blobs.send(&acl.header("x-ms-blob-public-access", "blob")).is(200);
         blobs.send(&write(way, &other)).is(success(way));
     }
+    // By another of the server's names it is the same source, and no other port is the server's.
+    for (own_name, status) in [("localhost:10000", 0), ("[::1]:10000", 0), ("localhost:10001", 403)]
+    {
+        for way in WAYS {
+            let blobs = with_source();
+            let answer = blobs.send(&write(way, &readable(ACCOUNT).replace(HOST, own_name)));
+            if status == 0 {
+                answer.is(success(way));
+            } else {
+                answer.refused(status, "CannotVerifyCopySource");
+            }
+            let unread = write(way, &other.replace(HOST, own_name));
+            let want = if status == 0 { 401 } else { status };
+            blobs.send(&unread).refused(want, "CannotVerifyCopySource");
+        }
+    }
     // Who has but a token brings one for the source, too.
     let blobs = with_source();
     let fields = [("sp", "cw"), ("se", "2026-11-24T09:00:00Z")];

@@ -351,7 +351,8 @@ impl Blobs {
         }
         let (accounts, versions) = (Arc::new(accounts), setup.versions);
         let api = Api::new(store.clone(), accounts, clock.clone(), entropy, versions)
-            .with_strict_reads(setup.strict.map(str::to_owned));
+            .with_strict_reads(setup.strict.map(str::to_owned))
+            .with_listeners([HOST.parse().unwrap()]);
         let api = if setup.remote { api.with_fetcher(crate::source::fetcher()) } else { api };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let secrets = Secrets::new([ACCOUNT, OTHER_ACCOUNT].map(|name| format!("key of {name}")));

@@ -13,36 +13,38 @@ use crate::frame::Fields;
 
 type Findings = Vec<(PathBuf, String)>;
 
-/// What is wrong with the trees below a metadata directory.
-pub(super) fn check(meta_dir: &Path) -> io::Result<Findings> {
+/// What is wrong with the trees below a metadata directory, or cannot be read.
+pub(super) fn check(meta_dir: &Path) -> Findings {
     let mut found = Findings::new();
     for (name, _) in SPACES {
         let tree = meta_dir.join(name);
         if tree.join(CURRENT).exists() {
-            check_tree(&tree, &mut found)?;
+            check_tree(&tree, &mut found);
         }
     }
-    Ok(found)
+    found
 }
 
-fn check_tree(tree: &Path, found: &mut Findings) -> io::Result<()> {
+fn check_tree(tree: &Path, found: &mut Findings) {
     let current = tree.join(CURRENT);
-    let Some((id, sum)) = parse_current(&std::fs::read(&current)?) else {
-        found.push((current, "is malformed".into()));
-        return Ok(());
+    let parsed = match std::fs::read(&current) {
+        Ok(bytes) => parse_current(&bytes),
+        Err(error) => return found.push((current, error.to_string())),
+    };
+    let Some((id, sum)) = parsed else {
+        return found.push((current, "is malformed".into()));
     };
     let manifest = tree.join(format!("v{id}"));
-    if !manifest.exists() {
-        found.push((current, format!("names manifest {id}, which is missing")));
-        return Ok(());
-    }
-    if xxh3_128_of(&manifest)? != sum {
-        found.push((manifest, "does not match the checksum in current".into()));
-        return Ok(());
+    match xxh3_128_of(&manifest) {
+        Ok(read) if read == sum => {}
+        Ok(_) => return found.push((manifest, "does not match the checksum in current".into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return found.push((current, format!("names manifest {id}, which is missing")));
+        }
+        Err(error) => return found.push((manifest, error.to_string())),
     }
     let Some(tables) = tables_of(&manifest) else {
-        found.push((manifest, "is malformed".into()));
-        return Ok(());
+        return found.push((manifest, "is malformed".into()));
     };
     for (id, sum) in tables {
         let table = tree.join("tables").join(id.to_string());
@@ -52,7 +54,6 @@ fn check_tree(tree: &Path, found: &mut Findings) -> io::Result<()> {
             Err(error) => found.push((table, error.to_string())),
         }
     }
-    Ok(())
 }
 
 fn parse_current(bytes: &[u8]) -> Option<(u64, u128)> {

@@ -4,21 +4,24 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::lock;
 use crate::embedded::store::WAL_DIR;
 
-const NAME: &str = ".fsck";
+pub(super) const NAME: &str = ".fsck";
 
 #[derive(Debug)]
 pub(super) struct Shadow(PathBuf);
 
 impl Shadow {
     /// Makes the shadow of `meta_dir` inside the data directory, where tables can be links, or where
-    /// temporary files go if that disk is full.
+    /// temporary files go if that disk is full or not to be written to.
     pub(super) fn of(data: &Path, meta_dir: &Path) -> io::Result<Self> {
         let inside = Self(data.join(NAME));
         match mirror(meta_dir, inside.path()) {
             Ok(()) => Ok(inside),
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            Err(error)
+                if error.kind() == io::ErrorKind::StorageFull || lock::is_read_only(&error) =>
+            {
                 drop(inside);
                 let name = format!("lazuli-fsck-{}", std::process::id());
                 let outside = Self(std::env::temp_dir().join(name));
@@ -36,7 +39,9 @@ impl Shadow {
 
 impl Drop for Shadow {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(path = %self.0.display(), %error, "shadow not removed");
         }
     }

@@ -15,6 +15,9 @@ pub(crate) fn run(arguments: &cli::Fsck) -> Result<(), Failure> {
     for damage in &report.damage {
         output::line(format!("damaged: {damage}"))?;
     }
+    if let Some(why) = &report.unlocked {
+        output::line(format!("note: checked without a lock: {why}"))?;
+    }
     for line in cut_off(&report.torn) {
         output::line(line)?;
     }

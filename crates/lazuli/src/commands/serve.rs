@@ -62,6 +62,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     // Ports first: a port that is taken must not leave a new data directory behind.
     let (listeners, served) = bind_services(config).await?;
     let admin = bind(config, "admin", config.admin_port).await?;
+    let blob = listeners.iter().filter(|(_, service)| *service == Service::Blob);
+    let blob: Vec<SocketAddr> = blob.map(|(listener, _)| listener.address()).collect();
     let endpoints = Endpoints::new(config, served, admin.address());
     let engine = Arc::new(open(config).await?);
     let clock = Arc::new(SystemClock);
@@ -78,7 +80,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let api = Api::new(store.clone(), accounts, clock.clone(), entropy.clone(), config.versions);
     let strict = config.transparency.as_ref().map(|log| log.strict_reads.clone());
     let api = api.with_strict_reads(strict.unwrap_or_default());
-    let api = api.with_rehydration(config.rehydration);
+    let api = api.with_rehydration(config.rehydration).with_listeners(blob);
     let (guard, roots) = (config.copy_sources.clone(), config.copy_source_roots.clone());
     let api = api.with_fetcher(Fetcher::new(guard, roots));
     let api = match &config.identities {

@@ -1,4 +1,5 @@
-//! Copies from other servers, over a crash: what was copied stays, and the rest follows.
+//! Copies over a crash, from other servers: what was copied stays, and the rest follows. Copies from
+//! this server, by all its names.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::program::{Server, run};
-use crate::raw::{Answer, call, send};
+use crate::raw::{ACCOUNT, Answer, call, send};
 
 /// A block of a copy.
 const BLOCK: usize = 8 * 1024 * 1024;
@@ -118,4 +119,33 @@ fn a_copy_from_elsewhere_goes_on_after_a_crash() {
     assert_eq!(server.end().0, Some(0));
     let fsck = run(folder.path(), &["fsck", "--data", "data"]);
     assert!(fsck.stdout.ends_with("clean\n"), "{fsck:?}");
+}
+
+#[test]
+fn a_source_is_here_by_every_name_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--in-memory"]);
+    let blob = server.authority("blob").to_owned();
+    let (_, port) = blob.rsplit_once(':').unwrap();
+    assert_eq!(send(&blob, &call("PUT", "/box?restype=container")).status(), 201);
+    let from = call("PUT", "/box/from").header("x-ms-blob-type", "BlockBlob").body("content");
+    assert_eq!(send(&blob, &from).status(), 201);
+    let copy = |host: &str, source: &str| {
+        let url = format!("http://{source}/{ACCOUNT}/box/from");
+        let call = call("PUT", "/box/to").header("host", host).header("x-ms-copy-source", &url);
+        send(&blob, &call)
+    };
+    let names = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}"));
+    for host in names.iter().map(String::as_str).chain(["storage.example"]) {
+        for source in &names {
+            let copied = copy(host, source);
+            assert_eq!(copied.status(), 202, "{host} from {source}: {copied:?}");
+            assert_eq!(copied.header("x-ms-copy-status"), "success");
+        }
+        for (service, other) in [("admin", "127.0.0.1"), ("queue", "localhost")] {
+            let (_, port) = server.authority(service).rsplit_once(':').unwrap();
+            let refused = copy(host, &format!("{other}:{port}"));
+            assert_eq!(refused.status(), 403, "{host} from {service}: {refused:?}");
+        }
+    }
 }

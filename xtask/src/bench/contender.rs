@@ -215,6 +215,9 @@ impl Contender {
 fn empty_data() -> Result<PathBuf, String> {
     let round = super::folder().join("data");
     let _ = fs::remove_dir_all(&round);
+    // What others left unwritten would be written while this one is measured.
+    let synced = Command::new("sync").status();
+    synced.map_err(|error| format!("cannot start `sync`: {error}"))?;
     let data = round.join("store");
     fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
     Ok(data)

@@ -34,11 +34,11 @@ use crate::disk::{self, Access, DIRECT_BYTES, Disk, DiskFile};
 /// The trees whose rows a segment may have: for each, the last change in it.
 pub(crate) type Reach = [u64; 3];
 
-/// The highest number of a segment: at sixteen megabytes each, beyond any disk's life.
+/// The highest number of a segment: at eight megabytes each, beyond any disk's life.
 const GENERATION_MAX: u32 = u32::MAX / 2 - 1;
 /// Segments put aside for use again: as many as a busy log has at once, for filling another one with
 /// zeros takes the disk from the commits.
-const SPARES_MAX: usize = 8;
+const SPARES_MAX: usize = 16;
 
 /// Segments kept in reserve, once they are asked for.
 const RESERVED: usize = 2;

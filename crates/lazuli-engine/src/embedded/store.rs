@@ -21,13 +21,13 @@ use crate::wal::{self, LogError, Logged, ReplayError, Supply, Wal};
 /// Directory of the log inside that of the metadata.
 pub(crate) const WAL_DIR: &str = "wal";
 /// Length of a segment of the log, in bytes.
-const SEGMENT_BYTES: u64 = 16 << 20;
+const SEGMENT_BYTES: u64 = 8 << 20;
 /// A disk has room for this many segments at least.
 const SEGMENTS_MIN: u64 = 64;
 /// Segments are not made shorter than this, however small the disk.
 const SEGMENT_BYTES_MIN: u64 = 256 << 10;
 /// Segments with rows that are not in tables yet: beyond this many the oldest one's are written.
-const SEGMENTS_MAX: u64 = 4;
+const SEGMENTS_MAX: u64 = 8;
 /// Memory for a record's body beyond this is given back.
 const BODY_BYTES_KEPT: usize = 1 << 20;
 /// Marks a row of a record as removed.

@@ -3,8 +3,10 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key>
 
+use http::Method;
 use lazuli_auth::{
-    AccountKeys as _, DELEGATION_KEY_MAX, DelegationKey, Guid, delegation_service, parse_iso8601,
+    AccessSpec, AccountKeys as _, DELEGATION_KEY_MAX, DelegationKey, Guid, delegation_service,
+    parse_iso8601,
 };
 use lazuli_base::Timestamp;
 use lazuli_model::{ApiVersion, ErrorCode, Refusal, Service};
@@ -14,10 +16,34 @@ use lazuli_wire::date;
 use crate::call::Call;
 use crate::pipeline::not_implemented;
 use crate::reply::Reply;
+use crate::spec::{Effect, Level, Selector, Spec, Status};
 
 /// The first versions that know the operation.
 const OF_BLOBS: ApiVersion = ApiVersion::new(2018, 11, 9);
 const OF_OTHERS: ApiVersion = ApiVersion::new(2026, 2, 6);
+
+/// The operation in a service: who may call it there, and its rows in the service's description.
+pub(crate) const fn spec(access: AccessSpec, rows: &'static [&'static str]) -> Spec {
+    Spec {
+        name: "GetUserDelegationKey",
+        title: "Get User Delegation Key",
+        rows,
+        page: "https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key",
+        level: Level::Account,
+        methods: &[Method::POST],
+        effect: Effect::Changes,
+        selectors: &[
+            Selector::Query("restype", "service"),
+            Selector::Query("comp", "userdelegationkey"),
+        ],
+        access,
+        query: &["timeout"],
+        headers: &[&["content-type"]],
+        success: &[200],
+        response: &[&["content-type"]],
+        status: Status::Built,
+    }
+}
 
 /// Makes a key. Nothing is kept of it but the entry that somebody was given one.
 ///

@@ -57,8 +57,7 @@ impl<'s> Txn<'s> {
     /// Reads a row's bytes and relies on them.
     pub async fn get_raw(&mut self, key: &Bytes) -> Result<Option<Row>, Refusal> {
         let row = self.meta.get(key).await.map_err(|error| unavailable(&error))?;
-        if !self.expected.contains(key) {
-            self.expected.insert(key.clone());
+        if self.expected.insert(key.clone()) {
             let version = row.as_ref().map(|row| row.version);
             self.commit.expect.push(Expect { key: key.clone(), version });
         }

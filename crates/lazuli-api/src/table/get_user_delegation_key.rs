@@ -2,35 +2,15 @@
 //!
 //! <https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key>
 
-use http::Method;
 use lazuli_model::Refusal;
 
 use crate::call::Call;
 use crate::reply::Reply;
-use crate::spec::{Effect, Level, Selector, Spec, Status};
+use crate::spec::Spec;
 use crate::{access, delegation_key};
 
-/// Get User Delegation Key.
-pub static SPEC: Spec = Spec {
-    name: "GetUserDelegationKey",
-    title: "Get User Delegation Key",
-    // The description of tables does not have it.
-    rows: &[],
-    page: "https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key",
-    level: Level::Account,
-    methods: &[Method::POST],
-    effect: Effect::Changes,
-    selectors: &[
-        Selector::Query("restype", "service"),
-        Selector::Query("comp", "userdelegationkey"),
-    ],
-    access: access::TABLE_DELEGATION_KEY,
-    query: &["timeout"],
-    headers: &[&["content-type"]],
-    success: &[200],
-    response: &[&["content-type"]],
-    status: Status::Built,
-};
+/// Get User Delegation Key, which the description of tables does not have.
+pub static SPEC: Spec = delegation_key::spec(access::TABLE_DELEGATION_KEY, &[]);
 
 /// Makes a key.
 pub async fn handle(call: Call<'_>) -> Result<Reply, Refusal> {

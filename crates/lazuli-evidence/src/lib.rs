@@ -23,6 +23,7 @@ mod entry;
 mod group;
 pub mod heads;
 mod keys;
+mod keystream;
 mod opening;
 mod pseudonym;
 mod receipt;

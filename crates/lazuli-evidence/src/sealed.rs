@@ -4,12 +4,10 @@
 //! entry's place, so that a replay of the journal gives the same bytes. A key and a nonce meet only
 //! once, for a sequence number is used once within a boot, and a boot number once for ever.
 
-use chacha20::ChaCha20;
-use chacha20::cipher::{KeyIvInit as _, StreamCipher as _};
-
 use crate::digest::{Digest, sha256, sha256_of};
 use crate::group::GROUPS;
 use crate::keys::DayKeys;
+use crate::keystream::Keystreams;
 
 /// How many bytes a salt has.
 pub const SALT_BYTES: usize = 16;
@@ -64,8 +62,8 @@ pub struct Sealed {
     values: Vec<u8>,
     ends: [usize; GROUPS],
     fields_root: Digest,
-    /// Zeros that become a keystream, and the bytes that a commitment hashes.
-    stream: Vec<u8>,
+    streams: Keystreams,
+    /// The bytes that a commitment hashes.
     hashed: Vec<u8>,
 }
 
@@ -77,7 +75,8 @@ impl Sealed {
 
     /// Seals the values of the entry at `place`, in place of what was sealed before.
     pub fn seal(&mut self, keys: &DayKeys, place: &Place, values: &[&[u8]; GROUPS]) {
-        let nonce = place.nonce();
+        let lengths = values.map(|value| SALT_BYTES + value.len());
+        self.streams.fill(keys.keys(), &place.nonce(), &lengths);
         self.values.clear();
         self.hashed.clear();
         self.hashed.extend_from_slice(FIELD);
@@ -85,9 +84,8 @@ impl Sealed {
         self.hashed.extend_from_slice(&place.label);
         self.hashed.extend_from_slice(&place.seq.to_be_bytes());
         let prefix = self.hashed.len();
-        for (group, (key, value)) in keys.keys().iter().zip(values).enumerate() {
-            keystream(key, &nonce, SALT_BYTES + value.len(), &mut self.stream);
-            let (salt, pad) = self.stream.split_at(SALT_BYTES);
+        for (group, value) in values.iter().enumerate() {
+            let (salt, pad) = self.streams.at(group).split_at(SALT_BYTES);
             self.salts[group].copy_from_slice(salt);
             self.values.extend(value.iter().zip(pad).map(|(value, pad)| value ^ pad));
             self.ends[group] = self.values.len();
@@ -109,11 +107,11 @@ impl Sealed {
         place: &Place,
         sealed: &[&[u8]; GROUPS],
     ) -> [Vec<u8>; GROUPS] {
-        let nonce = place.nonce();
+        let lengths = sealed.map(|value| SALT_BYTES + value.len());
+        self.streams.fill(keys.keys(), &place.nonce(), &lengths);
         let mut values = [const { Vec::new() }; GROUPS];
-        for ((key, sealed), value) in keys.keys().iter().zip(sealed).zip(&mut values) {
-            keystream(key, &nonce, SALT_BYTES + sealed.len(), &mut self.stream);
-            let pad = self.stream.iter().skip(SALT_BYTES);
+        for (group, (sealed, value)) in sealed.iter().zip(&mut values).enumerate() {
+            let pad = self.streams.at(group).iter().skip(SALT_BYTES);
             value.extend(sealed.iter().zip(pad).map(|(sealed, pad)| sealed ^ pad));
         }
         self.seal(keys, place, &values.each_ref().map(Vec::as_slice));
@@ -144,13 +142,6 @@ impl Sealed {
             value
         })
     }
-}
-
-/// Fills `stream` with the first `length` bytes of a keystream.
-fn keystream(key: &[u8; 32], nonce: &[u8; 12], length: usize, stream: &mut Vec<u8>) {
-    stream.clear();
-    stream.resize(length, 0);
-    ChaCha20::new(key.into(), nonce.into()).apply_keystream(stream);
 }
 
 #[cfg(test)]
@@ -197,14 +188,6 @@ mod tests {
         assert_eq!(new.fields_root(), used.fields_root());
         new.open(&DayKeys::derive(&[1; 32], 20_001), &PLACE, &stored);
         assert_ne!(new.fields_root(), used.fields_root(), "another day's keys open nothing");
-    }
-
-    #[test]
-    fn the_keystream_is_that_of_rfc_8439() {
-        // <https://www.rfc-editor.org/rfc/rfc8439.html#appendix-A.1>, test vector 1: all zeros.
-        let mut stream = Vec::new();
-        keystream(&[0; 32], &[0; 12], 16, &mut stream);
-        assert_eq!(stream, 0x76b8_e0ad_a0f1_3d90_405d_6ae5_5386_bd28_u128.to_be_bytes());
     }
 
     #[test]

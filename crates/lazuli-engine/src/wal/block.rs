@@ -9,7 +9,7 @@
 //! generation (segments are used again, and what an earlier use left is told from what this one
 //! wrote), plus one if something begins in the block: data cannot pass for a beginning.
 
-use crate::checksum::crc32c_parts;
+use crate::checksum::{crc32c, crc32c_parts};
 use crate::frame::Fields;
 
 /// Length of a block in bytes.
@@ -54,14 +54,15 @@ pub(crate) fn write(out: &mut Vec<u8>, generation: u32, index: u32, data: &[u8])
     let mut mark = generation * 2 + 1;
     for (index, part) in (index..).zip(data.chunks(DATA_BYTES)) {
         let start = out.len();
-        out.extend([0; 4]);
+        // What is summed stands where the block will: in one piece that costs half as much.
         out.extend(mark.to_le_bytes());
+        out.extend(index.to_le_bytes());
         out.extend(part);
         out.resize(start + BLOCK_BYTES, 0);
-        let (head, data) = out.split_at_mut(start + HEAD_BYTES);
-        let crc = sum(mark, index, data).to_le_bytes();
-        if let Some(field) = head.get_mut(start..start + crc.len()) {
-            field.copy_from_slice(&crc);
+        let block = out.get_mut(start..).unwrap_or_default();
+        let crc = crc32c(block).to_le_bytes();
+        if let Some(head) = block.get_mut(..HEAD_BYTES) {
+            head.copy_from_slice([crc, mark.to_le_bytes()].as_flattened());
         }
         mark = generation * 2;
     }

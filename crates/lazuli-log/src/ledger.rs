@@ -320,23 +320,24 @@ struct Writing<'l> {
 
 impl Entering for Writing<'_> {
     fn enter(&mut self, version: Version, drafts: Vec<Bytes>, unproved: bool) -> Option<Entered> {
-        if drafts.is_empty() {
+        let mut entries = drafts;
+        if entries.is_empty() {
             return Some(Entered::default());
         }
         let room = SEGMENT_ENTRIES_MAX.saturating_sub(self.size + self.leaves.len() as u64);
-        if self.ledger.pause.is_on() || room < drafts.len() as u64 {
+        if self.ledger.pause.is_on() || room < entries.len() as u64 {
             return None;
         }
         let mark = self.undo.len();
-        let mut entries = Vec::with_capacity(drafts.len());
-        let mut proofs = Vec::with_capacity(if unproved { 0 } else { drafts.len() });
-        for draft in drafts {
-            let Some((entry, proof)) = self.entry(draft, unproved) else {
+        let mut proofs = Vec::with_capacity(if unproved { 0 } else { entries.len() });
+        // Each entry takes the place of its draft.
+        for place in &mut entries {
+            let Some((entry, proof)) = self.entry(std::mem::take(place), unproved) else {
                 // All of a commit or nothing: what it entered is taken back.
                 self.take_back(mark);
                 return None;
             };
-            entries.push(entry);
+            *place = entry;
             proofs.extend(proof);
         }
         #[cfg(feature = "test-hooks")]
@@ -409,7 +410,7 @@ impl Writing<'_> {
             Record { seg: open.segment.n, index, entry: &encoded, sealed: sealed.values() };
         let stored = Bytes::from(record.encode());
         let (label, prev) = (account.label, before.hash);
-        let salts = (!unproved).then(|| Box::new(*sealed.salts()));
+        let salts = (!unproved).then(|| *sealed.salts());
         self.undo.push((Arc::clone(&account.name), before));
         self.leaves.push(Hash(leaf));
         let proof = salts.map(|salts| {

@@ -43,7 +43,7 @@ pub(crate) struct EntryProof {
     pub(crate) label: Digest,
     pub(crate) seq: u64,
     pub(crate) prev: Digest,
-    pub(crate) salts: Box<[Salt; GROUPS]>,
+    pub(crate) salts: [Salt; GROUPS],
     /// What stands in place of the principal's id.
     pub(crate) principal: Option<principals::Value>,
     pub(crate) draft: Bytes,

@@ -14,6 +14,9 @@ use crate::group::GROUPS;
 /// The length of a block.
 const BLOCK_BYTES: usize = 64;
 
+/// How many blocks beyond the first ones are computed at a time.
+const REST_LANES: usize = 4;
+
 /// The words that a state begins with: "expand 32-byte k".
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
@@ -43,8 +46,8 @@ type States<const LANES: usize> = [[u32; LANES]; 16];
 pub(crate) struct Keystreams {
     /// Whole blocks, those of one stream behind each other.
     bytes: Vec<u8>,
-    /// Where each stream begins in it.
-    starts: [usize; GROUPS],
+    /// Where each stream begins in it, and where the last one ends.
+    starts: [usize; GROUPS + 1],
 }
 
 impl Keystreams {
@@ -58,9 +61,9 @@ impl Keystreams {
     ) {
         let blocks = lengths.map(|length| length.div_ceil(BLOCK_BYTES).max(1));
         let mut end = 0;
-        for (start, blocks) in self.starts.iter_mut().zip(blocks) {
-            *start = end;
+        for (start, blocks) in self.starts[1..].iter_mut().zip(blocks) {
             end += blocks * BLOCK_BYTES;
+            *start = end;
         }
         self.bytes.clear();
         self.bytes.resize(end, 0);
@@ -68,24 +71,14 @@ impl Keystreams {
         // Few values are longer than what is left of a block behind a salt.
         let longer = blocks.into_iter().enumerate();
         let rest = longer.flat_map(|(place, blocks)| (1..blocks).map(move |at| (place, at as u32)));
-        let mut wanted = [(0, 0); 4];
-        let mut count = 0;
-        for next in rest {
-            wanted[count] = next;
-            count += 1;
-            if count == wanted.len() {
-                self.compute::<4>(keys, nonce, &wanted);
-                count = 0;
-            }
-        }
-        if count > 0 {
-            self.compute::<4>(keys, nonce, &wanted[..count]);
+        for wanted in rest.collect::<Vec<_>>().chunks(REST_LANES) {
+            self.compute::<REST_LANES>(keys, nonce, wanted);
         }
     }
 
-    /// The stream of the key at a place.
+    /// The stream of the key at a place, in whole blocks.
     pub(crate) fn at(&self, place: usize) -> &[u8] {
-        self.bytes.get(self.starts[place]..).unwrap_or_default()
+        self.bytes.get(self.starts[place]..self.starts[place + 1]).unwrap_or_default()
     }
 
     /// Computes up to `LANES` blocks.
@@ -194,6 +187,18 @@ mod tests {
             0x4e3c_50a2,
         ];
         assert_eq!(states.map(|words| words[1]), expected);
+    }
+
+    #[test]
+    fn a_stream_is_that_of_rfc_8439() {
+        // <https://www.rfc-editor.org/rfc/rfc8439.html#appendix-A.1>, test vector 1: all zeros.
+        let mut streams = Keystreams::default();
+        streams.fill(&[[0; 32]; GROUPS], &[0; 12], &[16; GROUPS]);
+        let expected = 0x76b8_e0ad_a0f1_3d90_405d_6ae5_5386_bd28_u128.to_be_bytes();
+        for place in 0..GROUPS {
+            assert_eq!(streams.at(place)[..16], expected, "stream {place}");
+            assert_eq!(streams.at(place).len(), BLOCK_BYTES, "nothing of another stream");
+        }
     }
 
     proptest! {

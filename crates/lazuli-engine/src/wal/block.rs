@@ -54,7 +54,7 @@ pub(crate) fn write(out: &mut Vec<u8>, generation: u32, index: u32, data: &[u8])
     let mut mark = generation * 2 + 1;
     for (index, part) in (index..).zip(data.chunks(DATA_BYTES)) {
         let start = out.len();
-        // What is summed stands where the block will: in one piece that costs half as much.
+        // What is summed stands where the block will: a sum of one piece costs less than one of parts.
         out.extend(mark.to_le_bytes());
         out.extend(index.to_le_bytes());
         out.extend(part);
